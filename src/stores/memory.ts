@@ -1,0 +1,313 @@
+import { Buffer } from 'node:buffer'
+import { setImmediate as pause } from 'node:timers/promises'
+import { SessionError } from '../errors.ts'
+import {
+  VERSION_LENGTH,
+  type Counting,
+  type Entry,
+  type Store,
+  type StoreTraits,
+  type Sweeping,
+  type Written,
+} from '../store.ts'
+
+/** Settings of the {@link MemoryStore}. */
+export interface MemoryStoreOptions {
+  /** How many sessions are kept at most; the one unused for longest makes room. `Infinity` for no bound. Default: 100,000. */
+  readonly maxEntries?: number
+  /**
+   * How many bytes of payload are kept at most, as they lie in memory: one for each character, two if the payload has any
+   * beyond Latin-1. A single payload may take up to half of it. `Infinity` for no bound. Default: 256 MiB.
+   */
+  readonly maxBytes?: number
+  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+const MAX_ENTRIES = 100_000
+const MAX_BYTES: number = 256 * 1024 * 1024
+
+/** A `Map` moves all its entries when it grows or shrinks. That of a million stops the world, 256 small ones do not. */
+const SHARDS = 256
+
+/** So many entries are looked at in one go, before other work has its turn. Well below a millisecond. */
+const SLICE = 2_000
+
+/** On text that V8 keeps in one byte per character this fails without looking at it, whatever the length. */
+const WIDE = /[\u0100-\uffff]/
+
+// Answers without content need no promise of their own.
+const NOBODY: Promise<undefined> = Promise.resolve(undefined)
+const OK: Promise<'ok'> = Promise.resolve('ok')
+const GONE: Promise<'gone'> = Promise.resolve('gone')
+const EXISTS: Promise<'exists'> = Promise.resolve('exists')
+const CONFLICT: Promise<'conflict'> = Promise.resolve('conflict')
+
+/**
+ * Sessions in the memory of this process: for development, for tests, and for a single process that may forget. It keeps
+ * payloads, not objects, so a value that works here works in any other store.
+ *
+ * It is bounded. When it is full, the session unused for longest makes room, expired or not, and the first living one
+ * that has to go is told by a process warning, `KTS_MEMORY_FULL`. Beside payload and key an entry takes about 150 bytes.
+ */
+export class MemoryStore implements Store, Sweeping, Counting {
+  readonly traits: StoreTraits
+
+  readonly #maxEntries: number
+  readonly #maxBytes: number
+  readonly #now: () => number
+  readonly #shards: readonly Map<string, Kept>[] = Array.from({ length: SHARDS }, () => new Map())
+  /** Where the ring of all entries is closed: `older` is the one used last, `newer` the one unused for longest. */
+  readonly #ring: Kept = new Kept('', '', 0)
+  #size = 0
+  #bytes = 0
+  #station = 0
+  #warned = false
+  #closed = false
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#maxEntries = bound('maxEntries', options.maxEntries ?? MAX_ENTRIES, 1)
+    this.#maxBytes = bound('maxBytes', options.maxBytes ?? MAX_BYTES, 2_048)
+    this.#now = options.now ?? Date.now
+    this.traits = {
+      name: 'memory',
+      location: 'server',
+      revocable: true,
+      shared: false,
+      durable: false,
+      resolution: 1,
+      // UTF-8 has at least one byte for each character, memory at most two: what fits here by half always fits.
+      maxBytes: Math.floor(this.#maxBytes / 2),
+    }
+  }
+
+  read(key: string, extendTo?: number): Promise<Entry | undefined> {
+    if (this.#closed) return rejectClosed('read')
+    const kept = this.#living(key)
+    if (kept === undefined) return NOBODY
+    if (extendTo !== undefined && extendTo > kept.expiresAt) kept.expiresAt = extendTo
+    kept.leave()
+    kept.join(this.#ring)
+    return Promise.resolve({ payload: kept.payload, expiresAt: kept.expiresAt })
+  }
+
+  create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    if (this.#closed) return rejectClosed('create')
+    if (this.#exceeds(payload)) return rejectLarge('create')
+    if (this.#living(key) !== undefined) return EXISTS
+    const kept = new Kept(key, payload, expiresAt)
+    this.#shardAt(spread(key)).set(key, kept)
+    this.#size += 1
+    this.#bytes += kept.bytes
+    kept.join(this.#ring)
+    this.#makeRoom()
+    return Promise.resolve({ entry: { payload, expiresAt } })
+  }
+
+  replace(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    base: Entry,
+  ): Promise<Written | 'conflict' | 'gone'> {
+    if (this.#closed) return rejectClosed('replace')
+    if (this.#exceeds(payload)) return rejectLarge('replace')
+    const kept = this.#living(key)
+    if (kept === undefined) return GONE
+    if (!kept.is(base)) return CONFLICT
+    this.#bytes -= kept.bytes
+    kept.hold(payload, expiresAt)
+    this.#bytes += kept.bytes
+    kept.leave()
+    kept.join(this.#ring)
+    this.#makeRoom()
+    return Promise.resolve({ entry: { payload, expiresAt } })
+  }
+
+  touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
+    if (this.#closed) return rejectClosed('touch')
+    const kept = this.#living(key)
+    if (kept === undefined) return GONE
+    if (expiresAt > kept.expiresAt) kept.expiresAt = expiresAt
+    kept.leave()
+    kept.join(this.#ring)
+    return OK
+  }
+
+  destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
+    if (this.#closed) return rejectClosed('destroy')
+    const kept = this.#living(key)
+    if (kept === undefined) return GONE
+    if (base !== undefined && !kept.is(base)) return CONFLICT
+    this.#remove(kept)
+    return OK
+  }
+
+  /** Removes up to `limit` expired entries. Looks at a few at a time, and lets other work in between. */
+  async sweep(limit: number): Promise<number> {
+    if (this.#closed) return rejectClosed('sweep')
+    let removed = 0
+    await this.#tour((kept) => {
+      if (removed >= limit) return false
+      if (this.#expired(kept)) {
+        this.#remove(kept)
+        removed += 1
+      }
+      return true
+    })
+    return removed
+  }
+
+  /** How many entries live. Counts a few at a time, so what comes and goes meanwhile may be in the sum or not. */
+  async count(): Promise<number> {
+    if (this.#closed) return rejectClosed('count')
+    let living = 0
+    await this.#tour((kept) => {
+      if (!this.#expired(kept)) living += 1
+      return true
+    })
+    return living
+  }
+
+  /** Forgets every session. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const shard of this.#shards) shard.clear()
+    this.#ring.leave()
+    this.#size = 0
+    this.#bytes = 0
+  }
+
+  /** Shows all entries to `look`, from the shard on where the last tour ended, until `look` has seen enough. */
+  async #tour(look: (kept: Kept) => boolean): Promise<void> {
+    const first = this.#station
+    let seen = 0
+    for (let turn = 0; turn < SHARDS; turn += 1) {
+      this.#station = (first + turn) % SHARDS
+      for (const kept of this.#shardAt(this.#station).values()) {
+        if (!look(kept)) return
+        seen += 1
+        if (seen % SLICE === 0) await pause()
+      }
+    }
+  }
+
+  #living(key: string): Kept | undefined {
+    const kept = this.#shardAt(spread(key)).get(key)
+    if (kept === undefined || !this.#expired(kept)) return kept
+    this.#remove(kept)
+    return undefined
+  }
+
+  #expired(kept: Kept): boolean {
+    return kept.expiresAt <= this.#now()
+  }
+
+  #exceeds(payload: string): boolean {
+    const { maxBytes } = this.traits
+    return payload.length * 3 > maxBytes && Buffer.byteLength(payload) > maxBytes
+  }
+
+  #remove(kept: Kept): void {
+    this.#shardAt(spread(kept.key)).delete(kept.key)
+    this.#size -= 1
+    this.#bytes -= kept.bytes
+    kept.leave()
+  }
+
+  /** The entry just written is the newest one and fits, so it is never the one to go. */
+  #makeRoom(): void {
+    while (this.#size > this.#maxEntries || this.#bytes > this.#maxBytes) {
+      const oldest = this.#ring.newer
+      if (!this.#warned && !this.#expired(oldest)) this.#warn()
+      this.#remove(oldest)
+    }
+  }
+
+  #warn(): void {
+    this.#warned = true
+    process.emitWarning(
+      'The memory store of sessions is full and ends those that were unused for longest. ' +
+        'Raise maxEntries or maxBytes, or use a store that keeps sessions outside of this process.',
+      { type: 'SessionWarning', code: 'KTS_MEMORY_FULL' },
+    )
+  }
+
+  #shardAt(index: number): Map<string, Kept> {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- index < SHARDS: from spread, or a remainder
+    return this.#shards[index] as Map<string, Kept>
+  }
+}
+
+/** What is kept of a session: one link in the ring of all, ordered by use. */
+class Kept {
+  readonly key: string
+  payload: string
+  bytes: number
+  expiresAt: number
+  older: Kept = this
+  newer: Kept = this
+
+  constructor(key: string, payload: string, expiresAt: number) {
+    this.key = key
+    this.payload = payload
+    this.bytes = inMemory(payload)
+    this.expiresAt = expiresAt
+  }
+
+  hold(payload: string, expiresAt: number): void {
+    this.payload = payload
+    this.bytes = inMemory(payload)
+    this.expiresAt = expiresAt
+  }
+
+  /** Whether `base` has the version that is kept. Mostly it is the very same string. */
+  is(base: Entry): boolean {
+    return base.payload === this.payload || this.payload.startsWith(base.payload.slice(0, VERSION_LENGTH))
+  }
+
+  /** Takes its place as the one used last. */
+  join(ring: Kept): void {
+    this.older = ring.older
+    this.newer = ring
+    ring.older.newer = this
+    ring.older = this
+  }
+
+  leave(): void {
+    this.older.newer = this.newer
+    this.newer.older = this.older
+    this.older = this
+    this.newer = this
+  }
+}
+
+/** Bytes of the text in memory. The search also joins a string that V8 still holds as the pieces it was built from. */
+function inMemory(payload: string): number {
+  return WIDE.test(payload) ? payload.length * 2 : payload.length
+}
+
+/** The shard of a key. Keys are hashes as a rule, so their first characters are spread well. */
+function spread(key: string): number {
+  let mixed = 0
+  for (let at = 0; at < 4; at += 1) mixed = (mixed * 33) ^ key.charCodeAt(at) // NaN beyond the end counts as 0
+  return mixed & (SHARDS - 1)
+}
+
+function bound(field: string, value: number, least: number): number {
+  if (value === Infinity || (Number.isSafeInteger(value) && value >= least)) return value
+  throw new SessionError(
+    'ERR_SESSION_OPTIONS',
+    `memory: ${field} must be a whole number of at least ${least}, or Infinity`,
+  )
+}
+
+function rejectClosed(verb: string): Promise<never> {
+  return Promise.reject(new SessionError('ERR_SESSION_STORE', `memory: ${verb} after close`))
+}
+
+function rejectLarge(verb: string): Promise<never> {
+  return Promise.reject(
+    new SessionError('ERR_SESSION_LIMIT', `memory: ${verb} refused, the payload exceeds maxBytes`),
+  )
+}
