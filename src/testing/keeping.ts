@@ -141,7 +141,19 @@ export const keeping: readonly StorePromise[] = [
     (traits) => traits.location === 'client',
     async (store, trial) => {
       const { key } = await trial.keep(store)
-      for (const forged of ['', 'x', '\0', key.slice(1), key.slice(0, -1), key + key, 'é'.repeat(5000)]) {
+      const middle = key.length >> 1
+      const other = key[middle] === 'A' ? 'B' : 'A'
+      const altered = key.slice(0, middle) + other + key.slice(middle + 1)
+      for (const forged of [
+        '',
+        'x',
+        '\0',
+        altered,
+        key.slice(1),
+        key.slice(0, -1),
+        key + key,
+        'é'.repeat(5_000),
+      ]) {
         await assertAbsent(store, forged)
       }
     },

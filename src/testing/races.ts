@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
 import type { Store } from '../store.ts'
 import type { StorePromise } from './harness.ts'
 import { onServer, promise, revocable } from './promise.ts'
@@ -165,6 +166,33 @@ export const races: readonly StorePromise[] = [
   }),
 
   promise(
+    'who finds an expired entry does not remove the one created anew meanwhile',
+    onServer,
+    async (store, trial) => {
+      const [one, other] = await trial.pair(store)
+      const expired = await Promise.all(
+        Array.from({ length: ROUNDS }, async () => trial.keep(one, payload(), trial.in(MINUTE))),
+      )
+      await trial.outlive(store, MINUTE)
+      for (const [round, { key, entry }] of expired.entries()) {
+        const text = payload()
+        const [created] = await both(
+          round,
+          async () => one.create(key, text, trial.in(HOUR)),
+          async () =>
+            Promise.all([
+              other.read(key),
+              other.replace(key, payload(), trial.in(HOUR), entry),
+              other.destroy(key, entry),
+            ]),
+        )
+        applied(created)
+        await assertKept(one, key, text)
+      }
+    },
+  ),
+
+  promise(
     'who reads during a replace sees the old payload or the new one',
     onServer,
     async (store, trial) => {
@@ -174,9 +202,13 @@ export const races: readonly StorePromise[] = [
       let { key, entry } = await trial.keep(one, text)
       for (let round = 0; round < 5; round += 1) {
         const next = payload(String(round).repeat(length))
-        const reading = Array.from({ length: 4 }, async () => other.read(key))
         const writing = one.replace(key, next, trial.in(HOUR), entry)
-        for (const seen of [...(await Promise.all(reading)), await other.read(key)]) {
+        const reading = [other.read(key)]
+        for (let reader = 1; reader < 20; reader += 1) {
+          await (reader % 4 === 0 ? setImmediate() : undefined)
+          reading.push(other.read(key))
+        }
+        for (const seen of await Promise.all(reading)) {
           assert.ok(seen !== undefined, 'a living entry is there throughout')
           assert.ok(seen.payload === text || seen.payload === next, 'neither the old payload nor the new one')
         }

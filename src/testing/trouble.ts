@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import type { Store } from '../store.ts'
 import type { StoreHarness, StorePromise } from './harness.ts'
-import { promise, type Condition } from './promise.ts'
+import { onServer, promise, type Condition } from './promise.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload, type Kept, type Trial } from './trial.ts'
 
 const SECRET = 'swordfish'
 
-const breakable: Condition = (_, harness) => harness.break !== undefined && harness.mend !== undefined
+const breakable: Condition = (traits, harness) =>
+  onServer(traits, harness) && harness.break !== undefined && harness.mend !== undefined
 
 /** A verb that will fail, and the payload that is left if it was applied all the same. */
 interface Attempt {

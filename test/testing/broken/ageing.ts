@@ -1,0 +1,258 @@
+import type { Entry, Store, Written } from '../../../src/store.ts'
+import { type Backend, HonestStore } from '../honest-store.ts'
+import { broken, type Broken } from './broken.ts'
+
+const DAY = 86_400_000
+
+const seen: WeakSet<Backend> = new WeakSet()
+
+/** Faults of the kind that lives are too long or too short. */
+export const ageing: readonly Broken[] = [
+  broken(
+    'what has expired is there until it is swept',
+    'an entry lives until its moment and not beyond',
+    class extends HonestStore {
+      override now(): number {
+        return 0
+      }
+    },
+  ),
+  broken(
+    'the clock is that of the process, not the one that was given',
+    'an entry lives until its moment and not beyond',
+    class extends HonestStore {
+      override now(): number {
+        return 1_750_000_000_000
+      }
+    },
+  ),
+  broken(
+    'one process has another clock than the other',
+    'two stores on one backend see what the other one did',
+    class extends HonestStore {
+      readonly #skew = seen.has(this.backend) ? DAY : seen.add(this.backend) && 0
+      override now(): number {
+        return super.now() + this.#skew
+      }
+    },
+  ),
+  broken(
+    'an entry dies a millisecond late',
+    'the moment of death is exact to the resolution',
+    class extends HonestStore {
+      override now(): number {
+        return super.now() - 1
+      }
+    },
+  ),
+  broken(
+    'lives are kept in whole seconds',
+    'the moment of death is exact to the resolution',
+    class extends HonestStore {
+      override put(key: string, payload: string, at: number): Written {
+        return super.put(key, payload, Math.floor((at - 1) / 1000) * 1000)
+      }
+    },
+  ),
+  broken(
+    'create takes an expired row for a living one',
+    'create where somebody expired makes a new entry with a new life',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        await this.begin()
+        return this.backend.rows.has(key) ? 'exists' : this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'touch wakes what has expired',
+    'what has expired is absent for every verb',
+    class extends HonestStore {
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        await this.begin()
+        const row = this.backend.rows.get(key)
+        if (row === undefined) return 'gone'
+        this.put(key, row.payload, Math.max(row.expiresAt, at))
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'replace wakes what has expired',
+    'what has expired is absent for every verb',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        await this.begin()
+        const row = this.backend.rows.get(key)
+        if (row === undefined) return 'gone'
+        return this.same(row, base) ? this.put(key, payload, at) : 'conflict'
+      }
+    },
+  ),
+  broken(
+    'an extending read wakes what has expired',
+    'what has expired is absent for every verb',
+    class extends HonestStore {
+      override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
+        const row = this.backend.rows.get(key)
+        if (row !== undefined && extendTo !== undefined) this.put(key, row.payload, extendTo)
+        return super.read(key, extendTo)
+      }
+    },
+  ),
+  broken(
+    'lives are kept in 31 bits of milliseconds',
+    'an entry lives for 31 days if it is told to',
+    class extends HonestStore {
+      override put(key: string, payload: string, at: number): Written {
+        return super.put(key, payload, this.now() + ((at - this.now()) | 0))
+      }
+    },
+  ),
+  broken(
+    'more than 30 days are taken for seconds since 1970',
+    'an entry lives for 31 days if it is told to',
+    class extends HonestStore {
+      override put(key: string, payload: string, at: number): Written {
+        const life = at - this.now()
+        return super.put(key, payload, life > 30 * DAY ? life : at)
+      }
+    },
+  ),
+  broken(
+    'no life is longer than a year',
+    'an entry lives for 10 years if it is told to',
+    class extends HonestStore {
+      override put(key: string, payload: string, at: number): Written {
+        return super.put(key, payload, Math.min(at, this.now() + 365 * DAY))
+      }
+    },
+  ),
+  broken(
+    'a moment past means for ever',
+    'an entry that is created with its moment past is applied and absent',
+    class extends HonestStore {
+      override put(key: string, payload: string, at: number): Written {
+        return super.put(key, payload, at > this.now() ? at : Infinity)
+      }
+    },
+  ),
+  broken(
+    'replace with a moment past changes nothing',
+    'a replace whose moment is past is applied and ends the entry',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        return at > this.now() ? super.replace(key, payload, at, base) : { entry: { payload, expiresAt: at } }
+      }
+    },
+  ),
+  broken(
+    'replace never shortens',
+    'replace may shorten the life',
+    class extends HonestStore {
+      override put(key: string, payload: string, at: number): Written {
+        return super.put(key, payload, Math.max(at, this.living(key)?.expiresAt ?? 0))
+      }
+    },
+  ),
+  broken(
+    'replace keeps the old life',
+    'replace may lengthen the life',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        return super.replace(key, payload, Math.min(at, base.expiresAt), base)
+      }
+    },
+  ),
+  broken(
+    'one expired entry takes all with it',
+    'the end of one entry does not touch its neighbours',
+    class extends HonestStore {
+      override living(key: string): Entry | undefined {
+        const row = super.living(key)
+        if (row === undefined && this.backend.rows.has(key)) this.backend.rows.clear()
+        return row
+      }
+    },
+  ),
+  broken(
+    'touch does nothing',
+    'touch extends the life',
+    class extends HonestStore {
+      override async touch(key: string): ReturnType<Store['touch']> {
+        return super.touch(key, 0)
+      }
+    },
+  ),
+  broken(
+    'touch shortens',
+    'touch never shortens the life, not even to a moment past',
+    class extends HonestStore {
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        await this.begin()
+        const row = this.living(key)
+        if (row === undefined) return 'gone'
+        this.put(key, row.payload, at)
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'the last of many touches counts',
+    'of many touches at once the longest one counts',
+    class extends HonestStore {
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        const row = await this.read(key)
+        if (row === undefined) return 'gone'
+        await this.begin()
+        this.put(key, row.payload, Math.max(row.expiresAt, at))
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'read says that it extended the life, and did not',
+    'a read that is to extend the life does so, or says that it did not',
+    class extends HonestStore {
+      override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
+        const entry = await super.read(key)
+        return entry && { ...entry, expiresAt: Math.max(entry.expiresAt, extendTo) }
+      }
+    },
+  ),
+  broken(
+    'read sets the life it was given, shorter or not',
+    'a read never shortens the life',
+    class extends HonestStore {
+      override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
+        const entry = await super.read(key)
+        return entry && extendTo ? this.put(key, entry.payload, extendTo).entry : entry
+      }
+    },
+  ),
+  broken(
+    'every read extends by an hour',
+    'reading changes nothing',
+    class extends HonestStore {
+      override async read(key: string): ReturnType<Store['read']> {
+        const entry = await super.read(key)
+        return entry && this.put(key, entry.payload, entry.expiresAt + 3_600_000).entry
+      }
+    },
+  ),
+]

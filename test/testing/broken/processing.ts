@@ -1,0 +1,113 @@
+import type { Entry, Store, StoreTraits, Written } from '../../../src/store.ts'
+import { Backend, HonestStore } from '../honest-store.ts'
+import { broken, type Broken } from './broken.ts'
+
+/** Faults of the kind that processes do not see each other, or do not end. */
+export const processing: readonly Broken[] = [
+  broken(
+    'a process keeps what it read',
+    'two stores on one backend see what the other one did',
+    class extends HonestStore {
+      readonly #cache = new Map<string, Entry>()
+      override async read(key: string): ReturnType<Store['read']> {
+        const entry = this.#cache.get(key) ?? (await super.read(key))
+        if (entry) this.#cache.set(key, entry)
+        return entry
+      }
+    },
+  ),
+  broken(
+    'each process has a backend of its own',
+    'two stores on one backend see what the other one did',
+    class extends HonestStore {
+      constructor({ time }: Backend) {
+        super(Object.assign(new Backend(), { time }))
+      }
+    },
+  ),
+  broken(
+    'a token is good in one process only',
+    'a base that one store handed out is good in another',
+    class extends HonestStore {
+      readonly #made = new WeakSet<Entry>()
+      override put(key: string, payload: string, at: number): Written {
+        const written = super.put(key, payload, at)
+        this.#made.add(written.entry)
+        return written
+      }
+      override same(row: Entry, base: Entry): boolean {
+        return this.#made.has(base) && super.same(row, base)
+      }
+    },
+  ),
+  broken(
+    'close empties the backend',
+    'an entry is still there after close and open',
+    class extends HonestStore {
+      override async close(): Promise<void> {
+        await super.close()
+        this.backend.rows.clear()
+      }
+    },
+  ),
+  broken(
+    'close closes the connection of all',
+    'closing one store does not close another',
+    class extends HonestStore {
+      override async close(): Promise<void> {
+        await super.close()
+        this.backend.broken = true
+      }
+    },
+  ),
+  broken(
+    'a second close rejects',
+    'close may be called again, and at once',
+    class extends HonestStore {
+      override async close(): Promise<void> {
+        await this.begin()
+        this.closed = true
+      }
+    },
+  ),
+  broken(
+    'close needs something to close',
+    'a store that was never used can be closed',
+    class extends HonestStore {
+      #used = false
+      override async begin(): Promise<void> {
+        this.#used = true
+        await super.begin()
+      }
+      override async close(): Promise<void> {
+        if (!this.#used) throw new TypeError('client is undefined')
+        await super.close()
+      }
+    },
+  ),
+  broken(
+    'a closed store goes on',
+    'after close every verb rejects',
+    class extends HonestStore {
+      override async close(): Promise<void> {}
+    },
+  ),
+  broken(
+    'opening twice connects twice, and the second one to an empty backend',
+    'a store connects by itself, and an explicit open, even twice, does no harm',
+    class extends HonestStore {
+      async open(): Promise<void> {
+        this.backend.rows.clear()
+      }
+    },
+  ),
+  broken(
+    'the traits promise what cannot be',
+    'the traits are possible ones, and store and harness agree',
+    class extends HonestStore {
+      override get traits(): StoreTraits {
+        return { ...super.traits, resolution: 0 }
+      }
+    },
+  ),
+]

@@ -1,0 +1,93 @@
+import { SessionError } from '../../../src/errors.ts'
+import { type Backend, HonestStore } from '../honest-store.ts'
+import { broken, type Broken } from './broken.ts'
+
+const busy: WeakSet<Backend> = new WeakSet()
+
+/** Faults of the kind that too much or too little is swept and counted. */
+export const sweeping: readonly Broken[] = [
+  broken(
+    'sweep knows no limit',
+    'sweep removes no more than its limit, and goes on where it stopped',
+    class extends HonestStore {
+      override async sweep(): Promise<number> {
+        return super.sweep(Infinity)
+      }
+    },
+  ),
+  broken(
+    'sweep removes the living too',
+    'sweep removes what has expired and nothing else',
+    class extends HonestStore {
+      override async sweep(limit: number): Promise<number> {
+        const swept = await super.sweep(limit)
+        const [first] = this.backend.rows.keys()
+        if (first !== undefined) this.backend.rows.delete(first)
+        return swept
+      }
+    },
+  ),
+  broken(
+    'sweep does nothing',
+    'sweep removes what has expired and nothing else',
+    class extends HonestStore {
+      override async sweep(): Promise<number> {
+        return 0
+      }
+    },
+  ),
+  broken(
+    'sweep tells what it looked at',
+    'a sweep of nothing removes nothing',
+    class extends HonestStore {
+      override async sweep(limit: number): Promise<number> {
+        await super.sweep(limit)
+        return Math.min(limit, this.backend.rows.size)
+      }
+    },
+  ),
+  broken(
+    'a sweep that meets another one fails',
+    'sweeps at once share the work and harm nobody',
+    class extends HonestStore {
+      override async sweep(limit: number): Promise<number> {
+        if (busy.has(this.backend)) throw new SessionError('ERR_SESSION_STORE', 'somebody else sweeps')
+        busy.add(this.backend)
+        return super.sweep(limit).finally(() => busy.delete(this.backend))
+      }
+    },
+  ),
+  broken(
+    'sweep removes what it found expired a moment ago',
+    'a sweep does not remove what is created anew or extended meanwhile',
+    class extends HonestStore {
+      override async sweep(limit: number): Promise<number> {
+        const expired = [...this.backend.rows.keys()].filter((key) => this.living(key) === undefined)
+        await this.begin()
+        const swept = expired.slice(0, limit)
+        for (const key of swept) this.backend.rows.delete(key)
+        return swept.length
+      }
+    },
+  ),
+  broken(
+    'count counts the rows of a moment ago',
+    'count tells how many live',
+    class extends HonestStore {
+      #counted: number | undefined
+      override async count(): Promise<number> {
+        this.#counted ??= await super.count()
+        return this.#counted
+      }
+    },
+  ),
+  broken(
+    'count counts what has expired',
+    'count leaves out what has expired',
+    class extends HonestStore {
+      override async count(): Promise<number> {
+        return this.backend.rows.size
+      }
+    },
+  ),
+]

@@ -1,0 +1,137 @@
+import type { Entry, Store } from '../../../src/store.ts'
+import { HonestStore } from '../honest-store.ts'
+import { broken, type Broken } from './broken.ts'
+
+/** Faults of the kind that somebody gets in between the look and the leap of a verb. */
+export const twoSteps: readonly Broken[] = [
+  broken(
+    'replace looks first and leaps later',
+    'of many replaces from one base one wins, and the rest are conflicts',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        const row = await this.read(key)
+        if (row === undefined) return 'gone'
+        if (!this.same(row, base)) return 'conflict'
+        await this.begin()
+        return this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'two processes each lock for themselves',
+    'of increments by many workers none is lost',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        const row = this.living(key)
+        await this.begin()
+        if (row === undefined) return 'gone'
+        return this.same(row, base) ? this.put(key, payload, at) : 'conflict'
+      }
+    },
+  ),
+  broken(
+    'create looks first and leaps later',
+    'of many creates at once one wins, and the rest are told',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        if ((await this.read(key)) !== undefined) return 'exists'
+        await this.begin()
+        return this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'create removes an expired row first and inserts then',
+    'of many creates at once where somebody expired one wins',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        await this.begin()
+        const row = this.backend.rows.get(key)
+        if (row === undefined) return this.put(key, payload, at)
+        if (row.expiresAt > this.now()) return 'exists'
+        await this.begin()
+        return this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'read removes what it found expired a moment ago',
+    'who finds an expired entry does not remove the one created anew meanwhile',
+    class extends HonestStore {
+      override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
+        const entry = await super.read(key, extendTo)
+        if (entry === undefined) {
+          await this.begin()
+          this.backend.rows.delete(key)
+        }
+        return entry
+      }
+    },
+  ),
+  broken(
+    'replace is a delete and an insert',
+    'who reads during a replace sees the old payload or the new one',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        const outcome = await super.destroy(key, base)
+        if (outcome !== 'ok') return outcome
+        await this.begin()
+        return this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'destroy with a base looks first and leaps later',
+    'of replace and destroy from one base, one is applied',
+    class extends HonestStore {
+      override async destroy(key: string, base?: Entry): ReturnType<Store['destroy']> {
+        const row = await this.read(key)
+        if (row === undefined) return 'gone'
+        if (base !== undefined && !this.same(row, base)) return 'conflict'
+        await this.begin()
+        this.backend.rows.delete(key)
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'destroy looks first, and everybody thinks that he was the one',
+    'of many destroys at once one is told that it was the one',
+    class extends HonestStore {
+      override async destroy(key: string): ReturnType<Store['destroy']> {
+        if ((await this.read(key)) === undefined) return 'gone'
+        await this.begin()
+        this.backend.rows.delete(key)
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'create takes its time, and writes whether or not somebody is there by then',
+    'of create and destroy at once, the answers tell what is left',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        await this.begin()
+        const before = this.living(key)
+        await this.begin()
+        this.put(key, payload, at)
+        return before === undefined ? { entry: { payload, expiresAt: at } } : 'exists'
+      }
+    },
+  ),
+]

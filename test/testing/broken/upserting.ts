@@ -1,0 +1,142 @@
+import type { Entry, Store, Written } from '../../../src/store.ts'
+import { HonestStore } from '../honest-store.ts'
+import { broken, type Broken } from './broken.ts'
+
+/** Faults of the kind that some verb but create makes something exist. */
+export const upserting: readonly Broken[] = [
+  broken(
+    'replace writes where nobody is',
+    'replace of nothing is gone and creates nothing',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        const outcome = await super.replace(key, payload, at, base)
+        return outcome === 'gone' ? this.put(key, payload, at) : outcome
+      }
+    },
+  ),
+  broken(
+    'create overwrites',
+    'create where somebody lives answers exists and changes nothing',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        await this.begin()
+        return this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'touch writes back what it read a moment ago',
+    'of touch and destroy at once, the end stays the end',
+    class extends HonestStore {
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        const entry = await this.read(key)
+        if (entry === undefined) return 'gone'
+        await this.begin()
+        this.put(key, entry.payload, Math.max(at, entry.expiresAt))
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'touch writes back what it read, over a newer payload',
+    'of replace and touch at once, both are applied',
+    class extends HonestStore {
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        const entry = await this.read(key)
+        if (entry === undefined) return 'gone'
+        await this.begin()
+        if (this.living(key)) this.put(key, entry.payload, Math.max(at, entry.expiresAt))
+        return 'ok'
+      }
+    },
+  ),
+  broken(
+    'touch keeps an empty row for whoever is not there',
+    'touch of nothing is gone and creates nothing',
+    class extends HonestStore {
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        const outcome = await super.touch(key, at)
+        if (outcome === 'gone') this.put(key, '', at)
+        return outcome
+      }
+    },
+  ),
+  broken(
+    'an extending read writes back what it read a moment ago',
+    'of an extending read and destroy at once, the end stays the end',
+    class extends HonestStore {
+      override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
+        const entry = await super.read(key)
+        if (entry === undefined || extendTo <= entry.expiresAt) return entry
+        await this.begin()
+        return this.put(key, entry.payload, extendTo).entry
+      }
+    },
+  ),
+  broken(
+    'what was destroyed once is remembered, and touch brings it back',
+    'after destroy no verb brings the dead back',
+    class extends HonestStore {
+      readonly #remembered = new Map<string, string>()
+      override put(key: string, payload: string, at: number): Written {
+        this.#remembered.set(key, payload)
+        return super.put(key, payload, at)
+      }
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        const outcome = await super.touch(key, at)
+        const payload = this.#remembered.get(key)
+        if (outcome === 'gone' && payload !== undefined) this.put(key, payload, at)
+        return outcome
+      }
+    },
+  ),
+  broken(
+    'a replace from another process inserts what it does not find',
+    'the late writes of a request that another one outran find nobody',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        const outcome = await super.replace(key, payload, at, base)
+        return outcome === 'gone' ? this.put(key, payload, at) : outcome
+      }
+    },
+  ),
+  broken(
+    'replace writes back over an end that came in between',
+    'of replace and destroy at once, the end stays the end',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        const row = await this.read(key)
+        if (row === undefined) return 'gone'
+        if (!this.same(row, base)) return 'conflict'
+        await this.begin()
+        return this.put(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'reading makes an empty row',
+    'a key that nobody created is absent, and reading does not create it',
+    class extends HonestStore {
+      override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
+        const entry = await super.read(key, extendTo)
+        if (entry === undefined && extendTo !== undefined) this.put(key, '', extendTo)
+        return entry
+      }
+    },
+  ),
+]

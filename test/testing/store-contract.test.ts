@@ -1,0 +1,144 @@
+import test from 'ava'
+import { storeContract, type StoreHarness, type StorePromise } from '../../src/testing/index.ts'
+import { answering } from './broken/answering.ts'
+import { ageing } from './broken/ageing.ts'
+import type { Broken } from './broken/broken.ts'
+import { comparing } from './broken/comparing.ts'
+import { failing } from './broken/failing.ts'
+import { filing } from './broken/filing.ts'
+import { processing } from './broken/processing.ts'
+import { spoiling } from './broken/spoiling.ts'
+import { sweeping } from './broken/sweeping.ts'
+import { twoSteps } from './broken/two-steps.ts'
+import { upserting } from './broken/upserting.ts'
+import { ClientStore } from './client-store.ts'
+import { Backend, harnessOf, HonestStore } from './honest-store.ts'
+
+/** A store on the client that believes every handle. */
+class CredulousStore extends ClientStore {
+  override mark(): string {
+    return 'x'
+  }
+}
+
+const faults: readonly Broken[] = [
+  ...upserting,
+  ...twoSteps,
+  ...comparing,
+  ...answering,
+  ...ageing,
+  ...filing,
+  ...spoiling,
+  ...processing,
+  ...sweeping,
+  ...failing,
+  {
+    fault: 'a handle is not signed',
+    promise: 'a handle that nobody gave out is nobody',
+    open: (backend) => new CredulousStore(backend),
+  },
+]
+
+function named(title: string): StorePromise {
+  const promise = storeContract.find((each) => each.title === title)
+  if (promise === undefined) throw new Error(`no promise is called: ${title}`)
+  return promise
+}
+
+test('every promise has a title of its own', (t) => {
+  t.is(new Set(storeContract.map(({ title }) => title)).size, storeContract.length)
+})
+
+test('there is no promise that no store breaks', (t) => {
+  const broken = new Set(faults.map(({ promise }) => promise))
+  t.deepEqual(
+    storeContract.map(({ title }) => title).filter((title) => !broken.has(title)),
+    [],
+  )
+})
+
+for (const { fault, promise, open } of faults) {
+  test(`it is found out that ${fault}`, async (t) => {
+    const error: unknown = await named(promise)
+      .check(harnessOf(open))
+      .then(() => undefined, Object)
+    t.true(error instanceof Error, `the promise held: ${promise}`)
+  })
+}
+
+/** Checks whatever applies to the stores of `harness`, and tells what that was. */
+async function keeps(harness: StoreHarness): Promise<readonly string[]> {
+  const { traits } = await harness.open()
+  const applying = storeContract.filter((promise) => promise.appliesTo(traits, harness))
+  await Promise.all(applying.map(async (promise) => promise.check(harness)))
+  return applying.map(({ title }) => title)
+}
+
+const honest = harnessOf((backend) => new HonestStore(backend))
+const client = { ...harnessOf((backend) => new ClientStore(backend)), sweeps: false, counts: false }
+
+test('an honest store on a server keeps all promises but the one about handles', async (t) => {
+  t.is((await keeps(honest)).length, storeContract.length - 1)
+})
+
+test('an honest store on the client keeps the promises that can hold there', async (t) => {
+  const titles = await keeps(client)
+  t.true(titles.includes('an entry lives until its moment and not beyond'))
+  t.true(titles.includes('a handle that nobody gave out is nobody'))
+  t.false(titles.some((title) => /destroy|conflict|touch|sweep|trouble/.test(title)))
+})
+
+test('a promise that does not apply rejects, so that nothing passes unchecked', async (t) => {
+  const promise = named('a handle that nobody gave out is nobody')
+  await t.throwsAsync(promise.check(honest), { message: /does not apply/ })
+})
+
+test('a harness that forgets that its store sweeps or counts is told so', async (t) => {
+  const promise = named('the traits are possible ones, and store and harness agree')
+  await t.throwsAsync(promise.check({ ...honest, sweeps: false }), { message: /sweeps: true/ })
+  await t.throwsAsync(promise.check({ ...honest, counts: false }), { message: /counts: true/ })
+})
+
+test('checks on one harness wait for each other, however they are started', async (t) => {
+  const harness = harnessOf((backend) => new HonestStore(backend))
+  let open = 0
+  let most = 0
+  class Watched extends HonestStore {
+    constructor(backend: Backend) {
+      super(backend)
+      open += 1
+      most = Math.max(most, open)
+    }
+    override async close(): Promise<void> {
+      if (!this.closed) open -= 1
+      await super.close()
+    }
+  }
+  const watched = { ...harness, open: () => new Watched(new Backend()) }
+  const promise = named('what create stored is read back')
+  await Promise.all([promise.check(watched), promise.check(watched), promise.check(watched)])
+  t.is(most, 1)
+})
+
+test('a check closes the stores it opened and removes what it stored, also when it fails', async (t) => {
+  const opened: HonestStore[] = []
+  const harness = harnessOf((backend) => {
+    const store = new HonestStore(backend)
+    opened.push(store)
+    return store
+  })
+  await named('two stores on one backend see what the other one did').check(harness)
+  await t.throwsAsync(
+    named('the moment of death is exact to the resolution').check({ ...harness, advance: () => {} }),
+  )
+  t.is(opened.length, 3)
+  for (const { closed, backend } of opened) t.deepEqual([closed, backend.rows.size], [true, 0])
+})
+
+test('nobody waits for a check that failed', async (t) => {
+  const harness = harnessOf((backend) => new HonestStore(backend))
+  const refused = named('a handle that nobody gave out is nobody').check(harness)
+  const next = named('what create stored is read back').check(harness)
+  await t.throwsAsync(refused)
+  await t.notThrowsAsync(next)
+})
