@@ -1,0 +1,209 @@
+import { Document } from './codec/document.ts'
+import type { Limits } from './codec/limits.ts'
+import type { ValueCodec } from './codec/value.ts'
+import { SessionError } from './errors.ts'
+import type { SessionSchema } from './schema.ts'
+
+/** A change that is run again when somebody else was faster. */
+export type Updater = (value: unknown) => unknown
+
+/** What this request knows of one key: that it was read, or how it was changed. */
+export interface Slot {
+  kind: 'read' | 'set' | 'update' | 'delete'
+  /** The live value, the very object that the route holds. */
+  value: unknown
+  /** How it was encoded when it was set; a later change in place makes it differ. */
+  text: string | undefined
+  /** The functions of `update`, in order. */
+  updates: Updater[]
+  /** How many of them, or whether the deletion, are part of the payload that is under way. */
+  sent: number
+  /** Set after this request itself had deleted the key: it stands on its own, whatever others did to the old value. */
+  own: boolean
+}
+
+/** What a draft needs to know of its session's settings. */
+export interface DraftSettings {
+  readonly codec: ValueCodec
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  /** Told when a stored key cannot be decoded, just before `get` throws. */
+  readonly decodeFailed: (error: unknown) => void
+}
+
+/** A snapshot of the stored session and a log of what one request changed. Knows nothing of stores or time. */
+export class Draft {
+  readonly settings: DraftSettings
+  /** One entry per key that was read or changed; in the order of first use. */
+  readonly slots: Map<string, Slot> = new Map()
+  /** Everything in the snapshot was forgotten; what the slots hold came after. */
+  cleared = false
+  #clearSent = false
+  #base: Document | undefined
+  #payload: string | undefined
+
+  constructor(base: Document, settings: DraftSettings) {
+    this.#base = base
+    this.settings = settings
+  }
+
+  /** The snapshot that the log builds on. */
+  get base(): Document {
+    return (this.#base ??= Document.parse(this.#payload ?? '', this.settings.limits))
+  }
+
+  set base(document: Document) {
+    this.#base = document
+  }
+
+  get(key: string): unknown {
+    const slot = this.slots.get(key)
+    if (slot !== undefined) return slot.value
+    const line = this.cleared ? undefined : this.base.line(key)
+    if (line === undefined) return undefined
+    const value = this.decode(key, line)
+    this.slots.set(key, { kind: 'read', value, text: line, updates: noUpdates, sent: 0, own: false })
+    return value
+  }
+
+  has(key: string): boolean {
+    const slot = this.slots.get(key)
+    if (slot !== undefined) return slot.kind !== 'delete'
+    return !this.cleared && this.base.has(key)
+  }
+
+  keys(): string[] {
+    const keys = this.cleared ? [] : this.base.keys().filter((key) => this.slots.get(key)?.kind !== 'delete')
+    for (const [key, slot] of this.slots) {
+      if (slot.kind !== 'delete' && (this.cleared || !this.base.has(key))) keys.push(key)
+    }
+    return keys
+  }
+
+  set(key: string, value: unknown): void {
+    this.#write('set', key, value, noUpdates)
+  }
+
+  update(key: string, updater: Updater): unknown {
+    const slot = this.slots.get(key)
+    const value = applyUpdate(updater, this.get(key))
+    if (value === undefined && !this.has(key)) return undefined
+    const onStored = slot === undefined || slot.kind === 'read' || slot.kind === 'update'
+    if (!onStored) this.#write('set', key, value, noUpdates)
+    else this.#write('update', key, value, [...(slot?.updates ?? noUpdates), updater])
+    return value
+  }
+
+  delete(key: string): boolean {
+    const had = this.has(key)
+    const own = this.slots.get(key)?.own ?? false
+    this.slots.set(key, {
+      kind: 'delete',
+      value: undefined,
+      text: undefined,
+      updates: noUpdates,
+      sent: 0,
+      own,
+    })
+    return had
+  }
+
+  clear(): void {
+    this.slots.clear()
+    this.cleared = true
+    this.#clearSent = false
+  }
+
+  /**
+   * The lines that differ from the snapshot: new text, or `undefined` for a key that is to go. Encodes what the route
+   * may have changed in place, and throws the path of what cannot be kept.
+   */
+  changes(): Map<string, string | undefined> {
+    const changes = new Map<string, string | undefined>()
+    if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
+    this.#clearSent = this.cleared
+    for (const [key, slot] of this.slots) {
+      slot.sent = slot.kind === 'delete' ? 1 : slot.updates.length
+      const line = this.base.line(key)
+      if (slot.kind === 'delete') {
+        if (line !== undefined) changes.set(key, undefined)
+        continue
+      }
+      const text = this.textOf(key, slot)
+      if (text === line) changes.delete(key)
+      else if (slot.kind !== 'read' || !this.#sameAsStored(key, text, line)) {
+        if (text !== slot.text) this.settings.schema?.check(key, slot.value)
+        changes.set(key, text)
+      }
+    }
+    return changes
+  }
+
+  /** The payload with everything that {@link changes} told is stored: it is the new snapshot. */
+  settle(payload: string): void {
+    this.#payload = payload
+    this.#base = undefined
+    if (this.#clearSent) this.cleared = this.#clearSent = false
+    for (const [key, slot] of this.slots) {
+      slot.own = false
+      if (slot.kind === 'delete' && slot.sent === 1) this.slots.delete(key)
+      if (slot.kind !== 'update') continue
+      slot.updates = slot.updates.slice(slot.sent)
+      if (slot.updates.length === 0) slot.kind = 'set'
+    }
+  }
+
+  /** How the slot's value is spelled now. */
+  textOf(key: string, slot: Slot): string {
+    if (slot.text !== undefined && !isObject(slot.value)) return slot.text
+    return this.settings.codec.encode(slot.value, key)
+  }
+
+  /** Decodes a stored line of this session. */
+  decode(key: string, line: string): unknown {
+    const { codec, schema, decodeFailed } = this.settings
+    try {
+      const value = codec.decode(line, key)
+      if (schema?.has(key) === true) schema.check(key, value)
+      return value
+    } catch (cause) {
+      const unfit = cause instanceof SessionError && cause.code === 'ERR_SESSION_VALUE'
+      const error = unfit ? new SessionError('ERR_SESSION_DECODE', cause.message, { cause }) : cause
+      decodeFailed(error)
+      throw error
+    }
+  }
+
+  #write(kind: 'set' | 'update', key: string, value: unknown, updates: Updater[]): void {
+    const { schema, codec, limits } = this.settings
+    if (typeof key !== 'string') throw new SessionError('ERR_SESSION_VALUE', 'a session key must be a string')
+    if (key.length > limits.keyLength) {
+      const text = `a session key is ${key.length} characters long; at most ${limits.keyLength} are allowed`
+      throw new SessionError('ERR_SESSION_LIMIT', text)
+    }
+    schema?.check(key, value)
+    const text = codec.encode(value, key)
+    const before = this.slots.get(key)
+    const own = this.cleared || before?.kind === 'delete' || before?.own === true
+    this.slots.set(key, { kind, value, text, updates, sent: before?.sent ?? 0, own })
+  }
+
+  /** An upgraded class or another writer's spelling differs in text without having been changed by anybody. */
+  #sameAsStored(key: string, text: string, line: string | undefined): boolean {
+    return (
+      line !== undefined && text === this.settings.codec.encode(this.settings.codec.decode(line, key), key)
+    )
+  }
+}
+
+/** Runs a function of `update`; one that returns nothing keeps the value it was given, with what it changed in it. */
+export function applyUpdate(updater: Updater, value: unknown): unknown {
+  const result = updater(value)
+  return result === undefined ? value : result
+}
+
+export function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+const noUpdates: Updater[] = []

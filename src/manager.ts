@@ -1,0 +1,221 @@
+import { Document } from './codec/document.ts'
+import { ValueCodec } from './codec/value.ts'
+import { Committer } from './committer.ts'
+import { Draft, type DraftSettings } from './draft.ts'
+import { SessionError } from './errors.ts'
+import { GuardedStore } from './guarded-store.ts'
+import { createId, hashId, isId } from './id.ts'
+import { resolveOptions, type ManagerOptions } from './options.ts'
+import type { Schema, ValuesOf } from './schema.ts'
+import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
+import type { ManagerSettings } from './settings.ts'
+import type { Counting, Entry, StoreTraits } from './store.ts'
+import { Sweeper } from './sweeper.ts'
+
+const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
+
+/**
+ * The life of sessions without HTTP, for WebSockets, jobs and tests: what beego's `Manager` is. The middleware is a thin
+ * skin over it.
+ *
+ * ```ts
+ * const manager = new SessionManager({ provider: 'file', providerConfig: './sessions' })
+ * const session = await manager.open(id)
+ * session.update('runs', (n = 0) => n + 1)
+ * await manager.commit(session)
+ * ```
+ */
+export class SessionManager<S extends Schema | undefined = undefined> {
+  readonly #settings: ManagerSettings
+  readonly #store: GuardedStore
+  readonly #sweeper: Sweeper
+  readonly #draftSettings: DraftSettings
+  readonly #port: SessionPort
+
+  constructor(options: ManagerOptions<S> = {}) {
+    const settings = resolveOptions(options)
+    this.#settings = settings
+    this.#store = new GuardedStore(settings.store, settings.events)
+    this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
+    this.#draftSettings = {
+      codec: new ValueCodec(settings.registry, settings.limits),
+      limits: settings.limits,
+      schema: settings.schema,
+      decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
+    }
+    this.#port = this.#createPort(new Committer(settings, this.#store))
+  }
+
+  /** What the store of this manager can and cannot do. */
+  get traits(): StoreTraits {
+    return this.#settings.store.traits
+  }
+
+  /** The stored session with this ID, or a new one if there is none: an ID that we did not issue is never adopted. */
+  async open(id?: string): Promise<Session<ValuesOf<S>>> {
+    return (await this.find(id)) ?? this.begin()
+  }
+
+  /** A session of which nothing is stored until it is committed with something in it. */
+  begin(): Session<ValuesOf<S>> {
+    return new Session(this.#state(undefined, undefined, noDocument, this.#settings.now()), this.#port)
+  }
+
+  /**
+   * The stored session with this ID, or `undefined`. One round trip, which also extends the session's life where the
+   * store can do both at once. Text that cannot be an ID costs none.
+   *
+   * @throws SessionError `ERR_SESSION_STORE` if the store fails
+   */
+  async find(id: string | undefined): Promise<Session<ValuesOf<S>> | undefined> {
+    const { hash, idPrefix, idleTimeout, absoluteTimeout, events, now } = this.#settings
+    if (id === undefined || !isId(id, idPrefix)) return undefined
+    const openedAt = now()
+    const key = hashId(id, hash)
+    const entry = await this.#store.read(key, openedAt + idleTimeout)
+    const document = entry === undefined ? undefined : this.#parse(entry)
+    if (entry === undefined || document === undefined) {
+      if (entry === undefined) events.emit({ type: 'unknown' })
+      return undefined
+    }
+    const { createdAt } = document.header
+    if (createdAt + absoluteTimeout <= openedAt) {
+      await this.#store.destroy(key, entry)
+      events.emit({ type: 'expired' })
+      return undefined
+    }
+    const state = this.#state(id, entry, document, createdAt)
+    state.key = key
+    if (events.heard)
+      events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
+    return new Session(state, this.#port)
+  }
+
+  /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
+  async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
+    return this.#port.commit(stateOf(session))
+  }
+
+  /** Gives the session a new ID, now: what `regenerate()` and a commit do. */
+  async regenerate(session: Session<ValuesOf<S>>): Promise<Committed> {
+    session.regenerate()
+    return this.#port.commit(stateOf(session))
+  }
+
+  /** Ends a session, by itself or by its ID; final in every store that is revocable. */
+  async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
+    if (typeof session !== 'string') return this.#port.destroy(stateOf(session))
+    if (!isId(session, this.#settings.idPrefix)) return
+    await this.#store.destroy(hashId(session, this.#settings.hash))
+    this.#settings.events.emit({ type: 'destroyed' })
+  }
+
+  /** How many sessions live in the store (beego's `SessionAll`). */
+  async count(): Promise<number> {
+    const { store } = this.#store
+    if (!isCounting(store)) {
+      throw new SessionError(
+        'ERR_SESSION_STATE',
+        `${store.traits.name}: this store cannot count its sessions`,
+      )
+    }
+    return this.#store.run('count', async () => store.count())
+  }
+
+  /** Removes what has expired, where the backend does not do so by itself; tells how many entries that were. */
+  async sweep(): Promise<number> {
+    return this.#sweeper.sweep()
+  }
+
+  /** Connects to the store now, and rejects if that fails; without it the first request connects. */
+  async ready(): Promise<void> {
+    await this.#store.run('open', async () => this.#store.store.open?.())
+  }
+
+  /** Stops the timers and closes the store, which closes what it opened itself. */
+  async close(): Promise<void> {
+    await this.#sweeper.close()
+    await this.#store.run('close', async () => this.#store.store.close())
+  }
+
+  #state(
+    id: string | undefined,
+    entry: Entry | undefined,
+    document: Document,
+    createdAt: number,
+  ): SessionState {
+    return {
+      status: entry === undefined ? 'new' : 'stored',
+      isNew: entry === undefined,
+      id,
+      key: undefined,
+      nextId: undefined,
+      entry,
+      handle: undefined,
+      createdAt,
+      draft: new Draft(document, this.#draftSettings),
+      pending: undefined,
+      closed: false,
+      onCommit: undefined,
+      ended: false,
+    }
+  }
+
+  /** A payload that cannot be read stays where it is; its holder gets a new session under a new ID. */
+  #parse(entry: Entry): Document | undefined {
+    try {
+      return Document.parse(entry.payload, this.#settings.limits)
+    } catch (error) {
+      this.#settings.events.emit({ type: 'decode-failed', scope: 'payload', error })
+      return undefined
+    }
+  }
+
+  #createPort(committer: Committer): SessionPort {
+    const { idPrefix, events, now } = this.#settings
+    return {
+      id: (state) => state.nextId ?? (state.id ??= createId(idPrefix)),
+      expiresAt: (state) => Math.min(state.entry?.expiresAt ?? Infinity, committer.expiresAt(state)),
+      regenerate: (state) => {
+        if (state.status === 'new') state.id = undefined
+        else state.nextId ??= createId(idPrefix)
+      },
+      commit: async (state) => {
+        const outcome = await inTurn(state, async () => committer.commit(state))
+        if (state.status === 'stored') this.#sweeper.start()
+        if (outcome === 'ok') state.onCommit?.()
+        return outcome
+      },
+      claim: async (state, key) => inTurn(state, async () => committer.claim(state, key)),
+      destroy: async (state) => {
+        await inTurn(state, async () => {
+          if (state.status === 'stored' && state.key !== undefined) {
+            await this.#store.destroy(state.key)
+            events.emit({ type: 'destroyed' })
+            state.ended = true
+          }
+          const { isNew, pending, ended, closed, onCommit } = state
+          const fresh = this.#state(undefined, undefined, noDocument, now())
+          Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit })
+        })
+        state.onCommit?.()
+      },
+    }
+  }
+}
+
+/** One step at a time per session object: a second one waits for the first, whatever became of it. */
+async function inTurn<T>(state: SessionState, step: () => Promise<T>): Promise<T> {
+  while (state.pending !== undefined) await state.pending.catch(() => {})
+  const pending = step()
+  state.pending = pending
+  try {
+    return await pending
+  } finally {
+    if (state.pending === pending) state.pending = undefined
+  }
+}
+
+function isCounting(store: object): store is Counting {
+  return 'count' in store && typeof store.count === 'function'
+}

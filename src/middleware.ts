@@ -1,0 +1,122 @@
+import type { IncomingMessage } from 'node:http'
+import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
+import { setSlot, slotOf } from './context.ts'
+import { Delivery } from './delivery.ts'
+import { SessionError } from './errors.ts'
+import { Events } from './events.ts'
+import { SessionManager } from './manager.ts'
+import { splitOptions, type SessionOptions } from './options.ts'
+import type { Schema, ValuesOf } from './schema.ts'
+import { stateOf, type Session } from './session.ts'
+import { Transport } from './transport.ts'
+
+/** What the middleware adds to Koa's context: `ctx.session`, or the `property` of the settings. */
+export type SessionContext<S, P extends string = 'session'> = { readonly [K in P]: Session<ValuesOf<S>> }
+
+/** The middleware, with what an application needs beside it. */
+export interface SessionMiddleware<
+  S extends Schema | undefined = undefined,
+  P extends string = 'session',
+> extends Middleware<DefaultState, SessionContext<S, P>> {
+  /** The same sessions without HTTP: for jobs and tests, and to `close()` the store at shutdown. */
+  readonly manager: SessionManager<S>
+  /** The session of a request that Koa does not see, a WebSocket upgrade above all; `commit()` it yourself. */
+  open(request: IncomingMessage): Promise<Session<ValuesOf<S>>>
+}
+
+/**
+ * Sessions for a Koa application, as `ctx.session`.
+ *
+ * A request works on a snapshot and commits its changes by compare-and-swap before the response leaves. A visitor who
+ * writes nothing costs nothing: no store call, no record, no cookie.
+ *
+ * ```ts
+ * app.use(session({ provider: 'file', providerConfig: './sessions' }))
+ * app.use((ctx) => { ctx.body = ctx.session.update('visits', (n = 0) => n + 1) })
+ * ```
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` for a wrong setting, naming the field
+ */
+export function session<S extends Schema | undefined = undefined, const P extends string = 'session'>(
+  options: SessionOptions<S, P> = {},
+): SessionMiddleware<S, P> {
+  const { enabled, property, commitOnError, managerOptions } = splitOptions(options)
+  const manager = new SessionManager<S>(managerOptions)
+  const transport = new Transport(options)
+  const events = new Events(options.onEvent)
+  const { cookieName } = transport
+
+  async function find(ids: readonly string[]): Promise<[Session<ValuesOf<S>>, string] | undefined> {
+    for (const id of ids) {
+      const found = await manager.find(id)
+      if (found !== undefined) return [found, id]
+    }
+    return undefined
+  }
+
+  async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
+    const outer = slotOf(ctx, property)
+    if (outer?.owner === manager) return next() // mounted twice: the outer one opened the session and commits it
+    if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
+
+    const delivery = new Delivery(ctx, transport, events)
+    let current: Session<ValuesOf<S>> | undefined
+    let failure: unknown
+    const use = (): Session<ValuesOf<S>> => {
+      if (failure !== undefined) throw failure
+      if (current === undefined) delivery.follow(stateOf((current = manager.begin())))
+      return current
+    }
+    setSlot(ctx, property, { owner: manager, cookieName, use: enabled ? use : turnedOff })
+    try {
+      const found = enabled ? await find(transport.read(ctx.req)) : undefined
+      if (found !== undefined) delivery.follow(stateOf((current = found[0])), found[1])
+    } catch (error) {
+      // Thrown at the first use of the session: routes that never look are not hurt by a store that is down.
+      failure = error
+    }
+    try {
+      await withCommit(next, () => current, delivery)
+    } finally {
+      if (current !== undefined) stateOf(current).closed = true
+      if (outer !== undefined) setSlot(ctx, property, outer)
+    }
+  }
+
+  async function withCommit(
+    next: Next,
+    current: () => Session<ValuesOf<S>> | undefined,
+    delivery: Delivery,
+  ): Promise<void> {
+    try {
+      await next()
+    } catch (error) {
+      const changed = current()
+      // If this commit fails its error is the answer: the client must not take the change for kept.
+      if (changed !== undefined && commitOnError(error)) await manager.commit(changed)
+      delivery.attach(error)
+      throw error
+    }
+    const done = current()
+    if (done !== undefined) await manager.commit(done)
+  }
+
+  const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> =>
+    (await find(transport.read(request)))?.[0] ?? manager.begin()
+
+  return Object.assign(typedSession, { manager, open })
+}
+
+function turnedOff(): never {
+  throw new SessionError(
+    'ERR_SESSION_STATE',
+    'sessions are turned off: set `enabled: true` (SessionOn) to use them',
+  )
+}
+
+function sameCookie(name: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_OPTIONS',
+    `session: name: two session() middlewares of one request use the cookie '${name}'; give one of them another name`,
+  )
+}

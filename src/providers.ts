@@ -1,0 +1,44 @@
+import { SessionError } from './errors.ts'
+import type { Store } from './store.ts'
+import { FileStore } from './stores/file.ts'
+import { MemoryStore } from './stores/memory.ts'
+
+/** What a provider is told besides its config string. */
+export interface ProviderContext {
+  /** The clock of the session's settings, for stores that expire entries by themselves. */
+  readonly now: () => number
+}
+
+/** Makes a store of a provider's config string. It connects at its first use, but refuses a malformed string at once. */
+export type OpenProvider = (config: string, context: ProviderContext) => Store
+
+const providers = new Map<string, OpenProvider>([
+  ['memory', (_config, { now }) => new MemoryStore({ now })],
+  ['file', (config, { now }) => new FileStore({ folder: config, now })],
+])
+
+/**
+ * Adds an engine of your own under a name, as beego's `Register` does: from then on `provider: name` and
+ * `sessionprovider = name` open it.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` if the name is taken
+ */
+export function registerProvider(name: string, open: OpenProvider): void {
+  if (name === '') throw new SessionError('ERR_SESSION_OPTIONS', 'registerProvider: the name is empty')
+  const known = providers.get(name)
+  if (known === open) return
+  if (known !== undefined) {
+    throw new SessionError('ERR_SESSION_OPTIONS', `registerProvider: there is already a provider '${name}'`)
+  }
+  providers.set(name, open)
+}
+
+/** @throws SessionError `ERR_SESSION_OPTIONS` if nobody has registered the name, or the string is malformed */
+export function openProvider(name: string, config: string, context: ProviderContext): Store {
+  const open = providers.get(name)
+  if (open === undefined) {
+    const known = [...providers.keys()].join(', ')
+    throw new SessionError('ERR_SESSION_OPTIONS', `provider: there is no '${name}'; known are ${known}`)
+  }
+  return open(config, context)
+}

@@ -1,0 +1,21 @@
+import type { Limits } from './codec/limits.ts'
+import type { Events } from './events.ts'
+import type { Registry } from './registry.ts'
+import type { SessionSchema } from './schema.ts'
+import type { Store } from './store.ts'
+
+/** What a manager works with: every setting present and checked, times in ms. */
+export interface ManagerSettings {
+  readonly store: Store
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly hash: string
+  readonly idPrefix: string
+  readonly keepEmpty: boolean
+  readonly registry: Registry
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  readonly sweepInterval: number
+  readonly events: Events
+  readonly now: () => number
+}

@@ -1,0 +1,104 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { stringifySetCookie } from 'cookie'
+import type { SessionOptions } from './options.ts'
+
+/** How many cookies of our name are tried: a neighbouring subdomain can plant some beside the real one. */
+const MAX_COOKIES = 3
+
+/** What of a request the transport looks at; Node's and Koa's both fit. */
+export interface Incoming {
+  readonly headers: IncomingHttpHeaders
+  readonly url?: string | undefined
+}
+
+/** Where the session ID travels: in a cookie, an HTTP header or the query string, as far as the settings allow. */
+export class Transport {
+  /** The cookie's name, or `undefined` if there is none. */
+  readonly cookieName: string | undefined
+  /** Whether the browser keeps the cookie for a time of its own, which a response may renew. */
+  readonly renewable: boolean
+  readonly #header: string | undefined
+  readonly #query: string | undefined
+  readonly #secure: boolean | 'auto'
+  /** What follows the handle in `Set-Cookie`, when it is set and when it is removed. */
+  readonly #attributes: string
+  readonly #removal: string
+
+  constructor(options: SessionOptions) {
+    const { cookie = {}, name = 'sid', header, query } = options
+    this.cookieName = cookie === false ? undefined : name
+    this.#header = header?.toLowerCase()
+    this.#query = query
+    const { maxAge, secure = 'auto', path = '/', sameSite = 'lax', httpOnly = true, ...rest } = cookie || {}
+    this.renewable = maxAge !== undefined
+    this.#secure = secure
+    const attributes = { ...rest, path, sameSite, httpOnly, secure: secure === true }
+    const spell = (life: { maxAge?: number; expires?: Date }): string =>
+      stringifySetCookie({ name: 'x', value: '', ...attributes, ...life }).slice('x='.length)
+    this.#attributes = spell(maxAge === undefined ? {} : { maxAge: Math.floor(maxAge / 1000) })
+    this.#removal = spell({ maxAge: 0, expires: new Date(0) })
+  }
+
+  /** The IDs that the client presents, in the order in which they are to be tried: cookie, query, header. */
+  read({ headers, url }: Incoming): readonly string[] {
+    const cookies = this.cookieName === undefined ? none : cookiesNamed(this.cookieName, headers.cookie)
+    if (cookies.length > 0) return cookies
+    const inQuery = this.#query === undefined ? undefined : queryValue(url, this.#query)
+    if (inQuery !== undefined) return [inQuery]
+    const inHeader = this.#header === undefined ? undefined : headers[this.#header]
+    return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
+  }
+
+  /** Why a cookie cannot be put on this response, if so. */
+  obstacle(response: ServerResponse, secure: boolean): 'headers-sent' | 'not-secure' | undefined {
+    if (response.headersSent) return 'headers-sent'
+    if (this.cookieName !== undefined && this.#secure === true && !secure) return 'not-secure'
+    return undefined
+  }
+
+  /**
+   * Puts the handle on the response, or removes it from the client with `undefined`.
+   *
+   * @returns the `Set-Cookie` line, for an error whose answer Koa builds from scratch
+   */
+  write(response: ServerResponse, handle: string | undefined, secure: boolean): string | undefined {
+    if (this.#header !== undefined && handle !== undefined) response.setHeader(this.#header, handle)
+    response.setHeader('cache-control', 'no-store')
+    const { cookieName } = this
+    if (cookieName === undefined) return undefined
+    const attributes = handle === undefined ? this.#removal : this.#attributes
+    const upgrade = secure && this.#secure === 'auto' ? '; Secure' : ''
+    const line = `${cookieName}=${handle ?? ''}${attributes}${upgrade}`
+    response.setHeader('set-cookie', [...otherCookies(response, cookieName), line])
+    return line
+  }
+}
+
+const none: readonly string[] = []
+
+/** The values of all cookies of this name; an ID needs no unquoting or decoding, and what does is not an ID. */
+function cookiesNamed(name: string, header: string | undefined): readonly string[] {
+  if (header === undefined || !header.includes(name)) return none
+  const values: string[] = []
+  for (const pair of header.split(';', 1_000)) {
+    const at = pair.indexOf('=')
+    if (at === -1 || pair.slice(0, at).trim() !== name) continue
+    values.push(pair.slice(at + 1).trim())
+    if (values.length === MAX_COOKIES) break
+  }
+  return values
+}
+
+function queryValue(url: string | undefined, name: string): string | undefined {
+  const at = url?.indexOf('?') ?? -1
+  if (url === undefined || at === -1) return undefined
+  return new URLSearchParams(url.slice(at + 1)).get(name) ?? undefined
+}
+
+/** The cookies on the response that are not ours: one Set-Cookie per name. */
+function otherCookies(response: ServerResponse, name: string): string[] {
+  const present = response.getHeader('set-cookie')
+  if (present === undefined) return []
+  const lines = Array.isArray(present) ? present : [String(present)]
+  return lines.filter((line) => !line.startsWith(`${name}=`))
+}
