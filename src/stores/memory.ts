@@ -58,7 +58,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   readonly #now: () => number
   readonly #shards: readonly Map<string, Kept>[] = Array.from({ length: SHARDS }, () => new Map())
   /** Where the ring of all entries is closed: `older` is the one used last, `newer` the one unused for longest. */
-  readonly #ring: Kept = new Kept('', '', 0)
+  readonly #ring: Kept = new Kept('', '', Infinity)
   #size = 0
   #bytes = 0
   #station = 0
@@ -86,8 +86,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     const kept = this.#living(key)
     if (kept === undefined) return NOBODY
     if (extendTo !== undefined && extendTo > kept.expiresAt) kept.expiresAt = extendTo
-    kept.leave()
-    kept.join(this.#ring)
+    kept.renew(this.#ring)
     return Promise.resolve({ payload: kept.payload, expiresAt: kept.expiresAt })
   }
 
@@ -118,8 +117,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     this.#bytes -= kept.bytes
     kept.hold(payload, expiresAt)
     this.#bytes += kept.bytes
-    kept.leave()
-    kept.join(this.#ring)
+    kept.renew(this.#ring)
     this.#makeRoom()
     return Promise.resolve({ entry: { payload, expiresAt } })
   }
@@ -129,8 +127,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     const kept = this.#living(key)
     if (kept === undefined) return GONE
     if (expiresAt > kept.expiresAt) kept.expiresAt = expiresAt
-    kept.leave()
-    kept.join(this.#ring)
+    kept.renew(this.#ring)
     return OK
   }
 
@@ -272,6 +269,13 @@ class Kept {
     this.newer = ring
     ring.older.newer = this
     ring.older = this
+  }
+
+  /** Takes that place again. */
+  renew(ring: Kept): void {
+    if (ring.older === this) return
+    this.leave()
+    this.join(ring)
   }
 
   leave(): void {

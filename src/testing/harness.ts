@@ -39,7 +39,7 @@ export interface StorePromise {
   readonly title: string
 
   /** Whether a store with these traits makes this promise, and this harness can look at it. */
-  appliesTo(traits: StoreTraits, harness: StoreHarness): boolean
+  readonly appliesTo: (traits: StoreTraits, harness: StoreHarness) => boolean
 
   /**
    * Resolves if the promise holds and rejects if not, with an `AssertionError` or with whatever the store threw. A promise
@@ -47,5 +47,5 @@ export interface StorePromise {
    *
    * Turning the clock would disturb its neighbours, so checks on the same harness wait for each other.
    */
-  check(harness: StoreHarness): Promise<void>
+  readonly check: (harness: StoreHarness) => Promise<void>
 }
