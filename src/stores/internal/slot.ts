@@ -69,12 +69,14 @@ export class Slot {
     const staging = this.stagingOf(generation.nonce)
     try {
       await this.#stage(staging)
-      await this.#write(path.join(staging, nameOf(generation)), Buffer.alloc(0))
+      // Where ENOENT is an answer, we slept so long that a sweep took the staged home for a leftover.
+      const staged = await succeeds(
+        this.#write(path.join(staging, nameOf(generation)), Buffer.alloc(0)),
+        'ENOENT',
+      )
       await this.#settle(staging)
       await this.#write(this.fileOf(generation.nonce), bytes)
-      // ENOENT: we slept so long that a sweep took the staged home for a leftover.
-      const put = await succeeds(fs.rename(staging, this.home), 'ENOTEMPTY', 'EEXIST', 'ENOENT')
-      if (put) {
+      if (staged && (await succeeds(fs.rename(staging, this.home), 'ENOTEMPTY', 'EEXIST', 'ENOENT'))) {
         await this.#settle(this.#shelf)
         return generation
       }

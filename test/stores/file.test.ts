@@ -1,0 +1,38 @@
+import * as fs from 'node:fs/promises'
+import * as os from 'node:os'
+import * as path from 'node:path'
+import test from 'ava'
+import { FileStore } from '../../src/stores/file.ts'
+import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
+
+const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-'))
+test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+
+let clock = Date.now()
+const now = (): number => clock
+const folder = path.join(base, 'contract')
+const harness: StoreHarness = {
+  open: () => new FileStore({ folder, now, sync: false }),
+  now,
+  advance: (ms) => void (clock += ms),
+  still: true,
+  sweeps: true,
+  counts: true,
+  // A plain file in the place of the folder: everything fails, for root too.
+  break: async () => {
+    await fs.rename(folder, `${folder}.away`)
+    await fs.writeFile(folder, '')
+  },
+  mend: async () => {
+    await fs.rm(folder)
+    await fs.rename(`${folder}.away`, folder)
+  },
+}
+
+for (const promise of storeContract) {
+  test.serial(promise.title, async (t) => {
+    if (!promise.appliesTo(new FileStore({ folder }).traits, harness)) return t.pass()
+    await promise.check(harness)
+    t.pass()
+  })
+}

@@ -1,0 +1,55 @@
+import { execFile, type ExecFileException } from 'node:child_process'
+import * as fs from 'node:fs/promises'
+import * as path from 'node:path'
+
+export interface Ending {
+  readonly signal: string | undefined
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The scripts of this folder as JavaScript, made once: a child that has nothing to compile is there in no time. */
+export class Children {
+  readonly #folder: string
+
+  private constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  static async compile(folder: string): Promise<Children> {
+    // Readable by anybody, for one of the children is nobody.
+    await fs.chmod(folder, 0o755)
+    await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
+    const sources = ['victim', 'worker', 'cramped'].map((name) => `test/stores/file/${name}.ts`)
+    const { code, stdout } = await run(process.execPath, [
+      'node_modules/typescript/bin/tsc',
+      ...['--ignoreConfig', '--noCheck', '--rootDir', '.', '--outDir', folder],
+      ...['--target', 'es2023', '--module', 'nodenext', '--types', 'node'],
+      ...['--rewriteRelativeImportExtensions', '--allowImportingTsExtensions'],
+      ...sources,
+    ])
+    if (code !== 0) throw new Error(`the scripts do not compile: ${stdout}`)
+    return new Children(folder)
+  }
+
+  /** Runs a script to its end, whatever that is. */
+  async run(script: string, ...args: readonly string[]): Promise<Ending> {
+    return run(process.execPath, this.command(script, ...args))
+  }
+
+  /** What Node needs to be told to run a script. */
+  command(script: string, ...args: readonly string[]): readonly string[] {
+    return [path.join(this.#folder, 'test/stores/file', `${script}.js`), ...args]
+  }
+}
+
+/** Runs a command to its end, whatever that is. */
+export async function run(command: string, args: readonly string[]): Promise<Ending> {
+  return new Promise((resolve) => {
+    execFile(command, args, (error: ExecFileException | null, stdout, stderr) => {
+      const code = error === null ? 0 : Number(error.code ?? 1)
+      resolve({ signal: error?.signal ?? undefined, code, stdout, stderr })
+    })
+  })
+}
