@@ -1,150 +1,125 @@
-import { SuperJSON } from 'superjson'
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
-import type { Limits } from './limits.ts'
+import { Decoder } from './decoder.ts'
+import { Encoder } from './encoder.ts'
+import { exceeds, type Limits } from './limits.ts'
+import { renderPath } from './path.ts'
+import { parseJson, parsePlain } from './parse.ts'
+import { isPlain } from './plain.ts'
+import { findDifference } from './same.ts'
 
+/**
+ * Turns one value into a line of text and back.
+ *
+ * ```text
+ * J <value>                      plain JSON
+ * T [types,<value>]              what JSON has no words for, as a tree
+ * S [leaves,types,<value>]       … as a graph, and with what superjson knows; verified when it is written
+ * ```
+ *
+ * In T and S a value is:
+ *
+ * | text | value |
+ * | --- | --- |
+ * | `null` `true` `1` `"text"` | itself |
+ * | `{"name":…}` | a plain object |
+ * | `[[…]]` | an array; `["hole"]` in it is a hole |
+ * | `[0,…]` | an instance of the class `types[0]`, its fields in order, or what its `encode` returned |
+ * | `["undefined"]` `["number","NaN"]` `["bigint","-ff"]` | what it says; a bigint is hexadecimal |
+ * | `["Date",0]` `["Date",null]` | a Date, an invalid one |
+ * | `["Map",k,v,…]` `["Set",m,…]` | with its members in order |
+ * | `["Uint8Array","…"]` `["Buffer","…"]` | bytes in base64url |
+ * | `["null",{…}]` | an object without a prototype |
+ * | `["Error",name,{hidden},{shown}]` | an error of the language, without its stack (S) |
+ * | `["leaf",0]` | what superjson keeps at that position of `leaves` (S) |
+ * | `["ref",0]` | the object that was met as that many-th (S) |
+ *
+ * An array is always a word of this grammar, and a string or an object never is: no data can be taken for a word.
+ * `types` names each class once: `["Cart",1,["items","since"]]` is its name, its version and its fields, `null` if it
+ * has an `encode`.
+ *
+ * What is kept is the value as a program sees it. Not part of it are: whether objects are frozen, property flags, the
+ * stacks of errors, and which larger memory a view on bytes stands on.
+ */
 export class ValueCodec {
   readonly #registry: Registry
   readonly #limits: Limits
-  readonly #superjson = new SuperJSON({ dedupe: true })
 
   constructor(registry: Registry, limits: Limits) {
     this.#registry = registry
     this.#limits = limits
   }
 
+  /**
+   * The line for a value: `J 4711`. Equal values make equal lines.
+   *
+   * @throws SessionError `ERR_SESSION_VALUE` with the path of the part that would not come back as it is, beginning
+   *   with `key`; `ERR_SESSION_LIMIT` if the value is over a budget.
+   */
   encode(value: unknown, key: string): string {
-    const seen = new Set<object>()
-    let mode: 'J' | 'T' | 'S' = 'J'
-    const refuse = (path: string, why: string): never => {
-      throw new SessionError('ERR_SESSION_VALUE', `${path}: ${why}`)
-    }
-    const walk = (v: unknown, path: string, depth: number): unknown => {
-      if (depth > this.#limits.depth)
-        throw new SessionError('ERR_SESSION_LIMIT', `${path} is nested too deeply`)
-      if (v === null || typeof v === 'string' || typeof v === 'boolean') return v
-      if (typeof v === 'number') {
-        if (Number.isFinite(v) && !Object.is(v, -0)) return v
-        if (mode === 'J') mode = 'T'
-        return ['number', Object.is(v, -0) ? '-0' : String(v)]
-      }
-      if (mode === 'J') mode = 'T'
-      if (v === undefined) return ['undefined']
-      if (typeof v === 'bigint') return ['bigint', v.toString(16)]
-      if (typeof v !== 'object') return refuse(path, `a ${typeof v} cannot be kept`)
-      if (seen.has(v)) {
-        mode = 'S'
-        return null
-      }
-      seen.add(v)
-      if (v instanceof Date) return ['Date', v.getTime()]
-      if (v instanceof Map) {
-        const out: unknown[] = ['Map']
-        let i = 0
-        for (const [k, m] of v) {
-          out.push(walk(k, `${path}.keys[${i}]`, depth + 1), walk(m, `${path}.values[${i}]`, depth + 1))
-          i++
-        }
-        return out
-      }
-      if (v instanceof Set) {
-        const out: unknown[] = ['Set']
-        let i = 0
-        for (const m of v) out.push(walk(m, `${path}.values[${i++}]`, depth + 1))
-        return out
-      }
-      if (Buffer.isBuffer(v)) return ['Buffer', v.toString('base64url')]
-      if (v instanceof Uint8Array) return ['bytes', Buffer.from(v).toString('base64url')]
-      if (Array.isArray(v)) return [v.map((m, i) => walk(m, `${path}[${i}]`, depth + 1))]
-      const prototype = Object.getPrototypeOf(v)
-      if (prototype === Object.prototype) {
-        const out: Record<string, unknown> = {}
-        for (const [k, m] of Object.entries(v)) out[k] = walk(m, `${path}.${k}`, depth + 1)
-        return out
-      }
-      if (v instanceof URL || v instanceof RegExp) {
-        mode = 'S'
-        return null
-      }
-      const plan = prototype === null ? undefined : this.#registry.planOf(prototype)
-      if (plan === undefined) return refuse(path, 'an instance of a class that is not registered')
-      if (plan.options.encode !== undefined)
-        return [plan.name, plan.version, walk(plan.options.encode(v), path, depth + 1)]
-      const fields: Record<string, unknown> = {}
-      for (const [k, m] of Object.entries(v)) fields[k] = walk(m, `${path}.${k}`, depth + 1)
-      return [plan.name, plan.version, fields]
-    }
-    const tree = walk(value, key, 0)
-    const plain = isPlain(value)
-    // oxlint-disable-next-line typescript/no-unnecessary-condition
-    if ((mode as string) === 'S') return `S ${this.#superjson.stringify(value)}`
-    return plain ? `J ${JSON.stringify(value)}` : `T ${JSON.stringify(tree)}`
+    const line = this.#line(value, key)
+    if (exceeds(line, this.#limits.keyBytes))
+      throw new SessionError(
+        'ERR_SESSION_LIMIT',
+        `${renderPath(key, [])}: the value has more bytes than its limit`,
+      )
+    return line
   }
 
+  /**
+   * The value of a line. Nothing in the line is trusted.
+   *
+   * @throws SessionError `ERR_SESSION_DECODE`, and nothing else: a class is unknown here or of a newer version, or the
+   *   text is damaged or over a budget.
+   */
   decode(line: string, key: string): unknown {
     try {
-      const json: unknown = JSON.parse(line.slice(2))
-      if (line.startsWith('J ')) return json
-      if (line.startsWith('S ')) return this.#superjson.parse(line.slice(2))
-      return this.#revive(json)
+      return this.#read(line)
+    } catch (error) {
+      // Only what a function of the program's own threw is told as a cause: other errors may quote the text.
+      const why = error instanceof SessionError ? error.message : 'its text is damaged'
+      const cause = error instanceof SessionError ? error.cause : undefined
+      throw new SessionError(
+        'ERR_SESSION_DECODE',
+        `${renderPath(key, [])} cannot be decoded: ${why}`,
+        cause === undefined ? {} : { cause },
+      )
+    }
+  }
+
+  #line(value: unknown, key: string): string {
+    if (isPlain(value, this.#limits)) return `J ${JSON.stringify(value)}`
+    const { form, text } = new Encoder(this.#registry, this.#limits, key).encode(value)
+    const line = `${form} ${text}`
+    if (form === 'S') this.#verify(value, line, key)
+    return line
+  }
+
+  /** What is written with the help of others is read at once: it comes back the same, or it is refused. */
+  #verify(value: unknown, line: string, key: string): void {
+    let difference
+    try {
+      difference = findDifference(value, this.#read(line), this.#registry)
     } catch (cause) {
-      throw new SessionError('ERR_SESSION_DECODE', `${key}: it cannot be decoded`, { cause })
+      throw new SessionError('ERR_SESSION_VALUE', `${renderPath(key, [])}: it would not come back`, { cause })
     }
+    if (difference !== undefined)
+      throw new SessionError(
+        'ERR_SESSION_VALUE',
+        `${renderPath(key, difference)}: it would come back as something else`,
+      )
   }
 
-  #revive(node: unknown): unknown {
-    if (typeof node !== 'object' || node === null) return node
-    if (!Array.isArray(node)) {
-      return Object.fromEntries(Object.entries(node).map(([k, v]) => [k, this.#revive(v)]))
+  #read(line: string): unknown {
+    if (exceeds(line, this.#limits.keyBytes))
+      throw new SessionError('ERR_SESSION_DECODE', 'it is larger than its limit of bytes')
+    const form = line.slice(0, 2)
+    const text = line.slice(2)
+    if (form === 'J ') return parsePlain(text, this.#limits)
+    if (form === 'T ' || form === 'S ') {
+      const json = parseJson(text, this.#limits)
+      return new Decoder(this.#registry, this.#limits).decode(form === 'T ' ? 'T' : 'S', json)
     }
-    const [tag, ...rest]: unknown[] = node
-    if (Array.isArray(tag)) return tag.map((v) => this.#revive(v))
-    switch (tag) {
-      case 'number':
-        return Number(rest[0])
-      case 'undefined':
-        return undefined
-      case 'bigint': {
-        const hex = String(rest[0])
-        return hex.startsWith('-') ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`)
-      }
-      case 'Date':
-        return new Date(rest[0] === null ? NaN : Number(rest[0]))
-      case 'Map': {
-        const map = new Map<unknown, unknown>()
-        for (let i = 0; i < rest.length; i += 2) map.set(this.#revive(rest[i]), this.#revive(rest[i + 1]))
-        return map
-      }
-      case 'Set':
-        return new Set(rest.map((v) => this.#revive(v)))
-      case 'Buffer':
-        return Buffer.from(String(rest[0]), 'base64url')
-      case 'bytes':
-        return new Uint8Array(Buffer.from(String(rest[0]), 'base64url'))
-      default: {
-        const plan = this.#registry.planNamed(String(tag))
-        if (plan === undefined) throw new Error('unknown type')
-        const [version, fields] = rest
-        const revived = this.#revive(fields)
-        if (plan.options.decode !== undefined) return plan.options.decode(revived)
-        const upgraded =
-          version === plan.version || plan.options.upgrade === undefined
-            ? revived
-            : // The fields of an instance are a plain object: the encoder wrote one.
-              plan.options.upgrade(revived as Record<string, unknown>, Number(version))
-        return Object.create(plan.prototype, Object.getOwnPropertyDescriptors(Object(upgraded)))
-      }
-    }
+    throw new SessionError('ERR_SESSION_DECODE', 'its form is not known here')
   }
-}
-
-function isPlain(value: unknown): boolean {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
-  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
-  if (Array.isArray(value)) return value.every(isPlain)
-  return (
-    typeof value === 'object' &&
-    Object.getPrototypeOf(value) === Object.prototype &&
-    Object.values(value).every(isPlain)
-  )
 }

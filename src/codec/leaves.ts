@@ -1,0 +1,97 @@
+import { types } from 'node:util'
+import { SuperJSON } from 'superjson'
+import { SessionError } from '../errors.ts'
+import { viewTypes } from './builtin.ts'
+import { decodeBytes } from './bytes.ts'
+
+/** What superjson makes of a list of leaves: their JSON, and how each was annotated. */
+type Written = ReturnType<SuperJSON['serialize']>
+
+const LONGEST_PATTERN = 1_000
+const LONGEST_URL = 8_192
+const FLAGS = /^[dgimsuvy]{0,8}$/
+const MOST = 2_000
+
+const superjson = new SuperJSON()
+
+/** What superjson would write with NaN or -0 lost, or not at all. */
+superjson.registerCustom<ArrayBufferView | ArrayBuffer, string[]>(
+  {
+    isApplicable: (value): value is ArrayBufferView | ArrayBuffer =>
+      ArrayBuffer.isView(value) || types.isArrayBuffer(value),
+    serialize: writeMemory,
+    deserialize: readMemory,
+  },
+  'memory',
+)
+
+/**
+ * Writes the values of built-in classes that have no word in our own grammar: URL, RegExp, views and buffers. superjson
+ * gets them as one flat list, never as the graph they stand in, so its paths are positions and it patches nothing.
+ */
+export function writeLeaves(leaves: readonly object[]): unknown {
+  if (leaves.length === 0) return null
+  if (leaves.length > MOST) throw new SessionError('ERR_SESSION_LIMIT', `more than ${MOST} URLs and the like`)
+  return superjson.serialize(leaves)
+}
+
+/** Reads what {@link writeLeaves} wrote, after a look at each annotation: the text may be forged. */
+export function readLeaves(written: unknown): readonly unknown[] {
+  if (written === null) return []
+  if (!isWritten(written)) throw new SessionError('ERR_SESSION_DECODE', 'its superjson part is damaged')
+  // It was just looked at: a list, and for each member one annotation that we write.
+  return superjson.deserialize(written)
+}
+
+function isWritten(written: unknown): written is Written {
+  if (!isRecord(written) || !isRecord(written['meta']) || !isRecord(written['meta']['values'])) return false
+  const { json, meta } = written
+  const { values } = written['meta']
+  if (
+    Object.keys(written).length !== 2 ||
+    !isRecord(meta) ||
+    Object.keys(meta).length !== 2 ||
+    meta['v'] !== 1
+  )
+    return false
+  if (!Array.isArray(json) || json.length === 0 || json.length > MOST) return false
+  if (Object.keys(values).length !== json.length) return false
+  return json.every((leaf: unknown, index) => isAnnotated(leaf, values[index]))
+}
+
+function isAnnotated(leaf: unknown, annotation: unknown): boolean {
+  switch (JSON.stringify(annotation)) {
+    case '["URL"]':
+      return typeof leaf === 'string' && leaf.length <= LONGEST_URL
+    case '["regexp"]':
+      return (
+        typeof leaf === 'string' &&
+        leaf.length <= LONGEST_PATTERN &&
+        leaf.startsWith('/') &&
+        FLAGS.test(leaf.slice(leaf.lastIndexOf('/') + 1))
+      )
+    case '[["custom","memory"]]':
+      return Array.isArray(leaf) && leaf.length === 2 && leaf.every((part) => typeof part === 'string')
+    default:
+      return false
+  }
+}
+
+function writeMemory(value: ArrayBufferView | ArrayBuffer): string[] {
+  const bytes = ArrayBuffer.isView(value)
+    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    : Buffer.from(value)
+  return [Object.getPrototypeOf(value).constructor.name, bytes.toString('base64url')]
+}
+
+function readMemory([name, text]: string[]): ArrayBufferView | ArrayBuffer {
+  const bytes = Uint8Array.from(decodeBytes(text))
+  if (name === 'ArrayBuffer') return bytes.buffer
+  const type = viewTypes.get(name ?? '')
+  if (type !== undefined) return new type(bytes.buffer)
+  throw new SessionError('ERR_SESSION_DECODE', 'its superjson part is damaged')
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

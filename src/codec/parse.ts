@@ -1,0 +1,90 @@
+import { SessionError } from '../errors.ts'
+import type { Limits } from './limits.ts'
+
+/** `JSON.parse` takes its time with deeply nested text, so text that could be is looked through before. */
+const LONG = 16_384
+
+/** Parses JSON that may be nested a few levels deeper than its limit says, but not a hundred thousand. */
+export function parseJson(text: string, limits: Limits): unknown {
+  // Each level of a value takes at most two of JSON, and there are the lists around it.
+  if (text.length > LONG && depthOf(text) > limits.depth * 2 + 8) throw tooDeep()
+  return JSON.parse(text)
+}
+
+/** Parses plain JSON, which needs a second look only if it could be nested too deeply or have a `__proto__`. */
+export function parsePlain(text: string, limits: Limits): unknown {
+  const value: unknown = parseJson(text, limits)
+  if (mayNest(text, limits.depth) || mayHoldProto(text)) inspect(value, limits.depth)
+  return value
+}
+
+/** Whether there are more than `depth` opening brackets. */
+function mayNest(text: string, depth: number): boolean {
+  let left = depth
+  for (const bracket of ['[', '{']) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      if (left-- === 0) return true
+    }
+  }
+  return false
+}
+
+/** Whether `__proto__` stands in the text, as it is or with an escaped underscore. */
+function mayHoldProto(text: string): boolean {
+  return text.includes('__proto__') || text.includes(String.raw`\u005`)
+}
+
+function inspect(value: unknown, left: number): void {
+  if (typeof value !== 'object' || value === null) return
+  if (left === 0) throw tooDeep()
+  if (Array.isArray(value)) {
+    for (const element of value) if (typeof element === 'object') inspect(element, left - 1)
+    return
+  }
+  // JSON.parse made it: every name is an own data property.
+  const fields = value as Record<string, unknown>
+  for (const name in fields) {
+    if (name === '__proto__') throw new SessionError('ERR_SESSION_DECODE', 'its text is damaged')
+    const field = fields[name]
+    if (typeof field === 'object') inspect(field, left - 1)
+  }
+}
+
+/** How deep the brackets of a JSON text are nested. Strings are skipped. */
+function depthOf(text: string): number {
+  let depth = 0
+  let deepest = 0
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x5b: // [
+      case 0x7b: // {
+        if (++depth > deepest) deepest = depth
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--
+        break
+      case 0x22: // "
+        at = endOfString(text, at)
+        break
+      default:
+    }
+  }
+  return deepest
+}
+
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end === -1 ? text.length : end
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let slashes = 0
+  while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++
+  return slashes % 2 === 1
+}
+
+function tooDeep(): SessionError {
+  return new SessionError('ERR_SESSION_DECODE', 'it is nested too deeply')
+}

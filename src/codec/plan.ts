@@ -1,0 +1,85 @@
+import type { ZodObject } from 'zod'
+import { define } from './define.ts'
+
+/** What the registry knows of a class: how its instances become fields, and fields an instance. */
+export interface Plan {
+  readonly name: string
+  /** The class, for error texts and to recognise the same registration again. */
+  readonly type: unknown
+  readonly prototype: object
+  readonly version: number
+  readonly schema: ZodObject | undefined
+  /** The names that the schema knows; any other own field is refused. */
+  readonly fields: ReadonlySet<string> | undefined
+  readonly hooks: Hooks | undefined
+  readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
+  readonly merge: ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
+  readonly shapes: Shapes
+}
+
+/** For a class whose state its own functions turn into a value and back. */
+export interface Hooks {
+  readonly encode: (instance: object) => unknown
+  readonly decode: (plain: unknown) => unknown
+}
+
+const REMEMBERED = 16
+
+/**
+ * The shapes in which instances of one class were met lately. Instances with the same fields in the same order share a
+ * shape, so what there is to know of a list of fields is found out once.
+ */
+export class Shapes {
+  readonly #prototype: object
+  readonly #recent: Shape[] = []
+
+  constructor(prototype: object) {
+    this.#prototype = prototype
+  }
+
+  /** An instance without fields. No constructor runs. */
+  blank(): object {
+    return Object.create(this.#prototype) as object // it is one: the prototype is never null
+  }
+
+  /** The shape with exactly these fields. Names that come from a payload must have been checked. */
+  of(fields: readonly string[]): Shape {
+    const recent = this.#recent
+    for (const shape of recent) if (shape.matches(fields)) return shape
+    const shape = new Shape(this.#prototype, fields)
+    if (recent.length === REMEMBERED) recent.pop()
+    recent.unshift(shape)
+    return shape
+  }
+}
+
+/** A class and a list of its fields. */
+export class Shape {
+  readonly fields: readonly string[]
+  /** Whether the class inherits one of the names, so that a plain assignment could reach a setter. */
+  readonly #shadows: boolean
+
+  constructor(prototype: object, fields: readonly string[]) {
+    this.fields = fields
+    this.#shadows = fields.some((field) => field in prototype)
+  }
+
+  matches(fields: readonly string[]): boolean {
+    const mine = this.fields
+    if (mine.length !== fields.length) return false
+    for (let i = 0; i < mine.length; i++) if (mine[i] !== fields[i]) return false
+    return true
+  }
+
+  /** Gives a blank instance its fields: `row[1]` is the first. */
+  fill(instance: object, row: readonly unknown[]): void {
+    const fields = this.fields
+    if (this.#shadows) {
+      for (let i = 0; i < fields.length; i++) define(instance, fields[i] ?? '', row[i + 1])
+      return
+    }
+    // As in `define`: nothing of these names is there or inherited.
+    const record = instance as Record<string, unknown>
+    for (let i = 0; i < fields.length; i++) record[fields[i] ?? ''] = row[i + 1]
+  }
+}
