@@ -1,0 +1,123 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Where a proxy leads: a port of this machine, or a host and a port. */
+export interface Target {
+  readonly host?: string
+  readonly port: number
+}
+
+/** A TCP proxy before a server, which can do to its connections what networks do. */
+export interface Proxy {
+  readonly port: number
+  /** How many connections were ever opened through it, while it was cut too. */
+  readonly connections: number
+  /** How many bytes have come from clients, forwarded or not. */
+  readonly sent: number
+  /** Resets all connections, and every new one too. */
+  cut(): void
+  /** Resets the connections that are open; new ones are welcome. */
+  reset(): void
+  /** Keeps all connections and takes new ones, and forwards nothing in either direction. */
+  stall(): void
+  /** Forwards everything so many ms later, in each direction. */
+  delay(ms: number): void
+  /** Forwards requests; the next answer of the server is swallowed and its connection reset. After that all is well. */
+  dropReply(): void
+  /** Ends what `cut`, `stall`, `delay` and `dropReply` began; what was held back is forwarded. */
+  mend(): void
+  /** Closes everything. */
+  stop(): Promise<void>
+}
+
+/** Starts a proxy on a free port of this machine. */
+export async function startProxy({ host = '127.0.0.1', port: to }: Target): Promise<Proxy> {
+  let [isCut, latency, drops] = [false, 0, false]
+  let [connections, sent] = [0, 0]
+  let flowing = Promise.resolve()
+  let flow: (() => void) | undefined
+  const sockets = new Set<Socket>()
+
+  /** Carries what comes from one socket to the other: in order, late or not at all as the proxy is told. */
+  async function carry(from: Socket, into: Socket, isReply: boolean): Promise<void> {
+    sockets.add(from)
+    from.on('close', () => {
+      sockets.delete(from)
+      into.destroy()
+    })
+    for await (const chunk of from.iterator({ destroyOnReturn: false })) {
+      if (!isReply) sent += chunk.length
+      if (isReply && drops) {
+        drops = false
+        from.resetAndDestroy()
+        into.resetAndDestroy()
+        return
+      }
+      if (latency > 0) await sleep(latency)
+      await flowing
+      if (!into.destroyed) into.write(chunk)
+    }
+    into.end()
+  }
+
+  function connected(client: Socket): void {
+    connections += 1
+    client.on('error', () => undefined) // the close that follows says it all
+    if (isCut) return void client.resetAndDestroy()
+    const upstream = connect({ host, port: to, allowHalfOpen: true })
+    upstream.on('error', () => undefined)
+    carry(client, upstream, false).catch(() => upstream.destroy())
+    carry(upstream, client, true).catch(() => client.destroy())
+  }
+
+  const server = createServer({ allowHalfOpen: true }, connected).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+
+  function reset(): void {
+    for (const socket of sockets) socket.resetAndDestroy()
+  }
+  function mend(): void {
+    isCut = false
+    latency = 0
+    drops = false
+    flow?.()
+    flow = undefined
+  }
+
+  return {
+    port: address.port,
+    get connections() {
+      return connections
+    },
+    get sent() {
+      return sent
+    },
+    reset,
+    mend,
+    cut() {
+      isCut = true
+      reset()
+    },
+    stall() {
+      if (flow !== undefined) return
+      flowing = new Promise((resolve) => {
+        flow = resolve
+      })
+    },
+    delay(ms) {
+      latency = ms
+    },
+    dropReply() {
+      drops = true
+    },
+    async stop() {
+      mend()
+      reset()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
