@@ -34,8 +34,8 @@ export class Committer {
   /** Removes one key from the stored session and returns its value, for this caller alone. */
   async claim(state: SessionState, key: string): Promise<unknown> {
     const { draft } = state
-    const local = draft.cleared || (draft.slots.get(key)?.kind ?? 'read') !== 'read'
-    if (local || state.status === 'new') {
+    const kind = draft.slots.get(key)?.kind
+    if (draft.cleared || kind === 'set' || kind === 'delete' || !draft.base.has(key)) {
       const value = draft.get(key)
       if (draft.has(key)) draft.delete(key)
       return value
@@ -145,10 +145,7 @@ export class Committer {
         if (hint === undefined) await delay(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
         hint = undefined
       }
-      throw new SessionError(
-        'ERR_SESSION_CONFLICT',
-        `other requests changed this session ${MAX_TRIES} times while this one tried to commit`,
-      )
+      throw contention()
     })
   }
 
@@ -160,10 +157,12 @@ export class Committer {
     const newKey = hashId(nextId, hash)
     let base = stored(state)
     let successor: Entry | undefined
+    let emptied = false
     try {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
         const payload = draft.base.write(this.#header(state), draft.changes(), limits)
-        if (!keepEmpty && isEmpty(payload)) break
+        emptied = !keepEmpty && isEmpty(payload)
+        if (emptied) break
         const expiresAt = this.expiresAt(state)
         const written: Awaited<ReturnType<GuardedStore['create']>> | 'conflict' | 'gone' =
           successor === undefined
@@ -190,11 +189,17 @@ export class Committer {
         this.#rebase(state, newer)
         base = newer
       }
+      if (successor !== undefined) {
+        // Nothing is left to move to the new ID, or others never let us.
+        await this.#store.destroy(newKey)
+        successor = undefined
+      }
     } catch (error) {
       // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen.
       if (successor !== undefined) await this.#store.destroy(newKey).catch(() => {})
       throw error
     }
+    if (!emptied) throw contention()
     state.nextId = undefined
     state.entry = base
     return this.#contend(state, async (entry) => this.#write(state, entry))
@@ -241,6 +246,11 @@ export class Committer {
     const { attributes } = state.draft.base.header
     return { version: createVersion(), createdAt: state.createdAt, attributes }
   }
+}
+
+function contention(): SessionError {
+  const text = `other requests changed this session ${MAX_TRIES} times while this one tried to commit`
+  return new SessionError('ERR_SESSION_CONFLICT', text)
 }
 
 function stored(state: SessionState): Entry {

@@ -38,6 +38,8 @@ export class Draft {
   readonly slots: Map<string, Slot> = new Map()
   /** Everything in the snapshot was forgotten; what the slots hold came after. */
   cleared = false
+  /** Objects that the route may still hold although a rebase put newer ones in their place, and how they were spelled. */
+  readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
   #clearSent = false
   #base: Document | undefined
   #payload: string | undefined
@@ -86,11 +88,12 @@ export class Draft {
 
   update(key: string, updater: Updater): unknown {
     const slot = this.slots.get(key)
+    // Only what comes of the stored value by functions alone can be run again on a newer one.
+    const again = !this.cleared && (slot === undefined || this.#untouched(key, slot))
     const value = applyUpdate(updater, this.get(key))
     if (value === undefined && !this.has(key)) return undefined
-    const onStored = slot === undefined || slot.kind === 'read' || slot.kind === 'update'
-    if (!onStored) this.#write('set', key, value, noUpdates)
-    else this.#write('update', key, value, [...(slot?.updates ?? noUpdates), updater])
+    if (again) this.#write('update', key, value, [...(slot?.updates ?? noUpdates), updater])
+    else this.#write('set', key, value, noUpdates)
     return value
   }
 
@@ -119,6 +122,7 @@ export class Draft {
    * may have changed in place, and throws the path of what cannot be kept.
    */
   changes(): Map<string, string | undefined> {
+    this.#refuseStale()
     const changes = new Map<string, string | undefined>()
     if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
     this.#clearSent = this.cleared
@@ -174,6 +178,17 @@ export class Draft {
     }
   }
 
+  /** A change in place of an object that is no longer the session's would be lost in silence. */
+  #refuseStale(): void {
+    for (const [value, { key, text }] of this.stale) {
+      if (this.settings.codec.encode(value, key) === text) continue
+      throw new SessionError(
+        'ERR_SESSION_STATE',
+        `${key} was changed in place after a commit had brought in another request's newer value; get it again first`,
+      )
+    }
+  }
+
   #write(kind: 'set' | 'update', key: string, value: unknown, updates: Updater[]): void {
     const { schema, codec, limits } = this.settings
     if (typeof key !== 'string') throw new SessionError('ERR_SESSION_VALUE', 'a session key must be a string')
@@ -186,6 +201,13 @@ export class Draft {
     const before = this.slots.get(key)
     const own = this.cleared || before?.kind === 'delete' || before?.own === true
     this.slots.set(key, { kind, value, text, updates, sent: before?.sent ?? 0, own })
+  }
+
+  /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */
+  #untouched(key: string, slot: Slot): boolean {
+    if (slot.kind === 'set' || slot.kind === 'delete') return false
+    const text = this.textOf(key, slot)
+    return text === slot.text || (slot.kind === 'read' && this.#sameAsStored(key, text, slot.text))
   }
 
   /** An upgraded class or another writer's spelling differs in text without having been changed by anybody. */

@@ -27,7 +27,15 @@ export class GuardedStore {
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     const create = async (): Promise<Written | 'exists'> =>
       this.run('create', () => this.store.create(key, payload, expiresAt))
-    return this.#settled(key, payload, create, async (stored) => (stored === undefined ? create() : 'exists'))
+    try {
+      return await create()
+    } catch (error) {
+      const stored = await this.#reread(key, error)
+      if (stored !== undefined) return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
+      const again = await create()
+      // The first attempt may have arrived late; what exists is ours then.
+      return again === 'exists' ? this.#ours(key, payload, error) : again
+    }
   }
 
   /** As the store's, and settled; rejects where somebody else's commit hides whether ours was applied before it. */
@@ -39,14 +47,16 @@ export class GuardedStore {
   ): Promise<Written | 'conflict' | 'gone'> {
     const replace = async (): Promise<Written | 'conflict' | 'gone'> =>
       this.run('replace', () => this.store.replace(key, payload, expiresAt, base))
-    return this.#settled(key, payload, replace, async (stored, error) => {
+    try {
+      return await replace()
+    } catch (error) {
+      const stored = await this.#reread(key, error)
       if (stored === undefined) return 'gone'
+      if (sameVersion(stored.payload, payload)) return { entry: stored }
       if (!sameVersion(stored.payload, base.payload)) throw error
       const again = await replace()
-      // The write that was thought lost may have arrived in between, so a conflict proves nothing.
-      if (again === 'conflict') throw error
-      return again
-    })
+      return again === 'conflict' ? this.#ours(key, payload, error) : again
+    }
   }
 
   /** Unconditional without `base`. An unknown outcome stays a rejection: absence would not tell who ended the entry. */
@@ -68,23 +78,19 @@ export class GuardedStore {
     }
   }
 
-  async #settled<T>(
-    key: string,
-    payload: string,
-    write: () => Promise<T>,
-    decide: (stored: Entry | undefined, error: unknown) => Promise<T>,
-  ): Promise<T | Written> {
-    try {
-      return await write()
-    } catch (error) {
-      if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_STORE') throw error
-      if (this.store.traits.location === 'client') throw error
-      const stored = await this.store.read(key).catch(() => {
-        throw error
-      })
-      if (stored !== undefined && sameVersion(stored.payload, payload)) return { entry: stored }
-      return decide(stored, error)
-    }
+  /** What is stored after a write was rejected; rejects where that cannot be found out. */
+  async #reread(key: string, error: unknown): Promise<Entry | undefined> {
+    const unknown = error instanceof SessionError && error.code === 'ERR_SESSION_STORE'
+    if (!unknown || this.store.traits.location === 'client') throw error
+    return this.store.read(key).catch(() => {
+      throw error
+    })
+  }
+
+  async #ours(key: string, payload: string, error: unknown): Promise<Written> {
+    const stored = await this.#reread(key, error)
+    if (stored === undefined || !sameVersion(stored.payload, payload)) throw error
+    return { entry: stored }
   }
 }
 

@@ -1,3 +1,4 @@
+export { fromConfig, type ConfigObject, type ConfigValue } from './config.ts'
 export { session, type SessionContext, type SessionMiddleware } from './middleware.ts'
 export { SessionManager } from './manager.ts'
 export { Session, type Committed, type SessionValues } from './session.ts'

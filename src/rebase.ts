@@ -23,6 +23,7 @@ export function rebase(draft: Draft, newer: Document, registry: Registry): numbe
     const deleted = theirs === undefined && base !== undefined && !slot.own && !draft.cleared
     if (!changed || deleted) {
       // Ours is no change, or gives way to their deletion: from now on the key is what they made it.
+      retire(draft, key, slot, mine)
       draft.slots.delete(key)
       if (changed) lost += 1
     } else if (theirs !== undefined && !slot.own && !draft.cleared) {
@@ -59,10 +60,15 @@ function combine(
 }
 
 function replaceValue(draft: Draft, key: string, slot: Slot, value: unknown): void {
+  if (value !== slot.value) retire(draft, key, slot, draft.textOf(key, slot))
   draft.settings.schema?.check(key, value)
   slot.value = value
   slot.text = draft.settings.codec.encode(value, key)
   if (slot.kind === 'read') slot.kind = 'set'
+}
+
+function retire(draft: Draft, key: string, slot: Slot, text: string): void {
+  if (isObject(slot.value)) draft.stale.set(slot.value, { key, text })
 }
 
 /** How this process would spell the stored value: an upgraded class differs in text without having been changed. */

@@ -26,7 +26,7 @@ export class Turns {
     this.#queues.set(key, queue)
     queue.waiting += 1
     const before = queue.tail
-    let done = (): void => {}
+    let done: () => void = noop
     queue.tail = new Promise((resolve) => {
       done = resolve
     })
@@ -45,3 +45,5 @@ export class Turns {
     }
   }
 }
+
+function noop(): void {}
