@@ -1,0 +1,39 @@
+import { Router } from '@koa/router'
+import Koa, { type DefaultState } from 'koa'
+import { assets } from './assets.ts'
+import { checkCsrf } from './csrf.ts'
+import { errorPages } from './errors.ts'
+import { readForm } from './form.ts'
+import { securityHeaders } from './headers.ts'
+import { addToCart, changeCart, showCart } from './pages/cart.ts'
+import { placeOrder, showOrders } from './pages/orders.ts'
+import { showHome } from './pages/home.ts'
+import { logIn, logOut, showLogin } from './pages/login.ts'
+import { showSession } from './pages/session.ts'
+import type { ShopExtras, ShopSessions } from './sessions.ts'
+
+/** The shop, as a Koa application. */
+export function createApp(sessions: ShopSessions): Koa<DefaultState, ShopExtras> {
+  const router = new Router<DefaultState, ShopExtras>()
+  router.get('/', showHome)
+  router.get('/cart', showCart)
+  router.post('/cart/:sku/add', addToCart)
+  router.post('/cart/:sku/change', changeCart)
+  router.get('/orders', showOrders)
+  router.post('/orders', placeOrder)
+  router.get('/login', showLogin)
+  router.post('/login', logIn)
+  router.post('/logout', logOut)
+  router.get('/session', showSession)
+
+  const app = new Koa<DefaultState, ShopExtras>()
+  app.use(securityHeaders)
+  app.use(errorPages)
+  app.use(assets)
+  app.use(sessions)
+  app.use(readForm)
+  app.use(checkCsrf)
+  app.use(router.routes())
+  app.use(router.allowedMethods())
+  return app
+}

@@ -1,0 +1,49 @@
+import type { DefaultState, ParameterizedContext } from 'koa'
+import { csrfField } from './csrf.ts'
+import { html, type Content, type Html } from './html.ts'
+import { layout } from './layout.ts'
+import type { ShopExtras, ShopSession } from './sessions.ts'
+
+/** What every handler of the shop gets: Koa's context with a session whose keys are typed. */
+export type ShopContext = ParameterizedContext<DefaultState, ShopExtras>
+
+/** Answers with a page of the shop: who is logged in, what is in the cart, and the flash message if there is one. */
+export function showPage(ctx: ShopContext, title: string, content: Content): void {
+  ctx.type = 'html'
+  ctx.body = layout(title, content, navigation(ctx), ctx.session.take('flash')).text
+}
+
+/** Sends the browser to another page by GET, so that reloading it repeats no form; `flash` is shown there, once. */
+export function goTo(ctx: ShopContext, path: string, flash?: string): void {
+  if (flash !== undefined) ctx.session.set('flash', flash)
+  ctx.status = 303
+  ctx.redirect(path)
+}
+
+function navigation({ session, path }: ShopContext): Html {
+  const count = session.get('cart')?.count ?? 0
+  const link = (to: string, text: string): Html =>
+    html`<li><a href="${to}" ${path === to && html` aria-current="page"`}>${text}</a></li>`
+  return html`
+    <nav aria-label="Main">
+      <ul>
+        ${link('/', 'Shop')} ${link('/cart', `Cart (${count})`)}
+        ${session.has('orders') && link('/orders', 'Orders')} ${link('/session', 'Your session')}
+        ${session.has('user') ? undefined : link('/login', 'Log in')}
+      </ul>
+    </nav>
+    ${whoIsHere(session)}
+  `
+}
+
+function whoIsHere(session: ShopSession): Html | undefined {
+  const user = session.get('user')
+  if (user === undefined) return undefined
+  return html`
+    <form class="who" method="post" action="/logout">
+      ${csrfField(session)}
+      <span>Hello, <strong>${user}</strong></span>
+      <button class="quiet">Log out</button>
+    </form>
+  `
+}

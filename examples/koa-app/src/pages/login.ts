@@ -1,0 +1,79 @@
+import { csrfField, renewCsrf } from '../csrf.ts'
+import { field } from '../form.ts'
+import { html } from '../html.ts'
+import { goTo, showPage, type ShopContext } from '../page.ts'
+
+/** Everybody's, and on the page: a real shop asks its users' own, and keeps no more than their hashes. */
+const PASSWORD = 'koa'
+const LONGEST_NAME = 40
+
+/** The form to log in. */
+export function showLogin(ctx: ShopContext): void {
+  if (ctx.session.has('user')) return goTo(ctx, '/')
+  loginForm(ctx, '')
+}
+
+/** Logs in. The session gets a new ID, so that an ID that somebody planted or saw before is worth nothing. */
+export function logIn(ctx: ShopContext): void {
+  const { session } = ctx
+  const name = field(ctx, 'name').trim()
+  const problem = problemWith(name, field(ctx, 'password'))
+  if (problem !== undefined) {
+    ctx.status = 422
+    return loginForm(ctx, name, problem)
+  }
+  // The cart of an anonymous visitor stays; what belongs to somebody who is still logged in does not pass on.
+  if (session.has('user')) session.clear()
+  session.regenerate()
+  renewCsrf(session)
+  session.set('user', name)
+  session.set('loggedInAt', new Date())
+  goTo(ctx, '/', `You are logged in, ${name}.`)
+}
+
+/** Logs out: the session ends now, and no request that is still under way can bring it back. */
+export async function logOut(ctx: ShopContext): Promise<void> {
+  await ctx.session.destroy()
+  // A new session, under a new ID, that holds this one sentence.
+  goTo(ctx, '/', 'You are logged out.')
+}
+
+function problemWith(name: string, password: string): string | undefined {
+  if (name === '' || name.length > LONGEST_NAME) return `A name has 1 to ${LONGEST_NAME} characters.`
+  if (password !== PASSWORD) return `That is not the password. It is “${PASSWORD}”.`
+  return undefined
+}
+
+function loginForm(ctx: ShopContext, name: string, problem?: string): void {
+  showPage(
+    ctx,
+    'Log in',
+    html`
+      <form class="login" method="post" action="/login">
+        ${csrfField(ctx.session)}
+        ${problem !== undefined && html`<p class="problem" id="problem" role="alert">${problem}</p>`}
+        <label for="name">Name</label>
+        <input
+          id="name"
+          name="name"
+          value="${name}"
+          maxlength="${LONGEST_NAME}"
+          autocomplete="username"
+          required
+          ${problem !== undefined && html`aria-describedby="problem"`}
+        />
+        <label for="password">Password</label>
+        <input
+          id="password"
+          name="password"
+          type="password"
+          autocomplete="current-password"
+          required
+          aria-describedby="hint"
+        />
+        <p id="hint">Any name will do. The password is <kbd>${PASSWORD}</kbd>.</p>
+        <button class="big">Log in</button>
+      </form>
+    `,
+  )
+}
