@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import type { Written } from '../../src/store.ts'
+import { MemcacheStore } from '../../src/stores/memcache.ts'
+import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
+import { MemcachedConsole, memcachedServer } from '../servers/memcached.ts'
+import { startProxy } from '../servers/proxy.ts'
+
+const server = await memcachedServer()
+const proxy = await startProxy(server)
+const backend = new MemcachedConsole(server.port)
+const prefix = `${randomBytes(6).toString('hex')}:`
+const created = new Set<string>()
+
+/** Remembers what it created, so that it can be made older. */
+class RememberingStore extends MemcacheStore {
+  override async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    created.add(prefix + key)
+    return super.create(key, payload, expiresAt)
+  }
+}
+
+const harness: StoreHarness = {
+  open: () => new RememberingStore({ url: `127.0.0.1:${proxy.port}`, prefix, timeout: 3_000 }),
+  now: Date.now,
+  advance: async (ms) => {
+    await backend.age(created, Math.round(ms / 1_000))
+  },
+  break: () => proxy.cut(),
+  mend: () => proxy.mend(),
+}
+
+test.beforeEach(() => created.clear())
+test.after.always(async () => {
+  await proxy.stop()
+  await server.stop()
+})
+
+const { traits } = new MemcacheStore({ url: 'localhost' })
+for (const promise of storeContract) {
+  if (!promise.appliesTo(traits, harness)) continue
+  test.serial(promise.title, async (t) => {
+    await promise.check(harness)
+    t.pass()
+  })
+}
