@@ -1,0 +1,210 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Pool, PoolClient, PoolConfig, QueryArrayConfig } from 'pg'
+import { SessionError } from '../../errors.ts'
+import { withDeadline } from './deadline.ts'
+import { loadDriver } from './driver.ts'
+import type { PostgresAddress } from './postgres-address.ts'
+import {
+  isLost,
+  isRefusedEncryption,
+  isRefusedParameter,
+  isRolledBack,
+  leavesConnectionUsable,
+  postgresTrouble,
+} from './postgres-trouble.ts'
+
+/** SQL, and the name under which a connection may keep its plan. */
+export interface Statement {
+  readonly text: string
+  readonly name?: string
+}
+
+/** What a statement brought: its rows as the server writes them, and how many rows it was about. */
+export interface Answer {
+  readonly rows: readonly (readonly (string | null)[])[]
+  readonly count: number
+}
+
+/** Sends a statement on a borrowed connection. */
+export type Ask = (statement: Statement, values?: readonly (string | number | Buffer)[]) => Promise<Answer>
+
+/** How a link is made: a pool that is there already, or where to connect to. */
+export interface LinkOptions {
+  readonly pool?: Pool | undefined
+  readonly address?: PostgresAddress | undefined
+  readonly maxConnections: number
+  readonly prepare: boolean
+  readonly timeout: number
+}
+
+/** So many callers at most wait for a connection; beyond that, waiting would only hold memory. */
+const MAX_WAITING = 10_000
+
+/** So often a statement is tried that the server rolled back for the sake of another one. */
+const TRIES = 5
+
+/** Whatever parsers an application has set for its own types, here a value is the text that the server wrote. */
+const AS_TEXT = { getTypeParser: (): StringConstructor => String }
+
+/** One caller's use of a connection; it is over when the caller has been answered, or has waited long enough. */
+interface Errand {
+  readonly verb: string
+  readonly repeatable: boolean
+  client?: PoolClient
+  isOver: boolean
+  mayTryAgain: boolean
+}
+
+/** Connections to one server, lent to one verb at a time, and never for longer than the deadline. */
+export class PostgresLink {
+  readonly #options: LinkOptions
+  #pool: Promise<Pool> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    if (options.pool === undefined) return
+    options.pool.on('error', ignore)
+    this.#pool = Promise.resolve(options.pool)
+  }
+
+  /**
+   * Does `work` with a connection. A statement that was rolled back is tried again, and so is `repeatable` work whose
+   * connection turned out to be dead. When the deadline has passed the connection is given up together with the answer
+   * that may still come, so that nobody else ever reads it.
+   */
+  async use<T>(verb: string, repeatable: boolean, work: (ask: Ask) => Promise<T>): Promise<T> {
+    const errand: Errand = { verb, repeatable, isOver: false, mayTryAgain: false }
+    try {
+      return await withDeadline(`postgres: ${verb}`, this.#options.timeout, this.#persist(errand, work))
+    } catch (error) {
+      errand.isOver = true
+      errand.client?.release(true)
+      throw postgresTrouble(verb, error)
+    }
+  }
+
+  /** Ends the connections it made, once those who use them are done. Of a pool that was handed over it only lets go. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
+    const pool = await this.#pool?.catch(ignore)
+    if (this.#options.pool === undefined) await pool?.end()
+    else this.#options.pool.removeListener('error', ignore)
+  }
+
+  async #persist<T>(errand: Errand, work: (ask: Ask) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#attempt(errand, work)
+      } catch (error) {
+        const most = isRolledBack(error) ? TRIES : 2
+        if (errand.isOver || !errand.mayTryAgain || tries >= most) throw error
+        if (isRolledBack(error)) await pause(Math.random() * 10 * tries)
+      }
+    }
+  }
+
+  async #attempt<T>(errand: Errand, work: (ask: Ask) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) {
+      throw new SessionError('ERR_SESSION_STORE', `postgres: ${errand.verb} after close`)
+    }
+    this.#pool ??= this.#connect().catch((error: unknown) => {
+      this.#pool = undefined
+      throw error
+    })
+    errand.mayTryAgain = false
+    const client = await borrow(await this.#pool, errand)
+    let failure: unknown
+    try {
+      return await work(async (statement, values) => this.#ask(client, statement, values))
+    } catch (error) {
+      failure = error
+      errand.mayTryAgain = isRolledBack(error) || (errand.repeatable && isLost(error))
+      throw error
+    } finally {
+      // After the deadline it has been released already, and for good.
+      if (!errand.isOver) {
+        delete errand.client
+        client.release(failure !== undefined && !leavesConnectionUsable(failure))
+        client.removeListener('error', ignore)
+      }
+    }
+  }
+
+  async #ask(
+    client: PoolClient,
+    { text, name }: Statement,
+    values: Parameters<Ask>[1] = [],
+  ): Promise<Answer> {
+    const query: QueryArrayConfig = { text, values: [...values], rowMode: 'array', types: AS_TEXT }
+    if (this.#options.prepare && name !== undefined) query.name = name
+    const { rows, rowCount } = await client.query<(string | null)[]>(query)
+    return { rows, count: rowCount ?? 0 }
+  }
+
+  /** The first pool that gets through. What a server refuses is known after one connection, so it holds for all of them. */
+  async #connect(): Promise<Pool> {
+    const { default: pg } = await loadDriver('pg', async () => import('pg'))
+    let refusal: unknown
+    for (const config of this.#ways()) {
+      const pool = new pg.Pool(config)
+      pool.on('error', ignore)
+      try {
+        const client = await pool.connect()
+        client.release()
+        return pool
+      } catch (error) {
+        await pool.end()
+        if (!isRefusedParameter(error) && !isRefusedEncryption(error)) throw error
+        refusal ??= error
+      }
+    }
+    throw refusal
+  }
+
+  /** A pooler before the server may refuse to pass on `statement_timeout`; then the deadline on this side has to do. */
+  #ways(): PoolConfig[] {
+    const { address, maxConnections, timeout } = this.#options
+    const { client, encryption } = address ?? { client: {}, encryption: [] }
+    const common: PoolConfig = {
+      ...client,
+      max: maxConnections,
+      connectionTimeoutMillis: Math.min(timeout, client.connectionTimeoutMillis ?? timeout),
+      keepAlive: true,
+      allowExitOnIdle: true,
+    }
+    return encryption.flatMap((ssl) => [
+      { ...common, ssl, statement_timeout: timeout },
+      { ...common, ssl },
+    ])
+  }
+}
+
+/** A connection of the pool. One that comes too late goes back at once. */
+async function borrow(pool: Pool, errand: Errand): Promise<PoolClient> {
+  if (pool.waitingCount >= MAX_WAITING) {
+    throw new SessionError(
+      'ERR_SESSION_STORE',
+      `postgres: ${errand.verb} failed: ${MAX_WAITING} callers wait for a connection already`,
+    )
+  }
+  return new Promise((resolve, reject) => {
+    // A callback, since a connection that fails before a promise gets round to its listener would end the process.
+    pool.connect((error, client) => {
+      if (client === undefined) return reject(error)
+      if (errand.isOver) return client.release()
+      client.on('error', ignore)
+      errand.client = client
+      return resolve(client)
+    })
+  })
+}
+
+/** The pool has dropped the connection already, and whoever used it is told by the rejection of the statement. */
+function ignore(): undefined {
+  return undefined
+}

@@ -1,0 +1,221 @@
+import { Buffer } from 'node:buffer'
+import type { Pool } from 'pg'
+import { SessionError } from '../errors.ts'
+import {
+  VERSION_LENGTH,
+  type Counting,
+  type Entry,
+  type Store,
+  type StoreTraits,
+  type Sweeping,
+  type Written,
+} from '../store.ts'
+import { parsePostgresAddress } from './internal/postgres-address.ts'
+import { PostgresLink, type Ask } from './internal/postgres-link.ts'
+import type { PostgresStatements } from './internal/postgres-statements.ts'
+import { prepareTable } from './internal/postgres-table.ts'
+import { isOfTable } from './internal/postgres-trouble.ts'
+
+/** Settings of the {@link PostgresStore}: either `url` or `client`. */
+export interface PostgresStoreOptions {
+  /** Where to connect to: `postgres://user:password@host/dbname?sslmode=verify-full`, or the keywords and values of libpq. */
+  readonly url?: string
+  /** A `pg.Pool` of your own. It is used and never closed. */
+  readonly client?: Pool
+  /** The table, with its schema if need be. It is made if it is missing. Default: `session`. */
+  readonly table?: string
+  /** How long a verb waits for the server, in ms; the first one may take as long again to connect. Default: 5,000. */
+  readonly timeout?: number
+  /** How many connections are made at most where `url` is given. Default: 10. */
+  readonly maxConnections?: number
+  /** Has the server keep the plans of the statements. Not behind a transaction pooler such as PgBouncer. Default: false. */
+  readonly prepare?: boolean
+}
+
+const TABLE = /^(?:[A-Za-z_]\w{0,58}\.)?[A-Za-z_]\w{0,58}$/
+
+/** PostgreSQL would take sixty times as much. A payload beyond this is a mistake, and would keep a connection busy. */
+const MAX_BYTES: number = 16 * 1024 * 1024
+
+/** So many rows are locked at a time while sweeping. */
+const BATCH = 500
+
+/** Sessions in a table of PostgreSQL 14 or newer, by way of `pg`. The database's clock decides what has expired. */
+export class PostgresStore implements Store, Sweeping, Counting {
+  readonly traits: StoreTraits = {
+    name: 'postgres',
+    location: 'server',
+    revocable: true,
+    shared: true,
+    durable: true,
+    resolution: 1,
+    maxBytes: MAX_BYTES,
+  }
+
+  readonly #link: PostgresLink
+  readonly #table: string
+  readonly #timeout: number
+  #statements: Promise<PostgresStatements> | undefined
+
+  /** A store from beego's config string for `postgresql`: a URL, or keywords and values. */
+  static fromConfig(config: string): PostgresStore {
+    return new PostgresStore({ url: config })
+  }
+
+  constructor(options: PostgresStoreOptions) {
+    const { url, client, table = 'session', timeout = 5_000, maxConnections = 10, prepare = false } = options
+    if ((url === undefined) === (client === undefined)) throw refusal('expects either url or client')
+    if (!TABLE.test(table)) throw refusal('table must be a plain name such as session or app.session')
+    if (!isWhole(timeout, 2_147_483_647)) throw refusal('timeout must be a whole number of ms, at least 1')
+    if (!isWhole(maxConnections, 10_000))
+      throw refusal('maxConnections must be a whole number from 1 to 10000')
+    this.#table = table
+    this.#timeout = timeout
+    const address = url === undefined ? undefined : parsePostgresAddress(url)
+    this.#link = new PostgresLink({ pool: client, address, maxConnections, prepare, timeout })
+  }
+
+  async open(): Promise<void> {
+    await this.#opened()
+  }
+
+  /** A read never writes: every write is a row version, and waits for the disk. So `extendTo` is ignored. */
+  async read(key: string): Promise<Entry | undefined> {
+    const row = await this.#use('read', true, async (ask, statements) => {
+      const { rows } = await ask(statements.read, [statements.keyOf(key)])
+      const [data, expiresAt] = rows[0] ?? []
+      if (typeof data !== 'string') return undefined
+      return { payload: statements.payloadOf(data), expiresAt: Number(expiresAt) }
+    })
+    return row
+  }
+
+  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    refuseLarge('create', payload)
+    return this.#use('create', false, async (ask, statements) => {
+      const values = [statements.keyOf(key), statements.stored(payload), expiresAt]
+      const { count } = await ask(statements.create, values)
+      return count === 1 ? { entry: { payload, expiresAt } } : 'exists'
+    })
+  }
+
+  async replace(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    base: Entry,
+  ): Promise<Written | 'conflict' | 'gone'> {
+    refuseLarge('replace', payload)
+    return this.#use('replace', false, async (ask, statements) => {
+      const stored = statements.keyOf(key)
+      const values = [stored, statements.stored(payload), expiresAt, versionOf(base, statements)]
+      const { count } = await ask(statements.replace, values)
+      if (count === 1) return { entry: { payload, expiresAt } }
+      return (await isLiving(ask, statements, stored)) ? 'conflict' : 'gone'
+    })
+  }
+
+  async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
+    return this.#use('touch', true, async (ask, statements) => {
+      const stored = statements.keyOf(key)
+      const { count } = await ask(statements.touch, [stored, expiresAt])
+      return count === 1 || (await isLiving(ask, statements, stored)) ? 'ok' : 'gone'
+    })
+  }
+
+  async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
+    return this.#use('destroy', false, async (ask, statements) => {
+      const stored = statements.keyOf(key)
+      if (base === undefined) {
+        const { rows } = await ask(statements.destroy, [stored])
+        return rows[0]?.[0] === '1' ? 'ok' : 'gone'
+      }
+      const { count } = await ask(statements.destroyBase, [stored, versionOf(base, statements)])
+      if (count === 1) return 'ok'
+      return (await isLiving(ask, statements, stored)) ? 'conflict' : 'gone'
+    })
+  }
+
+  /**
+   * Removes up to `limit` expired rows, 500 at a time, and none that somebody is at work on. While another process
+   * sweeps it removes nothing. It ends after `timeout` even if there is more to do.
+   */
+  async sweep(limit: number): Promise<number> {
+    const startedAt = performance.now()
+    let removed = 0
+    while (removed < limit && performance.now() - startedAt < this.#timeout) {
+      const batch = Math.min(limit - removed, BATCH)
+      const [ended, putOff] = await this.#use('sweep', false, async (ask, statements) => {
+        const { rows } = await ask(statements.sweep, [batch])
+        return [Number(rows[0]?.[0]), Number(rows[0]?.[1])] as const
+      })
+      removed += ended
+      if (ended + putOff < batch) break
+    }
+    return removed
+  }
+
+  async count(): Promise<number> {
+    return this.#use('count', true, async (ask, statements) =>
+      Number((await ask(statements.count)).rows[0]?.[0]),
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close()
+  }
+
+  /** Does a verb once the table is known. If the table turns out to be another one by now, the next verb looks again. */
+  async #use<T>(
+    verb: string,
+    repeatable: boolean,
+    work: (ask: Ask, statements: PostgresStatements) => Promise<T>,
+  ): Promise<T> {
+    const statements = await this.#opened()
+    try {
+      return await this.#link.use(verb, repeatable, async (ask) => work(ask, statements))
+    } catch (error) {
+      if (isOfTable(error)) this.#statements = undefined
+      throw error
+    }
+  }
+
+  /** All who come while the table is being looked at wait for the same look. One that fails is forgotten. */
+  async #opened(): Promise<PostgresStatements> {
+    this.#statements ??= this.#link
+      .use('open', true, async (ask) => prepareTable(ask, this.#table))
+      .catch((error: unknown) => {
+        this.#statements = undefined
+        throw error
+      })
+    return this.#statements
+  }
+}
+
+/**
+ * Why a statement found nothing to change. A version is never used twice, so it does not matter that this is a second look:
+ * whoever lives there now has another one.
+ */
+async function isLiving(ask: Ask, statements: PostgresStatements, stored: string): Promise<boolean> {
+  return (await ask(statements.look, [stored])).count === 1
+}
+
+function versionOf(base: Entry, statements: PostgresStatements): string | Buffer {
+  return statements.stored(base.payload.slice(0, VERSION_LENGTH))
+}
+
+function refuseLarge(verb: string, payload: string): void {
+  if (payload.length * 3 <= MAX_BYTES) return
+  const bytes = Buffer.byteLength(payload)
+  if (bytes <= MAX_BYTES) return
+  const sizes = `${bytes} bytes exceed the limit of ${MAX_BYTES}`
+  throw new SessionError('ERR_SESSION_LIMIT', `postgres: ${verb} refused, ${sizes}`)
+}
+
+function isWhole(value: number, most: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= most
+}
+
+function refusal(what: string): SessionError {
+  return new SessionError('ERR_SESSION_OPTIONS', `postgres: ${what}`)
+}

@@ -1,0 +1,234 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { chmod, chown, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { Client, Pool } from 'pg'
+import { install, start, type Program, type Server } from './server.ts'
+
+/** A PostgreSQL of the test run, which speaks TLS if it is asked to. */
+export interface PostgresServer extends Server {
+  readonly host: string
+  readonly port: number
+}
+
+/** A PostgreSQL of one's own, to be killed and stalled. */
+export interface MortalPostgresServer extends PostgresServer {
+  /** Where its certificate lies, which is its own authority. */
+  readonly certificate: string
+  /** Kills all its processes at once, as a crash does. */
+  crash(): Promise<void>
+  /** Starts it again on the same port, and waits until it answers. */
+  restart(): Promise<void>
+  /** Leaves it standing and silent: it accepts connections and never answers. */
+  stall(): Promise<void>
+  /** Ends what `stall` began. */
+  resume(): Promise<void>
+}
+
+/** An empty database on a server, and a connection to look into it. */
+export interface Database {
+  readonly url: string
+  readonly name: string
+  query(text: string, values?: readonly unknown[]): Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** Ends all its connections but our own, and lets nobody in until `allow`. */
+  forbid(): Promise<void>
+  allow(): Promise<void>
+  drop(): Promise<void>
+}
+
+/** The table of beego's documentation. */
+export const CLASSIC_TABLE = `CREATE TABLE session (
+  session_key char(64) NOT NULL,
+  session_data bytea,
+  session_expiry timestamp NOT NULL,
+  CONSTRAINT session_key PRIMARY KEY (session_key)
+)`
+
+const run = promisify(execFile)
+const NOBODY = 65_534
+const USER = 'postgres'
+const PASSWORD = 's3cret:pa@ss/word'
+
+/** The server of the test run: that of `POSTGRES_URL`, or a private one. */
+export async function postgresServer(): Promise<PostgresServer> {
+  const given = process.env['POSTGRES_URL']
+  if (given === undefined || given === '') return startPostgres()
+  const { hostname, port } = new URL(given)
+  return { url: given, host: hostname, port: Number(port || 5432), stop: async () => undefined }
+}
+
+/** Starts a private server. */
+export async function startPostgres(): Promise<MortalPostgresServer> {
+  const binaries = programs('postgres')
+  const binary = await install({ binaries, debianPackage: 'postgresql' })
+  const bin = path.dirname(binary)
+  const identity = await identityOfServer()
+  const program: Program = {
+    binaries: [binary],
+    debianPackage: 'postgresql',
+    args: argsOf,
+    ...identity,
+    answers: async (port) => {
+      const client = new Client({ connectionString: urlOf(port), ssl: false })
+      client.on('error', () => undefined)
+      await client.connect()
+      await client.end()
+    },
+    prepare: async (folder) => prepare(bin, folder, identity),
+  }
+  const running = await start(program)
+  const { port, folder } = running
+
+  let current: ChildProcess = running.child
+  async function crash(): Promise<void> {
+    const processes = await familyOf(current)
+    const gone = current.exitCode === null && current.signalCode === null ? once(current, 'exit') : undefined
+    for (const pid of processes) signal(pid, 'SIGKILL')
+    await gone
+    while (processes.some((pid) => signal(pid, 0))) await delay(20)
+  }
+  return {
+    url: urlOf(port),
+    host: '127.0.0.1',
+    port,
+    certificate: path.join(folder, 'server.crt'),
+    crash,
+    async restart() {
+      await rm(path.join(folder, 'data', 'postmaster.pid'), { force: true })
+      current = spawn(binary, argsOf(port, folder), { cwd: folder, stdio: 'ignore', ...identity })
+      const mine = current
+      process.once('exit', () => mine.kill('SIGKILL'))
+      for (let tries = 0; ; tries += 1) {
+        try {
+          return await program.answers?.(port)
+        } catch (error) {
+          if (tries === 300) throw error
+          await delay(100)
+        }
+      }
+    },
+    async stall() {
+      for (const pid of await familyOf(current)) signal(pid, 'SIGSTOP')
+    },
+    async resume() {
+      for (const pid of await familyOf(current)) signal(pid, 'SIGCONT')
+    },
+    async stop() {
+      await crash()
+      await running.stop()
+    },
+  }
+}
+
+/** Makes an empty database of random name. */
+export async function emptyDatabase(server: PostgresServer, options = ''): Promise<Database> {
+  const name = `kts_${randomBytes(6).toString('hex')}`
+  const admin = new Pool({ connectionString: server.url, max: 1 })
+  admin.on('error', () => undefined)
+  await admin.query(`CREATE DATABASE ${name} ${options}`)
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  const inside = new Pool({ connectionString: url.href, max: 2, application_name: 'kts-tests' })
+  inside.on('error', () => undefined)
+  return {
+    url: url.href,
+    name,
+    query: async (text, values = []) => (await inside.query(text, [...values])).rows,
+    async forbid() {
+      await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+      await admin.query(
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+         WHERE datname = $1 AND application_name <> 'kts-tests'`,
+        [name],
+      )
+    },
+    async allow() {
+      await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
+    },
+    async drop() {
+      await inside.end()
+      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await admin.end()
+    },
+  }
+}
+
+function argsOf(port: number, folder: string): readonly string[] {
+  const places = ['-D', path.join(folder, 'data'), '-p', String(port), '-k', folder, '-h', '127.0.0.1']
+  const settings = ['ssl=on', 'fsync=off', 'max_connections=200', 'log_min_messages=fatal']
+  return [...places, ...settings.flatMap((setting) => ['-c', setting])]
+}
+
+function urlOf(port: number): string {
+  return `postgres://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/postgres`
+}
+
+/** Where Debian keeps a program of the server, newest version first; the last one is where it will be once installed. */
+function programs(name: string): readonly string[] {
+  const base = '/usr/lib/postgresql'
+  let versions: string[]
+  try {
+    versions = readdirSync(base)
+  } catch {
+    versions = []
+  }
+  const ordered = versions.toSorted((one, other) => Number(other) - Number(one))
+  const known = [18, 17, 16, 15, 14].map(String).filter((each) => !ordered.includes(each))
+  return [...ordered, ...known].map((version) => path.join(base, version, 'bin', name))
+}
+
+/** The server refuses to run as root, so root starts it as the user that the package brings. */
+async function identityOfServer(): Promise<{ uid: number; gid: number } | Record<string, never>> {
+  if (process.getuid?.() !== 0) return {}
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map(async (flag) =>
+      run('id', [flag, 'postgres']).then(
+        ({ stdout }) => Number(stdout),
+        () => NOBODY,
+      ),
+    ),
+  )
+  return { uid: uid ?? NOBODY, gid: gid ?? NOBODY }
+}
+
+async function prepare(bin: string, folder: string, identity: { uid?: number; gid?: number }): Promise<void> {
+  const { uid, gid } = identity
+  const [secret, key, certificate] = ['password', 'server.key', 'server.crt'].map((name) =>
+    path.join(folder, name),
+  )
+  if (secret === undefined || key === undefined || certificate === undefined) return
+  await writeFile(secret, PASSWORD, { mode: 0o644 })
+  if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid)
+  await chmod(folder, 0o755)
+  const data = path.join(folder, 'data')
+  const flags = ['-U', USER, '-A', 'scram-sha-256', `--pwfile=${secret}`, '-E', 'UTF8', '--locale=C', '-N']
+  await run(path.join(bin, 'initdb'), ['-D', data, ...flags], { cwd: folder, ...identity })
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  const files = ['-keyout', key, '-out', certificate]
+  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files])
+  await run('cp', [key, certificate, data])
+  for (const name of ['server.key', 'server.crt']) {
+    await chmod(path.join(data, name), 0o600)
+    if (uid !== undefined && gid !== undefined) await chown(path.join(data, name), uid, gid)
+  }
+  await chmod(certificate, 0o644)
+}
+
+/** The server and the processes that it has started. */
+async function familyOf({ pid }: ChildProcess): Promise<readonly number[]> {
+  if (pid === undefined) return []
+  const { stdout } = await run('ps', ['-o', 'pid=', '--ppid', String(pid), '-p', String(pid)])
+  return stdout.trim().split(/\s+/).map(Number)
+}
+
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch {
+    return false
+  }
+}
