@@ -47,8 +47,8 @@ export function showCart(ctx: ShopContext): void {
     return showPage(ctx, 'Your cart', html`<p>It is empty. <a href="/">Have a look around.</a></p>`)
   }
   const csrf = csrfField(session)
-  const checkout = session.get('checkout') ?? randomUUID()
-  session.set('checkout', checkout)
+  const fresh = randomUUID()
+  const checkout = session.update('checkout', (token = fresh) => token)
   showPage(
     ctx,
     'Your cart',
