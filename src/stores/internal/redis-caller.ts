@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cluster, Redis } from 'ioredis'
+import { SessionError } from '../../errors.ts'
+import { withDeadline } from './deadline.ts'
+import type { RedisConnection } from './redis-connection.ts'
+import { runAlone, runScript, type Script } from './redis-script.ts'
+import { harmless, troubleOf } from './redis-trouble.ts'
+
+/** A verb of the store, to be run under its deadline. */
+export interface RedisVerb {
+  readonly name: string
+  readonly script: Script
+  readonly key: string
+  /** The arguments of the script, for the time at which it is sent. */
+  readonly args: (now: number) => readonly string[]
+  /** The answer that proves nothing when the verb may have been applied before: it may tell of our own deed. */
+  readonly doubtful?: string
+}
+
+export interface RedisAnswer {
+  readonly reply: unknown
+  /** When it was asked for. */
+  readonly now: number
+}
+
+interface Settings {
+  /** What errors call the server. */
+  readonly where: string
+  readonly prefix: string
+  readonly timeout: number
+  readonly now: () => number
+}
+
+const MAX_PAUSE = 250
+
+/**
+ * Runs verbs until they have an answer, a certain failure, or no time left. A failover or a moving slot so costs a moment
+ * and no error. Trying again is safe even when the first try may have been applied: the scripts recognise their own work.
+ */
+export class RedisCaller {
+  readonly #connection: RedisConnection
+  readonly #settings: Settings
+  /** Since when nothing has worked. */
+  #downSince: number | undefined
+  #closed = false
+
+  constructor(connection: RedisConnection, settings: Settings) {
+    this.#connection = connection
+    this.#settings = settings
+  }
+
+  /** @throws SessionError `ERR_SESSION_STORE`, also when an answer proves nothing */
+  async run(verb: RedisVerb): Promise<RedisAnswer> {
+    return this.within(verb.name, async () => this.#persist(verb))
+  }
+
+  /** Does it within the deadline, and tells what goes wrong in words without secrets. */
+  async within<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { timeout, where } = this.#settings
+    if (this.#closed) throw closed(name)
+    try {
+      return await withDeadline(`redis: ${name} failed`, timeout, work())
+    } catch (error) {
+      if (error instanceof SessionError) throw error
+      const { reason } = troubleOf(error, where)
+      throw new SessionError('ERR_SESSION_STORE', `redis: ${name} failed: ${reason}`, {
+        cause: harmless(error),
+      })
+    }
+  }
+
+  /** From now on nothing is run. */
+  close(): void {
+    this.#closed = true
+  }
+
+  async #persist(verb: RedisVerb): Promise<RedisAnswer> {
+    const { where, timeout } = this.#settings
+    const startedAt = performance.now()
+    let doubt: unknown
+    for (let tries = 0; ; tries += 1) {
+      let sentBy: Redis | Cluster | undefined
+      try {
+        sentBy = await this.#connection.use()
+        if (this.#closed) throw closed(verb.name)
+        const { losses } = this.#connection
+        const answer = await this.#ask(sentBy, verb, tries)
+        this.#downSince = undefined
+        if (losses !== this.#connection.losses) doubt ??= new Error('Connection is closed.')
+        if (doubt !== undefined && answer.reply === verb.doubtful) throw doubt
+        return answer
+      } catch (error) {
+        if (error === doubt || error instanceof SessionError) throw error
+        const trouble = troubleOf(error, where)
+        if (sentBy !== undefined) {
+          if (trouble.doubtful) doubt ??= error
+          if (trouble.misled) this.#connection.forget(sentBy)
+        }
+        const pause = Math.min(MAX_PAUSE, 10 * 2 ** tries) * (0.5 + Math.random())
+        const at = performance.now()
+        this.#downSince ??= at
+        // For what has been down for long nobody waits: each verb tries once, until one succeeds.
+        const isHopeless = at - this.#downSince > timeout || at + pause - startedAt > timeout
+        if (!trouble.passing || isHopeless || this.#closed) throw error
+        await sleep(pause)
+      }
+    }
+  }
+
+  async #ask(client: Redis | Cluster, { script, key, args }: RedisVerb, tries: number): Promise<RedisAnswer> {
+    const now = this.#settings.now()
+    const run = tries === 0 ? runScript : runAlone
+    return { reply: await run(client, script, this.#settings.prefix + key, args(now)), now }
+  }
+}
+
+function closed(name: string): SessionError {
+  return new SessionError('ERR_SESSION_STORE', `redis: ${name} after close`)
+}

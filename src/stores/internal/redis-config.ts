@@ -1,0 +1,199 @@
+import { SessionError } from '../../errors.ts'
+
+/** One server, several that share the keys, or one primary that sentinels know. */
+export type RedisMode = 'single' | 'cluster' | 'sentinel'
+
+export type RedisAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** What a config string says. */
+export interface RedisConfig {
+  readonly mode: RedisMode
+  /** Of the server, of some nodes of the cluster, or of the sentinels. */
+  readonly addresses: readonly RedisAddress[]
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  readonly db: number
+  /** The name under which the sentinels know the primary. */
+  readonly master: string
+  readonly tls: boolean
+  readonly prefix?: string | undefined
+  readonly timeout?: number | undefined
+}
+
+/** The provider's name in errors, and a string that would have been right. */
+const PROVIDERS: Readonly<Record<RedisMode, { readonly name: string; readonly example: string }>> = {
+  single: {
+    name: 'redis',
+    example: "'127.0.0.1:6379,100,password,0' or 'redis://:password@127.0.0.1:6379/0'",
+  },
+  cluster: {
+    name: 'redis_cluster',
+    example: "'10.0.0.1:7000;10.0.0.2:7000' or 'redis://10.0.0.1:7000;10.0.0.2:7000'",
+  },
+  sentinel: {
+    name: 'redis_sentinel',
+    example:
+      "'10.0.0.1:26379;10.0.0.2:26379,100,password,0,mymaster' or 'redis://10.0.0.1:26379;10.0.0.2:26379/0?master=mymaster'",
+  },
+}
+
+// beego's pool, idle and retry settings have nothing to act on here: one connection carries everything at once. They are
+// checked all the same, so that a field in the wrong place is noticed.
+const FIELDS = [
+  'save_path',
+  'poolsize',
+  'password',
+  'db_num',
+  'idle_timeout',
+  'idle_check_frequency',
+  'max_retries',
+]
+const SENTINEL_FIELDS = [...FIELDS.slice(0, 4), 'master_name', ...FIELDS.slice(4)]
+const NUMBERS: ReadonlySet<string> = new Set(['poolsize', 'db_num', 'max_retries'])
+const DURATIONS: ReadonlySet<string> = new Set(['idle_timeout', 'idle_check_frequency'])
+const PARAMETERS: ReadonlySet<string> = new Set(['db', 'master', 'prefix', 'timeout'])
+
+const URL_FORM = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*@)?([^/?#]*)(.*)$/is
+const ADDRESS = /^(\[[\da-f:.]+\]|[^:[\]@\s]*)(?::(\d{1,5}))?$/i
+const DURATION = /^(?:\d+|(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)$/
+
+/**
+ * Reads a config string: fields with commas between, JSON, or a URL.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` with what is wrong and an example, and nothing of the string but names
+ */
+export function parseRedisConfig(config: string, mode: RedisMode): RedisConfig {
+  const text = config.trim()
+  if (text === '') throw malformed(mode, 'the config string is empty')
+  if (text.startsWith('{')) return fromFields(fieldsOfJson(text, mode), mode)
+  const url = URL_FORM.exec(text)
+  return url === null ? fromFields(fieldsOfCsv(text, mode), mode) : fromUrl(url, mode)
+}
+
+function fieldsOfCsv(text: string, mode: RedisMode): ReadonlyMap<string, string> {
+  const names = mode === 'sentinel' ? SENTINEL_FIELDS : FIELDS
+  const values = text.split(',')
+  if (values.length > names.length) {
+    throw malformed(mode, `there are ${values.length} fields and at most ${names.length} have a meaning`)
+  }
+  return new Map(
+    names.map((name, at) => [name, name === 'password' ? (values[at] ?? '') : (values[at] ?? '').trim()]),
+  )
+}
+
+function fieldsOfJson(text: string, mode: RedisMode): ReadonlyMap<string, string> {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    // The parser's own error shows a piece of the text, and the password may stand there.
+    throw malformed(mode, 'the config string begins like JSON and is none')
+  }
+  const names = mode === 'sentinel' ? SENTINEL_FIELDS : FIELDS
+  const fields = new Map<string, string>()
+  for (const [name, value] of Object.entries(Object(parsed))) {
+    if (!names.includes(name)) throw malformed(mode, `there is no field '${name}', only ${names.join(', ')}`)
+    if (typeof value !== 'string' && typeof value !== 'number')
+      throw malformed(mode, `${name} must be text or a number`)
+    fields.set(name, String(value))
+  }
+  return fields
+}
+
+function fromFields(fields: ReadonlyMap<string, string>, mode: RedisMode): RedisConfig {
+  for (const [name, value] of fields) {
+    if (value === '') continue
+    if (NUMBERS.has(name) && !/^\d+$/.test(value)) throw malformed(mode, `${name} must be a whole number`)
+    if (DURATIONS.has(name) && !DURATION.test(value)) {
+      throw malformed(mode, `${name} must be a whole number of seconds, or a duration like '5m'`)
+    }
+  }
+  return {
+    mode,
+    addresses: parseAddresses(fields.get('save_path') ?? '', mode),
+    password: fields.get('password') || undefined,
+    db: parseDb(fields.get('db_num') || '0', mode),
+    master: fields.get('master_name') || 'mymaster',
+    tls: false,
+  }
+}
+
+function fromUrl(
+  [, scheme = '', credentials = '', hosts = '', rest = '']: RegExpExecArray,
+  mode: RedisMode,
+): RedisConfig {
+  const protocol = scheme.toLowerCase()
+  const isSocket = protocol === 'unix'
+  if (!isSocket && protocol !== 'redis' && protocol !== 'rediss') {
+    throw malformed(mode, `the scheme must be redis, rediss or unix, not ${protocol}`)
+  }
+  if (isSocket && (mode !== 'single' || hosts !== '')) {
+    throw malformed(
+      mode,
+      "a socket of this machine is written 'unix:///path/to/redis.sock', and is one server",
+    )
+  }
+  let url: URL
+  let [username, password, path] = ['', '', '']
+  try {
+    url = new URL(`redis://${credentials}host${rest}`)
+    username = decodeURIComponent(url.username)
+    password = decodeURIComponent(url.password)
+    path = decodeURIComponent(url.pathname)
+  } catch {
+    throw malformed(mode, 'the URL cannot be read; what is special in user and password is written as %XX')
+  }
+  for (const name of url.searchParams.keys()) {
+    if (!PARAMETERS.has(name)) {
+      throw malformed(mode, `there is no parameter '${name}', only ${[...PARAMETERS].join(', ')}`)
+    }
+  }
+  const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined
+  const timeout = parameter('timeout')
+  if (timeout !== undefined && !/^[1-9]\d*$/.test(timeout)) {
+    throw malformed(mode, 'timeout must be a whole number of milliseconds')
+  }
+  return {
+    mode,
+    addresses: isSocket ? [{ path }] : parseAddresses(hosts, mode),
+    username: username || undefined,
+    password: password || undefined,
+    db: parseDb(parameter('db') ?? ((isSocket ? '' : path.slice(1)) || '0'), mode),
+    master: parameter('master') ?? 'mymaster',
+    tls: protocol === 'rediss',
+    prefix: parameter('prefix'),
+    timeout: timeout === undefined ? undefined : Number(timeout),
+  }
+}
+
+function parseAddresses(text: string, mode: RedisMode): readonly RedisAddress[] {
+  if (text === '') throw malformed(mode, 'the address is missing')
+  const addresses = text.split(';').map((each) => parseAddress(each.trim(), mode))
+  if (mode === 'single' && addresses.length > 1) {
+    throw malformed(mode, 'several addresses are for redis_cluster or redis_sentinel')
+  }
+  return addresses
+}
+
+function parseAddress(text: string, mode: RedisMode): RedisAddress {
+  if (text.startsWith('/') && mode === 'single') return { path: text }
+  const [, host = '', digits] = ADDRESS.exec(text) ?? []
+  const port = Number(digits ?? (mode === 'sentinel' ? 26_379 : 6_379))
+  if (!ADDRESS.test(text) || text === '' || port < 1 || port > 65_535) {
+    throw malformed(mode, 'an address must be host:port, with a port from 1 to 65535')
+  }
+  // Go reads ':6379' as this machine.
+  return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port }
+}
+
+function parseDb(text: string, mode: RedisMode): number {
+  if (!/^\d{1,9}$/.test(text)) throw malformed(mode, 'the database must be a whole number')
+  const db = Number(text)
+  if (mode === 'cluster' && db !== 0) throw malformed(mode, 'a Redis Cluster has database 0 and no other')
+  return db
+}
+
+function malformed(mode: RedisMode, what: string): SessionError {
+  const { name, example } = PROVIDERS[mode]
+  return new SessionError('ERR_SESSION_OPTIONS', `${name}: ${what}; for example ${example}`)
+}

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+import type { Cluster, Redis } from 'ioredis'
+import { VERSION_LENGTH } from '../../store.ts'
+
+/** A verb as one step of the server. It has one key, and may so run on any node of a cluster. */
+export interface Script {
+  readonly lua: string
+  readonly sha: string
+}
+
+// The version that is stored: the head of the payload, or '' where nobody is.
+const STORED = `local stored = redis.call('GETRANGE', KEYS[1], 0, ${VERSION_LENGTH - 1})`
+
+/** `[payload, ms left]`, after an extension by ARGV[1] ms that never shortens. */
+export const READ: Script = script(`
+local payload = redis.call('GET', KEYS[1])
+if not payload then return false end
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 and tonumber(ARGV[1]) > left then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  left = tonumber(ARGV[1])
+end
+return {payload, left}`)
+
+// A write that was sent twice, because the first answer was lost, finds its own version and is done.
+
+/** Keeps payload ARGV[1] for ARGV[2] ms where nobody is. */
+export const CREATE: Script = script(`
+${STORED}
+if stored == string.sub(ARGV[1], 1, ${VERSION_LENGTH}) then return 'ok' end
+if stored ~= '' then return 'exists' end
+if tonumber(ARGV[2]) > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+return 'ok'`)
+
+/** Keeps payload ARGV[2] for ARGV[3] ms in the place of version ARGV[1]. */
+export const REPLACE: Script = script(`
+${STORED}
+if stored == '' then return 'gone' end
+if stored ~= ARGV[1] and stored ~= string.sub(ARGV[2], 1, ${VERSION_LENGTH}) then return 'conflict' end
+if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+else redis.call('DEL', KEYS[1]) end
+return 'ok'`)
+
+/** Extends the life to ARGV[1] ms from now, never shortens it. */
+export const TOUCH: Script = script(`
+local left = redis.call('PTTL', KEYS[1])
+if left == -2 then return 'gone' end
+if left >= 0 and tonumber(ARGV[1]) > left then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return 'ok'`)
+
+/** Ends the entry; with ARGV[1] only that version. */
+export const DESTROY: Script = script(`
+if ARGV[1] ~= '' then
+  ${STORED}
+  if stored ~= '' and stored ~= ARGV[1] then return 'conflict' end
+end
+if redis.call('DEL', KEYS[1]) == 0 then return 'gone' end
+return 'ok'`)
+
+/** Runs a script by its hash, in whatever pipeline is about to leave; in full if the server does not know it. */
+export async function runScript(
+  client: Redis | Cluster,
+  { lua, sha }: Script,
+  key: string,
+  args: readonly string[],
+): Promise<unknown> {
+  try {
+    return await client.evalsha(sha, 1, key, ...args)
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return runAlone(client, { lua, sha }, key, args)
+  }
+}
+
+/**
+ * Runs a script in full, with no other command beside it. A cluster client follows MOVED and ASK for a pipeline only
+ * when all of its commands were answered so; of a shared one that moved in part it would never learn the new address.
+ */
+export async function runAlone(
+  client: Redis | Cluster,
+  { lua }: Script,
+  key: string,
+  args: readonly string[],
+): Promise<unknown> {
+  const results = await client
+    .pipeline()
+    .eval(lua, 1, key, ...args)
+    .exec()
+  const [error, reply] = results?.[0] ?? [new Error('Connection is closed.')]
+  if (error !== null) throw error
+  return reply
+}
+
+function script(lua: string): Script {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+}

@@ -1,0 +1,88 @@
+/** What an error of the driver means. */
+export interface RedisTrouble {
+  /** Why, in words that hold nothing of key, payload or password. */
+  readonly reason: string
+  /** Whether it may be over in a moment, so that another try is worth its while. */
+  readonly passing: boolean
+  /** Whether the command may have been applied all the same. */
+  readonly doubtful: boolean
+  /** Whether the connection leads to a server that is no longer the right one. */
+  readonly misled: boolean
+}
+
+type Known = Pick<RedisTrouble, 'reason'> & Partial<RedisTrouble>
+
+const REFUSED = { passing: false, doubtful: false, misled: false } as const
+const LOST = { passing: true, doubtful: true, misled: false } as const
+
+/** The first word of a server's refusal. Whatever is refused was not applied. */
+const REFUSALS: ReadonlyMap<string, Known> = new Map([
+  ['OOM', { reason: 'Redis is full: maxmemory is reached and nothing can be evicted (OOM)' }],
+  ['READONLY', { reason: 'the server has become a replica (READONLY)', passing: true, misled: true }],
+  ['MOVED', { reason: 'the slot of this key is moving (MOVED)', passing: true }],
+  ['ASK', { reason: 'the slot of this key is moving (ASK)', passing: true }],
+  ['TRYAGAIN', { reason: 'the slot of this key is moving (TRYAGAIN)', passing: true }],
+  ['CLUSTERDOWN', { reason: 'nobody serves the slot of this key (CLUSTERDOWN)', passing: true }],
+  ['LOADING', { reason: 'Redis is loading its data (LOADING)', passing: true }],
+  ['MASTERDOWN', { reason: 'the replica has lost its primary (MASTERDOWN)', passing: true }],
+  ['NOREPLICAS', { reason: 'too few replicas are in step (NOREPLICAS)', passing: true }],
+  ['BUSY', { reason: "Redis is busy with somebody's script (BUSY)", passing: true }],
+  ['NOSCRIPT', { reason: 'the server forgot a script (NOSCRIPT)', passing: true }],
+  ['MISCONF', { reason: 'Redis cannot save to its disk and refuses writes (MISCONF)' }],
+  ['NOAUTH', { reason: 'the server asks for a password (NOAUTH)' }],
+  ['WRONGPASS', { reason: 'user or password is wrong (WRONGPASS)' }],
+  ['NOPERM', { reason: 'the user may not do this, or not with these keys (NOPERM)' }],
+  ['WRONGTYPE', { reason: 'what lies under this prefix is no session (WRONGTYPE)' }],
+])
+
+/** Refusals without a word of their own. */
+const PHRASES: readonly (readonly [RegExp, Known])[] = [
+  [/max number of clients/, { reason: 'the server has too many clients', passing: true }],
+  [/DB index is out of range/, { reason: 'the server has no database of that number' }],
+  [/SELECT is not allowed/, { reason: 'the server belongs to a cluster: use redis_cluster' }],
+  [/cluster support disabled/, { reason: 'the server belongs to no cluster: use redis' }],
+  [/No such master/, { reason: 'the sentinels know no primary of that name' }],
+  [
+    /All sentinels are unreachable/,
+    { reason: 'no sentinel names a primary that can be reached', passing: true },
+  ],
+  [/unknown command/i, { reason: 'the server does not know the command' }],
+]
+
+const NOT_SENT = /enableOfflineQueue|Cluster isn't ready|None of startup nodes|Failed to refresh slots/
+
+/** What to say and do about an error that is no `SessionError`; `where` the server is goes into the text. */
+export function troubleOf(error: unknown, where: string): RedisTrouble {
+  const { message, code, isReply } = look(error)
+  const words = message.match(/\b[A-Z]{3,}\b/g) ?? []
+  // Before Redis 7 the word stands inside of 'ERR Error running script …: -OOM command not allowed …'.
+  const known =
+    PHRASES.find(([phrase]) => phrase.test(message))?.[1] ??
+    (isReply ? REFUSALS.get(words.find((word) => REFUSALS.has(word)) ?? '') : undefined)
+  if (known !== undefined) return { ...REFUSED, ...known }
+  if (isReply) return { ...REFUSED, reason: 'the server refuses' }
+  if (code !== undefined) return { ...LOST, reason: `${where} cannot be reached (${code})` }
+  if (NOT_SENT.test(message))
+    return { ...LOST, reason: `there is no connection to ${where}`, doubtful: false }
+  return { ...LOST, reason: 'the connection was lost' }
+}
+
+/**
+ * The error as it may be logged. The driver attaches the command with its arguments, key and payload among them, and some
+ * servers repeat arguments in their text.
+ */
+export function harmless(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const told = new Error(error.message.replace(/,? with args.*$/s, ''))
+  told.name = error.name
+  told.stack = `${told.name}: ${told.message}`
+  return 'code' in error ? Object.assign(told, { code: error.code }) : told
+}
+
+function look(error: unknown): { message: string; code: string | undefined; isReply: boolean } {
+  if (!(error instanceof Error)) return { message: '', code: undefined, isReply: false }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  // When no node answers, the error of the last one tells why.
+  if ('lastNodeError' in error && error.lastNodeError instanceof Error) return look(error.lastNodeError)
+  return { message: error.message, code, isReply: error.name === 'ReplyError' || error.name === 'ErrorReply' }
+}

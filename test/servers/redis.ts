@@ -1,0 +1,157 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { Redis } from 'ioredis'
+import { freePort, start, type Running, type Server } from './server.ts'
+
+/** A private redis-server. */
+export interface RedisServer extends Server {
+  readonly port: number
+  readonly folder: string
+  /** Its path as a socket of this machine. */
+  readonly socket: string
+  readonly pid: number
+  /** Ends it, at once with `SIGKILL` as if it had died. */
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** How a private redis-server differs from the usual. */
+export interface RedisServerOptions {
+  /** Instead of a free one: that of a server which was stopped. */
+  readonly port?: number
+  readonly args?: readonly string[]
+  /** As `args`, for those that name a file in the server's folder. */
+  readonly argsIn?: (folder: string) => readonly string[]
+  readonly prepare?: (folder: string) => Promise<void>
+}
+
+/** Only from this machine, nothing on disk, replicas in step at once. */
+const LOCAL: readonly string[] = [
+  ...option('bind', '127.0.0.1'),
+  ...option('save', ''),
+  ...option('repl-diskless-sync-delay', 0),
+  ...option('repl-ping-replica-period', 1),
+]
+
+const binary = {
+  binaries: ['/usr/bin/redis-server', '/usr/local/bin/redis-server'],
+  debianPackage: 'redis-server',
+}
+
+/** The server of the test run, `REDIS_URL`, or a private one. */
+export async function redisServer(): Promise<Server> {
+  return given('REDIS_URL') ?? startRedis()
+}
+
+/** Starts a redis-server that keeps nothing on disk. */
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const fixed = options.port
+  const running = await start({
+    ...binary,
+    args: (port, folder) => [
+      ...LOCAL,
+      ...option('port', fixed ?? port),
+      ...option('dir', folder),
+      ...option('unixsocket', path.join(folder, 'redis.sock')),
+      ...(options.args ?? []),
+      ...(options.argsIn?.(folder) ?? []),
+    ],
+    ...(options.prepare && { prepare: options.prepare }),
+    answers: async (port) => answers(fixed ?? port),
+  })
+  const port = fixed ?? running.port
+  const { folder, child } = running
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    folder,
+    socket: path.join(folder, 'redis.sock'),
+    pid: child.pid ?? 0,
+    stop: async (signal) => running.stop(signal),
+  }
+}
+
+/** A private redis-server that speaks TLS, with a certificate that it signed itself. */
+export async function startRedisTls(): Promise<RedisServer & { readonly certificate: string }> {
+  const port = await freePort()
+  const server = await startRedis({
+    prepare: async (folder) => {
+      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+      const kind = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'.split(' ')
+      const files = ['-keyout', path.join(folder, 'key.pem'), '-out', path.join(folder, 'cert.pem')]
+      await promisify(execFile)('openssl', [...kind, ...files, ...subject])
+    },
+    argsIn: (folder) => [
+      ...option('tls-port', port),
+      ...option('tls-auth-clients', 'no'),
+      ...option('tls-cert-file', path.join(folder, 'cert.pem')),
+      ...option('tls-key-file', path.join(folder, 'key.pem')),
+    ],
+  })
+  return {
+    ...server,
+    port,
+    url: `rediss://127.0.0.1:${port}`,
+    certificate: path.join(server.folder, 'cert.pem'),
+  }
+}
+
+/** Until `ask` answers truthfully. */
+export async function until(what: string, ask: () => Promise<boolean>, tries = 300): Promise<void> {
+  for (let left = tries; left > 0; left -= 1) {
+    if (await ask().catch(() => false)) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`waited in vain: ${what}`)
+}
+
+/** A client to look at one server with, from outside of any store. It queues until the server is there. */
+export function observe(port: number): Redis {
+  const client = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 50, maxRetriesPerRequest: null })
+  client.on('error', () => undefined)
+  return client
+}
+
+/** A server that the environment names; it is not ours to stop. */
+export function given(variable: string): Server | undefined {
+  const url = process.env[variable]
+  return url === undefined || url === '' ? undefined : { url, stop: async () => undefined }
+}
+
+/** Starts a sentinel on the primary at `primary`. */
+export async function startSentinel(primary: number): Promise<Running> {
+  const configuration = [
+    `sentinel monitor mymaster 127.0.0.1 ${primary} 2`,
+    'sentinel down-after-milliseconds mymaster 1000',
+    'sentinel failover-timeout mymaster 4000',
+    'sentinel parallel-syncs mymaster 1',
+  ]
+  return start({
+    ...binary,
+    prepare: async (folder) => writeFile(path.join(folder, 'sentinel.conf'), configuration.join('\n')),
+    args: (port, folder) => [
+      path.join(folder, 'sentinel.conf'),
+      '--sentinel',
+      ...option('port', port),
+      ...option('bind', '127.0.0.1'),
+      ...option('dir', folder),
+    ],
+    answers,
+  })
+}
+
+/** A setting of redis-server as arguments. */
+export function option(name: string, value: string | number): readonly [string, string] {
+  return [`--${name}`, String(value)]
+}
+
+async function answers(port: number): Promise<void> {
+  const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: null })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+  } finally {
+    client.disconnect()
+  }
+}
