@@ -1,0 +1,202 @@
+import { connect, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Pool as CallbackPool } from 'mysql2'
+import type { ExecuteValues, Pool, PoolConnection } from 'mysql2/promise'
+import { SessionError } from '../../errors.ts'
+import { withDeadline } from './deadline.ts'
+import { loadDriver } from './driver.ts'
+import type { MysqlSettings } from './mysql-config.ts'
+import { failure, spoilsConnection, wasLost, wasNotApplied } from './mysql-failure.ts'
+
+/** A pool of mysql2, of either of its two styles. */
+export type MysqlPool = Pool | CallbackPool
+
+/** What a statement answered: rows of columns, or how many rows it found. */
+export interface MysqlReply {
+  readonly rows: readonly (readonly unknown[])[]
+  readonly affected: number
+}
+
+type PoolSettings = MysqlSettings & { readonly poolSize: number }
+
+/** So many calls may wait for a connection; beyond that there is no hope for another one. */
+const MAX_WAITING = 1_000
+
+/** A statement that the server did not apply is tried so often. */
+const MAX_TRIES = 6
+
+/** One call of a verb, for as long as its caller waits. */
+interface Turn {
+  isOver: boolean
+  /** Whether a connection was had, so that something may have been sent. */
+  wasServed: boolean
+  /** The connection that is at work for it. */
+  connection: PoolConnection | undefined
+}
+
+/** Runs statements on the connections of a pool: each call within its deadline, and again where that is safe. */
+export class MysqlClient {
+  readonly timeout: number
+  readonly #open: () => Promise<Pool>
+  readonly #isOwner: boolean
+  readonly #sockets = new Set<Socket>()
+  #pool: Promise<Pool> | undefined
+  #waiting = 0
+  #closing: Promise<void> | undefined
+
+  /** @param source settings for a pool of its own, or somebody's pool, which is never closed */
+  constructor(source: { readonly settings: PoolSettings } | { readonly pool: MysqlPool }, timeout: number) {
+    this.timeout = timeout
+    this.#isOwner = 'settings' in source
+    this.#open = async () => {
+      if ('settings' in source) return this.#createPool(source.settings)
+      return 'promise' in source.pool ? source.pool.promise() : source.pool
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /**
+   * What `work` makes of a connection, by the moment `until` (of `performance.now`). It is run again if the server says
+   * that it applied nothing and, if it is `repeatable`, once more if the connection was lost.
+   */
+  async run<T>(
+    verb: string,
+    until: number,
+    repeatable: boolean,
+    work: (connection: PoolConnection) => Promise<T>,
+  ): Promise<T> {
+    const turn: Turn = { isOver: false, wasServed: false, connection: undefined }
+    try {
+      const left = Math.max(1, Math.ceil(until - performance.now()))
+      return await withDeadline(`mysql: ${verb} failed`, left, this.#persist(turn, repeatable, work))
+    } catch (error) {
+      throw failure(verb, error)
+    } finally {
+      turn.isOver = true
+      // Still at work: the answer would be taken for that to the next statement.
+      turn.connection?.destroy()
+    }
+  }
+
+  /** Closes its own pool, after what is under way, but waits no longer than for an answer. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#shut()
+    await this.#closing
+  }
+
+  async #shut(): Promise<void> {
+    if (!this.#isOwner || this.#pool === undefined) return
+    try {
+      const pool = await this.#pool
+      await withDeadline('mysql: close failed', this.timeout, pool.end())
+    } catch {
+      // What is left of it ends with the sockets.
+    }
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async #persist<T>(
+    turn: Turn,
+    repeatable: boolean,
+    work: (connection: PoolConnection) => Promise<T>,
+  ): Promise<T> {
+    let mayBeLost = repeatable
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#attempt(turn, work)
+      } catch (error) {
+        if (turn.isOver || tries === MAX_TRIES) throw error
+        if (wasNotApplied(error)) await pause(Math.random() * 10 * 2 ** tries)
+        else if (mayBeLost && turn.wasServed && wasLost(error)) mayBeLost = false
+        else throw error
+      }
+    }
+  }
+
+  async #attempt<T>(turn: Turn, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    const connection = await this.#acquire()
+    if (turn.isOver) {
+      connection.release()
+      throw new SessionError('ERR_SESSION_STORE', 'mysql: nobody waits for this connection any longer')
+    }
+    turn.connection = connection
+    turn.wasServed = true
+    try {
+      const result = await work(connection)
+      connection.release()
+      return result
+    } catch (error) {
+      if (spoilsConnection(error)) connection.destroy()
+      else connection.release()
+      throw error
+    } finally {
+      turn.connection = undefined
+    }
+  }
+
+  async #acquire(): Promise<PoolConnection> {
+    if (this.#waiting >= MAX_WAITING) {
+      throw new SessionError('ERR_SESSION_STORE', `mysql: ${MAX_WAITING} calls wait for a connection already`)
+    }
+    this.#waiting += 1
+    try {
+      return await (await this.#connected()).getConnection()
+    } finally {
+      this.#waiting -= 1
+    }
+  }
+
+  async #connected(): Promise<Pool> {
+    this.#pool ??= this.#open().catch((error: unknown) => {
+      this.#pool = undefined // so that the next call looks for the driver again
+      throw error
+    })
+    return this.#pool
+  }
+
+  async #createPool({ socketPath, host, port, tls, ...settings }: PoolSettings): Promise<Pool> {
+    const { createPool } = await loadDriver('mysql2', async () => import('mysql2/promise'))
+    const pool = createPool({
+      user: settings.user,
+      password: settings.password,
+      database: settings.database,
+      connectionLimit: settings.poolSize,
+      connectTimeout: settings.connectTimeout ?? this.timeout,
+      charset: 'utf8mb4',
+      trace: false,
+      ...(tls === undefined ? {} : { ssl: { ...tls } }),
+      ...(socketPath === undefined ? { host, port } : { socketPath }),
+      stream: () => this.#dial(socketPath === undefined ? connect(port, host) : connect(socketPath)),
+    })
+    // The pool listens for the first error of a connection only; a second one would end the process.
+    pool.on('connection', (connection: PoolConnection) => void connection.on('error', () => undefined))
+    return pool
+  }
+
+  /** A socket that `close` can find, and that does not wait for a stalled server to say goodbye. */
+  #dial(socket: Socket): Socket {
+    this.#sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 30_000)
+    socket.once('finish', () => socket.destroy())
+    socket.once('close', () => this.#sockets.delete(socket))
+    return socket
+  }
+}
+
+/** Runs one statement, prepared once per connection. */
+export async function execute(
+  connection: PoolConnection,
+  sql: string,
+  values: ExecuteValues[] = [],
+): Promise<MysqlReply> {
+  // Said here for the pools of others, which may have other defaults.
+  const [answer] = await connection.execute<never>({ sql, rowsAsArray: true, typeCast: true }, values)
+  const result: unknown = answer
+  if (Array.isArray(result)) return { rows: result, affected: 0 }
+  const { affectedRows }: { affectedRows?: unknown } = Object(result)
+  return { rows: [], affected: Number(affectedRows) }
+}

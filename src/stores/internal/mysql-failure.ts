@@ -1,0 +1,102 @@
+import { SessionError } from '../../errors.ts'
+
+/** What a driver's error is to us. Its own text may hold a key or a user's name, so it stays in the cause. */
+interface Trouble {
+  readonly code: string
+  readonly errno: number
+  readonly fatal: boolean
+}
+
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nobody listens at this address'],
+  ['ENOTFOUND', 'the name of the host cannot be resolved'],
+  ['EAI_AGAIN', 'the name of the host cannot be resolved'],
+  ['EHOSTUNREACH', 'the host cannot be reached'],
+  ['ENETUNREACH', 'the host cannot be reached'],
+  ['ENOENT', 'there is no socket at this path'],
+  ['ETIMEDOUT', 'the server did not answer in time'],
+  ['ECONNRESET', 'the connection was lost'],
+  ['EPIPE', 'the connection was lost'],
+  ['PROTOCOL_CONNECTION_LOST', 'the connection was lost'],
+  ['HANDSHAKE_NO_SSL_SUPPORT', 'the server does not offer TLS'],
+  ['HANDSHAKE_SSL_ERROR', 'no TLS connection, the certificate may not be a trusted one'],
+  ['ER_ACCESS_DENIED_ERROR', 'the server refuses this user or password'],
+  ['ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'the server refuses this user without a password'],
+  ['ER_DBACCESS_DENIED_ERROR', 'this user may not use the database'],
+  ['ER_BAD_DB_ERROR', 'there is no such database'],
+  ['ER_NO_DB_ERROR', 'no database is selected'],
+  ['ER_NO_SUCH_TABLE', 'the table is gone'],
+  ['ER_TABLEACCESS_DENIED_ERROR', 'this user may not do that with the table'],
+  ['ER_CON_COUNT_ERROR', 'the server has too many connections'],
+  ['ER_TOO_MANY_USER_CONNECTIONS', 'this user has too many connections'],
+  ['ER_USER_LIMIT_REACHED', 'this user has too many connections or queries'],
+  ['ER_LOCK_DEADLOCK', 'a deadlock, again and again'],
+  ['ER_LOCK_WAIT_TIMEOUT', 'somebody holds a lock on the row'],
+  ['ER_OPTION_PREVENTS_STATEMENT', 'the server is read-only'],
+  ['ER_READ_ONLY_MODE', 'the server is read-only'],
+  ['ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 'the server is read-only'],
+  ['ER_SERVER_SHUTDOWN', 'the server is shutting down'],
+])
+
+/**
+ * The server says so of a statement that it has not applied, or has undone: a snapshot or a lock that another one got in
+ * between (1020, 1205, 1213), no room for a connection (1040, 1203, 1226), a statement to be prepared anew (1615).
+ */
+const NOT_APPLIED: ReadonlySet<number> = new Set([1020, 1040, 1203, 1205, 1213, 1226, 1615])
+
+/** The connection ends with these although the driver does not say so: shutdown, killed, idle for too long. */
+const LAST_WORDS: ReadonlySet<number> = new Set([1053, 1927, 4031])
+
+/** A server that has become a replica: a new connection may find the primary. */
+const READ_ONLY: ReadonlySet<number> = new Set([1290, 1792, 1836])
+
+const PACKET_TOO_LARGE = 1153
+const DATA_TOO_LONG = 1406
+const DUPLICATE_KEY = 1062
+const NO_SUCH_TABLE = 1146
+
+/** An error of the driver, or anything else that went wrong in `verb`, in words that give nothing away. */
+export function failure(verb: string, cause: unknown): SessionError {
+  if (cause instanceof SessionError) return cause
+  const { code, errno } = troubleOf(cause)
+  if (errno === PACKET_TOO_LARGE || errno === DATA_TOO_LONG) {
+    const text = `mysql: ${verb} refused, the payload exceeds what the server takes (${code})`
+    return new SessionError('ERR_SESSION_LIMIT', text, { cause })
+  }
+  const known = REASONS.get(code)
+  const reason = known === undefined ? code : `${known} (${code})`
+  return new SessionError('ERR_SESSION_STORE', `mysql: ${verb} failed: ${reason}`, { cause })
+}
+
+/** Whether nothing has happened, so that any verb may be tried again. */
+export function wasNotApplied(error: unknown): boolean {
+  return NOT_APPLIED.has(troubleOf(error).errno)
+}
+
+/** Whether the connection was lost, so that nobody knows what has happened. */
+export function wasLost(error: unknown): boolean {
+  const { errno, fatal } = troubleOf(error)
+  return fatal || LAST_WORDS.has(errno)
+}
+
+/** Whether the connection should not be used again. */
+export function spoilsConnection(error: unknown): boolean {
+  return wasLost(error) || READ_ONLY.has(troubleOf(error).errno)
+}
+
+export function isDuplicateKey(error: unknown): boolean {
+  return troubleOf(error).errno === DUPLICATE_KEY
+}
+
+/** Whether the table that the store once found is there no longer. */
+export function isTableGone(error: unknown): boolean {
+  return troubleOf(error instanceof SessionError ? error.cause : error).errno === NO_SUCH_TABLE
+}
+
+function troubleOf(error: unknown): Trouble {
+  const { code, errno, fatal }: Partial<Record<keyof Trouble, unknown>> = Object(error)
+  const number = typeof errno === 'number' ? errno : 0
+  // The driver has no name for some codes of MariaDB; and a code is for us to print only if it looks like one.
+  const named = typeof code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(code)
+  return { code: named ? code : `error ${number}`, errno: number, fatal: fatal === true }
+}

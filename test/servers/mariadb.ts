@@ -1,0 +1,159 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise'
+import { install, start, type Program, type Running, type Server } from './server.ts'
+
+/** A database of a test's own on the server of the test run. */
+export interface MariadbDatabase {
+  readonly name: string
+  readonly url: string
+  /** Runs a statement, and tells its rows. */
+  sql(text: string, values?: readonly (string | number)[]): Promise<RowDataPacket[]>
+  drop(): Promise<void>
+}
+
+/** A server of a test's own, which it may kill. */
+export interface PrivateMariadb extends Server {
+  readonly port: number
+  readonly socketPath: string
+  /** `SIGKILL`, as when the machine dies. */
+  kill(): Promise<void>
+  /** Starts it again after `kill`, on the same port with the same data. */
+  restart(): Promise<void>
+  /** It keeps its connections and answers nobody until `thaw`. */
+  freeze(): void
+  thaw(): void
+}
+
+const run = promisify(execFile)
+
+const USER = 'kts'
+const PASSWORD = 'sword/fish@:?'
+const DATABASE = 'kts'
+const BINARIES = ['/usr/sbin/mariadbd', '/usr/libexec/mariadbd', '/usr/local/bin/mariadbd']
+const INSTALLERS = ['/usr/bin/mariadb-install-db', '/usr/local/bin/mariadb-install-db']
+const SETUP =
+  `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${PASSWORD}';\n` +
+  `GRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;\nCREATE DATABASE IF NOT EXISTS ${DATABASE};\n`
+
+/** The server of the test run: that of `MYSQL_URL`, or a private one. */
+export async function mariadbServer(): Promise<Server> {
+  const url = process.env['MYSQL_URL']
+  return url === undefined || url === '' ? privateMariadb() : { url, stop: async () => undefined }
+}
+
+/** A fresh database on a server. */
+export async function freshDatabase({ url }: Server): Promise<MariadbDatabase> {
+  const name = `kts_${randomBytes(6).toString('hex')}`
+  const connection = await createConnection(url)
+  await connection.query(`CREATE DATABASE ${name} CHARACTER SET utf8mb4`)
+  await connection.changeUser({ database: name })
+  const own = new URL(url)
+  own.pathname = `/${name}`
+  return {
+    name,
+    url: own.href,
+    async sql(text, values = []) {
+      const [rows] = await connection.query<RowDataPacket[]>(text, [...values])
+      return rows
+    },
+    async drop() {
+      await connection.query(`DROP DATABASE ${name}`)
+      await connection.end()
+    },
+  }
+}
+
+/** Starts a server that nobody else uses, with further arguments. */
+export async function privateMariadb(...more: readonly string[]): Promise<PrivateMariadb> {
+  const program = programWith(more)
+  const running = await start(program)
+  const url = urlOf(running.port)
+  let child = running.child
+  return {
+    url,
+    port: running.port,
+    socketPath: path.join(running.folder, 'socket'),
+    async stop() {
+      child.kill('SIGKILL')
+      await running.stop()
+    },
+    async kill() {
+      await ended(child)
+    },
+    async restart() {
+      child = await again(program, running)
+    },
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+  }
+}
+
+function programWith(more: readonly string[]): Program {
+  // As root it would refuse to run unless told so.
+  const user = process.getuid?.() === 0 ? ['--user=root'] : []
+  return {
+    binaries: BINARIES,
+    debianPackage: 'mariadb-server',
+    async prepare(folder) {
+      await writeFile(path.join(folder, 'setup.sql'), SETUP)
+      const installer = await install({ binaries: INSTALLERS, debianPackage: 'mariadb-server' })
+      const data = `--datadir=${path.join(folder, 'data')}`
+      await run(installer, ['--no-defaults', data, '--skip-test-db', ...user])
+    },
+    args: (port, folder) => [
+      '--no-defaults',
+      `--datadir=${path.join(folder, 'data')}`,
+      `--socket=${path.join(folder, 'socket')}`,
+      `--pid-file=${path.join(folder, 'pid')}`,
+      `--init-file=${path.join(folder, 'setup.sql')}`,
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      '--skip-name-resolve',
+      // The tests end the process, never the machine: what the system has taken is safe enough.
+      '--innodb-flush-log-at-trx-commit=2',
+      '--max-connections=500',
+      ...user,
+      ...more,
+    ],
+    answers,
+  }
+}
+
+/** Answers when our user and database are there. */
+async function answers(port: number): Promise<void> {
+  const connection: Connection = await createConnection({ uri: urlOf(port), connectTimeout: 5_000 })
+  await connection.end()
+}
+
+function urlOf(port: number): string {
+  return `mysql://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${DATABASE}`
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGKILL')
+  await exited
+}
+
+async function again(program: Program, { port, folder }: Running): Promise<ChildProcess> {
+  const binary = program.binaries.find((candidate) => existsSync(candidate)) ?? ''
+  const child = spawn(binary, program.args(port, folder), { cwd: folder, stdio: 'ignore' })
+  process.once('exit', () => void child.kill('SIGKILL'))
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await answers(port)
+      return child
+    } catch (error) {
+      if (tries === 300 || child.exitCode !== null)
+        throw new Error('it did not start again', { cause: error })
+      await delay(100)
+    }
+  }
+}
