@@ -127,7 +127,7 @@ function cookieOf(settings: Settings): CookieOptions {
     throw wrong('sessioncookiesamesite', 'must be 0 or 1 (our default, Lax), 2 (Lax), 3 (Strict) or 4 (None)')
   const secure = flagOf(settings, 'sessionsecure') ?? (sameSite === 4 ? true : undefined)
   return {
-    sameSite: ([, , 'lax', 'strict', 'none'] as const)[sameSite] ?? 'lax',
+    sameSite: (['lax', 'lax', 'lax', 'strict', 'none'] as const)[sameSite] ?? 'lax',
     httpOnly: !(flagOf(settings, 'sessiondisablehttponly') ?? false),
     ...(secure === true && { secure }),
     ...(life > 0 && { maxAge: life * 1000 }),

@@ -1,0 +1,101 @@
+// Read by `npm run types`: what the compiler knows of a session, without any augmentation of Koa.
+import Router from '@koa/router'
+import { expectTypeOf } from 'expect-type'
+import Koa from 'koa'
+import mount from 'koa-mount'
+import { z } from 'zod'
+import {
+  fromConfig,
+  registerType,
+  session,
+  SessionManager,
+  type Session,
+  type SessionContext,
+  type SessionOptions,
+} from '../src/index.ts'
+
+class Cart {
+  readonly lines: string[] = []
+  total(): bigint {
+    return 0n
+  }
+}
+
+const schema = { userId: z.int(), cart: z.instanceof(Cart), seen: z.date().optional() }
+
+// keys and values come from the schema
+const app = new Koa().use(session({ schema }))
+app.use((ctx) => {
+  expectTypeOf(ctx.session.get('userId')).toEqualTypeOf<number | undefined>()
+  expectTypeOf(ctx.session.get('cart')).toEqualTypeOf<Cart | undefined>()
+  expectTypeOf(ctx.session.get('seen')).toEqualTypeOf<Date | undefined>()
+  expectTypeOf(ctx.session.take('cart')).toEqualTypeOf<Cart | undefined>()
+  expectTypeOf(ctx.session.claim('userId')).resolves.toEqualTypeOf<number | undefined>()
+  expectTypeOf(ctx.session.update('userId', (n = 0) => n + 1)).toEqualTypeOf<number | undefined>()
+  expectTypeOf(ctx.session.commit()).resolves.toEqualTypeOf<'ok' | 'gone'>()
+  for (const key of ctx.session.keys()) expectTypeOf(key).toEqualTypeOf<'userId' | 'cart' | 'seen'>()
+  ctx.session.set('userId', 1).set('cart', new Cart())
+  ctx.session.update('cart', (cart = new Cart()) => {
+    cart.lines.push('apple')
+  })
+  // @ts-expect-error: a key that the schema does not have
+  ctx.session.get('userid')
+  // @ts-expect-error: a value of another type
+  ctx.session.set('userId', 'one')
+  // @ts-expect-error: a session is changed by its methods
+  ctx.session = undefined
+})
+
+// without a schema any key holds anything
+new Koa().use(session()).use((ctx) => {
+  const cart = ctx.session.get('cart') ?? new Cart()
+  cart.lines.push('x')
+  ctx.session.update('n', (n = 0) => n + 1)
+})
+
+// a router of its own, typed by the context the middleware gives
+const router = new Router<Koa.DefaultState, SessionContext<typeof schema>>()
+router.get('/', (ctx) => {
+  expectTypeOf(ctx.session.get('userId')).toEqualTypeOf<number | undefined>()
+})
+app.use(router.routes()).use(router.allowedMethods())
+
+// two sessions, two types, one application
+new Koa()
+  .use(session({ schema: { a: z.string() } }))
+  .use(session({ schema: { b: z.boolean() }, name: 'admin', property: 'admin' }))
+  .use((ctx) => {
+    expectTypeOf(ctx.session.get('a')).toEqualTypeOf<string | undefined>()
+    expectTypeOf(ctx.admin.get('b')).toEqualTypeOf<boolean | undefined>()
+  })
+
+// under another application
+new Koa().use(mount('/shop', app))
+
+// settings from a file give an untyped session; a schema can be added
+new Koa().use(session({ ...fromConfig({}), schema })).use((ctx) => {
+  expectTypeOf(ctx.session.get('userId')).toEqualTypeOf<number | undefined>()
+})
+
+// the manager speaks the same types
+const manager = new SessionManager({ schema })
+expectTypeOf(manager.open()).resolves.toEqualTypeOf<Session<{ userId: number; cart: Cart; seen: Date | undefined }>>()
+expectTypeOf(session({ schema }).manager).toEqualTypeOf<SessionManager<typeof schema>>()
+
+// options are closed
+// @ts-expect-error: no such setting
+export const typo: SessionOptions = { idleTimout: 1 }
+// @ts-expect-error: exactly one of the three
+export const site: SessionOptions = { cookie: { sameSite: 'relaxed' } }
+
+// a class and its hooks
+registerType(Cart, {
+  name: 'Cart',
+  version: 2,
+  upgrade: (fields, fromVersion) => ({ ...fields, fromVersion }),
+  merge: (base, mine, theirs) => {
+    expectTypeOf(base).toEqualTypeOf<Cart | undefined>()
+    expectTypeOf(mine).toEqualTypeOf<Cart>()
+    return theirs
+  },
+})
