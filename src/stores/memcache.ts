@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { SessionError } from '../errors.ts'
 import { VERSION_LENGTH, type Entry, type Store, type StoreTraits, type Written } from '../store.ts'
-import { withDeadline } from './internal/deadline.ts'
 import { entryOf, MemcacheItems, type MemcacheItem } from './internal/memcache-items.ts'
 import { MemcacheLink } from './internal/memcache-link.ts'
 import {
@@ -30,7 +29,7 @@ export class MemcacheStore implements Store {
   readonly traits: StoreTraits
 
   readonly #settings: MemcacheSettings
-  #items: Promise<MemcacheItems> | undefined
+  #link: Promise<MemcacheLink> | undefined
   #closed = false
 
   /** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong */
@@ -54,12 +53,12 @@ export class MemcacheStore implements Store {
 
   /** Asks all servers now; rejects if one is not there, refuses us, compares no tokens, or takes smaller items. */
   async open(): Promise<void> {
-    await this.#run('open', async ({ link }) => link.check(this.#settings.maxItemBytes))
+    await this.#run('open', async (link, until) => link.check(this.#settings.maxItemBytes, until))
   }
 
   /** Extends no life: memcached could do that in the same step, but it might just as well shorten it. */
   async read(key: string): Promise<Entry | undefined> {
-    const item = await this.#run('read', async (items) => this.#living(items, key))
+    const item = await this.#persist('read', async (items) => this.#living(items, key))
     return item && entryOf(item)
   }
 
@@ -109,8 +108,8 @@ export class MemcacheStore implements Store {
   async close(): Promise<void> {
     this.#closed = true
     if ('servers' in this.#settings.servers) return
-    const items = await this.#items?.catch(() => undefined)
-    items?.link.end()
+    const link = await this.#link?.catch(() => undefined)
+    link?.end()
   }
 
   /**
@@ -140,7 +139,8 @@ export class MemcacheStore implements Store {
 
   /** Tries until the item has not changed under its hands. */
   async #persist<T>(verb: string, attempt: (items: MemcacheItems) => Promise<T | 'changed'>): Promise<T> {
-    return this.#run(verb, async (items) => {
+    return this.#run(verb, async (link, until) => {
+      const items = new MemcacheItems(link, this.#settings.prefix, until)
       for (let tries = 0; tries < TRIES; tries += 1) {
         const outcome = await attempt(items)
         if (outcome !== 'changed') return outcome
@@ -149,10 +149,11 @@ export class MemcacheStore implements Store {
     })
   }
 
-  async #run<T>(verb: string, work: (items: MemcacheItems) => Promise<T>): Promise<T> {
+  async #run<T>(verb: string, work: (link: MemcacheLink, until: number) => Promise<T>): Promise<T> {
     if (this.#closed) throw new SessionError('ERR_SESSION_STORE', `memcache: ${verb} after close`)
+    const until = performance.now() + this.#settings.timeout
     try {
-      return await withDeadline(`memcache: ${verb}`, this.#settings.timeout, this.#connect().then(work))
+      return await work(await this.#connect(), until)
     } catch (cause) {
       if (cause instanceof SessionError) throw cause
       const reason = cause instanceof Error ? cause.message : String(cause)
@@ -160,14 +161,12 @@ export class MemcacheStore implements Store {
     }
   }
 
-  async #connect(): Promise<MemcacheItems> {
-    this.#items ??= MemcacheLink.over(this.#settings.servers, this.#settings.timeout).then(
-      (link) => new MemcacheItems(link, this.#settings.prefix),
-    )
+  async #connect(): Promise<MemcacheLink> {
+    this.#link ??= MemcacheLink.over(this.#settings.servers, this.#settings.timeout)
     try {
-      return await this.#items
+      return await this.#link
     } catch (error) {
-      this.#items = undefined
+      this.#link = undefined
       throw error
     }
   }

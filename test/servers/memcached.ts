@@ -23,7 +23,13 @@ const binary = {
   binaries: ['/usr/bin/memcached', '/usr/local/bin/memcached'],
   debianPackage: 'memcached',
 }
-const isRoot = process.getuid?.() === 0
+
+/** As root it wants to be told who to be. */
+const identity = process.getuid?.() === 0 ? ['-u', 'root'] : []
+
+function listeningAt(port: number): readonly string[] {
+  return ['-p', String(port), '-l', '127.0.0.1', '-U', '0', ...identity]
+}
 
 /** The server of the test run, `MEMCACHE_URL`, or a private one. */
 export async function memcachedServer(): Promise<Server & { readonly port: number }> {
@@ -38,10 +44,7 @@ export async function startMemcached(options: MemcachedOptions = {}): Promise<Me
   const fixed = options.port
   const running = await start({
     ...binary,
-    args: (port) => [
-      ...['-p', String(fixed ?? port), '-l', '127.0.0.1', '-U', '0', ...(isRoot ? ['-u', 'root'] : [])],
-      ...(options.args ?? []),
-    ],
+    args: (port) => [...listeningAt(fixed ?? port), ...(options.args ?? [])],
     answers: async (port) => listens(fixed ?? port),
   })
   const port = fixed ?? running.port
@@ -78,10 +81,7 @@ export async function startMemcachedWithUser(username: string, password: string)
       adding.child.stdin?.end(password)
       await adding
     },
-    args: (port) => [
-      ...[`SASL_CONF_PATH=${folder}`, memcached, '-S', '-p', String(port), '-l', '127.0.0.1'],
-      ...['-U', '0', ...(isRoot ? ['-u', 'root'] : [])],
-    ],
+    args: (port) => [`SASL_CONF_PATH=${folder}`, memcached, '-S', ...listeningAt(port)],
   })
   const url = `memcache://127.0.0.1:${running.port}`
   return { url, port: running.port, pid: running.child.pid ?? 0, stop: async () => running.stop() }
@@ -107,6 +107,12 @@ export class MemcachedConsole {
   async look(key: string): Promise<{ readonly flags: number; readonly value: string } | undefined> {
     const [, flags, value] = /^VA \d+ f(\d+)\r\n(.*)\r\nMN\r\n$/s.exec(await this.#ask(`mg ${key} f v`)) ?? []
     return value === undefined ? undefined : { flags: Number(flags), value }
+  }
+
+  /** In how many seconds memcached drops what stands under a key. */
+  async secondsLeft(key: string): Promise<number | undefined> {
+    const [, seconds] = /^HD t(\d+)\r\n/.exec(await this.#ask(`mg ${key} t`)) ?? []
+    return seconds === undefined ? undefined : Number(seconds)
   }
 
   /** Puts something under a key, whatever stands there. */

@@ -12,25 +12,27 @@ export interface MemcacheItem {
   readonly token: bigint
 }
 
-/** The items of one prefix: each method is one round trip, and one step at the server. */
+/** The items of one prefix, for as long as one call may take: each method is one round trip, and one step at the server. */
 export class MemcacheItems {
-  readonly link: MemcacheLink
+  readonly #link: MemcacheLink
   readonly #prefix: string
+  readonly #until: number
 
-  constructor(link: MemcacheLink, prefix: string) {
-    this.link = link
+  constructor(link: MemcacheLink, prefix: string, until: number) {
+    this.#link = link
     this.#prefix = prefix
+    this.#until = until
   }
 
   async get(key: string): Promise<MemcacheItem | undefined> {
-    const found = await this.link.ask({ opcode: Opcode.getWithKey, key: this.#prefix + key })
+    const found = await this.#link.ask({ opcode: Opcode.getWithKey, key: this.#prefix + key }, this.#until)
     if (statusIn(found, Status.ok, Status.notFound) === Status.notFound) return undefined
     return { payload: found.val.toString(), end: endIn(found), token: tokenIn(found) }
   }
 
   async add(key: string, payload: string, end: number): Promise<MemcacheItem | 'exists'> {
     const request = { opcode: Opcode.add, key: this.#prefix + key, extras: extrasOf(end), value: payload }
-    const added = await this.link.call(request)
+    const added = await this.#link.call(request, this.#until)
     assertTaken(added)
     if (statusIn(added, Status.ok, Status.exists) === Status.exists) return 'exists'
     return { payload, end, token: tokenIn(added) }
@@ -42,7 +44,7 @@ export class MemcacheItems {
     { payload, end, token }: MemcacheItem,
   ): Promise<MemcacheItem | 'changed' | 'gone'> {
     const request = { key: this.#prefix + key, extras: extrasOf(end), value: payload, token }
-    const replaced = await this.link.call({ opcode: Opcode.replace, ...request })
+    const replaced = await this.#link.call({ opcode: Opcode.replace, ...request }, this.#until)
     assertTaken(replaced)
     const status = statusIn(replaced, Status.ok, Status.exists, Status.notFound)
     if (status !== Status.ok) return status === Status.exists ? 'changed' : 'gone'
@@ -50,7 +52,10 @@ export class MemcacheItems {
   }
 
   async delete(key: string, token: bigint): Promise<'ok' | 'changed' | 'gone'> {
-    const deleted = await this.link.call({ opcode: Opcode.delete, key: this.#prefix + key, token })
+    const deleted = await this.#link.call(
+      { opcode: Opcode.delete, key: this.#prefix + key, token },
+      this.#until,
+    )
     const status = statusIn(deleted, Status.ok, Status.exists, Status.notFound)
     if (status !== Status.ok) return status === Status.exists ? 'changed' : 'gone'
     return 'ok'

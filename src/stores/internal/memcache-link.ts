@@ -30,8 +30,8 @@ const RESPONSE = 0x81
 /** Under this number no request is ever sent, so a listener for its failure hears of the failure of the connection. */
 const CONNECTION = -1
 
-/** The code of an error where the other side ended the connection. */
-const LOST = 'ECONNRESET'
+/** The codes of errors where the other side ended the connection. The first one is also what we call it. */
+const LOST: readonly unknown[] = ['ECONNRESET', 'EPIPE']
 
 /** Nothing of memjs is logged: what it has to say is in the error that it gives. */
 const logger = { log: (): void => undefined }
@@ -48,41 +48,40 @@ const watched = new WeakSet<MemcacheServer>()
 export class MemcacheLink {
   readonly #memjs: Memjs
   readonly #client: MemcacheClient
-  readonly #timeout: number
+  #ended = false
 
-  private constructor(memjs: Memjs, client: MemcacheClient, timeout: number) {
+  private constructor(memjs: Memjs, client: MemcacheClient) {
     this.#memjs = memjs
     this.#client = client
-    this.#timeout = timeout
   }
 
   /** Loads the driver; connections are made when they are needed. */
   static async over(to: MemcacheClient | readonly MemcacheAddress[], timeout: number): Promise<MemcacheLink> {
     const memjs = await loadDriver('memjs', async () => import('memjs'))
-    if ('servers' in to) return new MemcacheLink(memjs, to, timeout)
+    if ('servers' in to) return new MemcacheLink(memjs, to)
     const seconds = { timeout: timeout / 1_000, conntimeout: timeout / 1_000 }
     const servers = to.map(({ host, port, username, password }) => {
       const server = new memjs.Server(host, port, username, password, { ...seconds })
       return Object.assign(server, { username, password }) // and not what the environment says
     })
-    return new MemcacheLink(memjs, new memjs.Client(servers, { logger, failover: false }), timeout)
+    return new MemcacheLink(memjs, new memjs.Client(servers, { logger, failover: false }))
   }
 
   /** As `call`, for what may be sent twice: once more where a connection turns out to have been lost. */
-  async ask(request: MemcacheRequest): Promise<MemcacheResponse> {
+  async ask(request: MemcacheRequest, until: number): Promise<MemcacheResponse> {
     try {
-      return await this.call(request)
+      return await this.call(request, until)
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === LOST)) throw error
-      return this.call(request)
+      if (!(error instanceof Error && 'code' in error && LOST.includes(error.code))) throw error
+      return this.call(request, until)
     }
   }
 
-  /** What the server answers. Rejects if it does not answer in time, or with what is not an answer to this. */
-  async call(request: MemcacheRequest): Promise<MemcacheResponse> {
+  /** What the server answers. Rejects if it does not `until` then, a moment of `performance.now`, or answers something else. */
+  async call(request: MemcacheRequest, until: number): Promise<MemcacheResponse> {
     const server = this.#client.server(request.key)
     if (server === null || server === undefined) throw new Error('no server is left to ask')
-    const [response] = await this.#exchange(server, request, () => true)
+    const [response] = await this.#exchange(server, request, until, () => true)
     const { opcode, key } = request
     const isOurs = response?.header.opcode === opcode && ['', key].includes(response.key.toString())
     if (response !== undefined && isOurs) return response
@@ -92,11 +91,11 @@ export class MemcacheLink {
   }
 
   /** Asks every server for one of its settings, to see that all are there, and that they let us keep our promises. */
-  async check(maxItemBytes: number): Promise<void> {
+  async check(maxItemBytes: number, until: number): Promise<void> {
     await Promise.all(
       this.#client.servers.map(async (server) => {
         const request = { opcode: Opcode.stat, key: 'settings' }
-        const lines = await this.#exchange(server, request, endsSettings)
+        const lines = await this.#exchange(server, request, until, endsSettings)
         if (lines.some((line) => statusIn(line, Status.ok, Status.unknown) === Status.unknown)) return
         const settings = new Map(lines.map(({ key, val }) => [key.toString(), val.toString()]))
         if (settings.get('cas_enabled') === 'no') {
@@ -117,15 +116,20 @@ export class MemcacheLink {
 
   /** Ends all connections at once; whoever still waits is told. */
   end(): void {
-    for (const server of this.#client.servers) server.error(new Error('the store was closed'))
+    this.#ended = true
+    for (const server of this.#client.servers) server.error(closed())
   }
 
   /** Sends a request, and collects responses to it up to the last one. */
   async #exchange(
     server: MemcacheServer,
     { opcode, key, extras = Buffer.alloc(0), value = '', token = 0n }: MemcacheRequest,
+    until: number,
     isLast: (response: MemcacheResponse) => boolean,
   ): Promise<readonly MemcacheResponse[]> {
+    const left = until - performance.now()
+    if (left <= 0) throw late()
+    if (this.#ended) throw closed()
     this.#client.incrSeq()
     const seq = this.#client.seq >>> 0 // memjs lets it run into the negative numbers, which are no names of requests
     const request = this.#memjs.Utils.makeRequestBuffer(opcode, key, extras, value, seq)
@@ -134,10 +138,7 @@ export class MemcacheLink {
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise((resolve, reject) => {
-        timer = setTimeout(
-          () => server.error(new Error(`no answer within ${this.#timeout} ms`)),
-          this.#timeout,
-        )
+        timer = setTimeout(() => server.error(late()), left)
         const listener = Object.assign(collect, { quiet: true }) // more than one response may come
         function collect(response: MemcacheResponse): void {
           responses.push(response)
@@ -168,7 +169,7 @@ export class MemcacheLink {
     })
     if (!(socket instanceof Socket)) return
     socket.once('close', () => {
-      server.error(Object.assign(new Error('the connection was closed'), { code: LOST }))
+      server.error(Object.assign(new Error('the connection was closed'), { code: LOST[0] }))
     })
     if (!socket.connecting) return
     socket.once('data', (chunk: Buffer) => {
@@ -186,6 +187,14 @@ export class MemcacheLink {
 /** After the settings comes an empty response; where they are not told, a refusal. */
 function endsSettings({ header }: MemcacheResponse): boolean {
   return header.status !== Status.ok || header.totalBodyLength === 0
+}
+
+function closed(): Error {
+  return new Error('the store was closed')
+}
+
+function late(): Error {
+  return new Error('no answer within the timeout')
 }
 
 /** memjs tells of a refused log-in by a string. */
