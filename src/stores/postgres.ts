@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer'
-import type { Pool } from 'pg'
 import { SessionError } from '../errors.ts'
 import {
   VERSION_LENGTH,
@@ -10,29 +9,13 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { parsePostgresAddress } from './internal/postgres-address.ts'
 import { PostgresLink, type Ask } from './internal/postgres-link.ts'
+import { postgresSettings, type PostgresStoreOptions } from './internal/postgres-settings.ts'
 import type { PostgresStatements } from './internal/postgres-statements.ts'
 import { prepareTable } from './internal/postgres-table.ts'
 import { isOfTable } from './internal/postgres-trouble.ts'
 
-/** Settings of the {@link PostgresStore}: either `url` or `client`. */
-export interface PostgresStoreOptions {
-  /** Where to connect to: `postgres://user:password@host/dbname?sslmode=verify-full`, or the keywords and values of libpq. */
-  readonly url?: string
-  /** A `pg.Pool` of your own. It is used and never closed. */
-  readonly client?: Pool
-  /** The table, with its schema if need be. It is made if it is missing. Default: `session`. */
-  readonly table?: string
-  /** How long a verb waits for the server, in ms; the first one may take as long again to connect. Default: 5,000. */
-  readonly timeout?: number
-  /** How many connections are made at most where `url` is given. Default: 10. */
-  readonly maxConnections?: number
-  /** Has the server keep the plans of the statements. Not behind a transaction pooler such as PgBouncer. Default: false. */
-  readonly prepare?: boolean
-}
-
-const TABLE = /^(?:[A-Za-z_]\w{0,58}\.)?[A-Za-z_]\w{0,58}$/
+export type { PostgresStoreOptions }
 
 /** PostgreSQL would take sixty times as much. A payload beyond this is a mistake, and would keep a connection busy. */
 const MAX_BYTES: number = 16 * 1024 * 1024
@@ -63,16 +46,10 @@ export class PostgresStore implements Store, Sweeping, Counting {
   }
 
   constructor(options: PostgresStoreOptions) {
-    const { url, client, table = 'session', timeout = 5_000, maxConnections = 10, prepare = false } = options
-    if ((url === undefined) === (client === undefined)) throw refusal('expects either url or client')
-    if (!TABLE.test(table)) throw refusal('table must be a plain name such as session or app.session')
-    if (!isWhole(timeout, 2_147_483_647)) throw refusal('timeout must be a whole number of ms, at least 1')
-    if (!isWhole(maxConnections, 10_000))
-      throw refusal('maxConnections must be a whole number from 1 to 10000')
-    this.#table = table
-    this.#timeout = timeout
-    const address = url === undefined ? undefined : parsePostgresAddress(url)
-    this.#link = new PostgresLink({ pool: client, address, maxConnections, prepare, timeout })
+    const settings = postgresSettings(options)
+    this.#table = settings.table
+    this.#timeout = settings.timeout
+    this.#link = new PostgresLink(settings)
   }
 
   async open(): Promise<void> {
@@ -81,13 +58,12 @@ export class PostgresStore implements Store, Sweeping, Counting {
 
   /** A read never writes: every write is a row version, and waits for the disk. So `extendTo` is ignored. */
   async read(key: string): Promise<Entry | undefined> {
-    const row = await this.#use('read', true, async (ask, statements) => {
+    return this.#use('read', true, async (ask, statements) => {
       const { rows } = await ask(statements.read, [statements.keyOf(key)])
       const [data, expiresAt] = rows[0] ?? []
       if (typeof data !== 'string') return undefined
       return { payload: statements.payloadOf(data), expiresAt: Number(expiresAt) }
     })
-    return row
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
@@ -156,9 +132,10 @@ export class PostgresStore implements Store, Sweeping, Counting {
   }
 
   async count(): Promise<number> {
-    return this.#use('count', true, async (ask, statements) =>
-      Number((await ask(statements.count)).rows[0]?.[0]),
-    )
+    return this.#use('count', true, async (ask, statements) => {
+      const { rows } = await ask(statements.count)
+      return Number(rows[0]?.[0])
+    })
   }
 
   async close(): Promise<void> {
@@ -210,12 +187,4 @@ function refuseLarge(verb: string, payload: string): void {
   if (bytes <= MAX_BYTES) return
   const sizes = `${bytes} bytes exceed the limit of ${MAX_BYTES}`
   throw new SessionError('ERR_SESSION_LIMIT', `postgres: ${verb} refused, ${sizes}`)
-}
-
-function isWhole(value: number, most: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= most
-}
-
-function refusal(what: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `postgres: ${what}`)
 }

@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS ${table} (
   session_data   text NOT NULL,
   session_expiry timestamptz NOT NULL,
   session_due    timestamptz NOT NULL
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 85);
 CREATE INDEX IF NOT EXISTS ${quoted(`${name.split('.').at(-1)}_due`)} ON ${table} (session_due);`
 }
 
