@@ -233,13 +233,22 @@ export function resolveOptions(options: ManagerOptions): ManagerSettings {
 function check<T>(type: z.ZodType<T>, options: T): void {
   const result = type.safeParse(options)
   if (result.success) return
-  const [issue] = result.error.issues
-  const path = issue?.path.join('.') ?? ''
-  if (issue?.code === 'unrecognized_keys') {
-    const [key = ''] = issue.keys
-    throw wrong([path, key].filter(Boolean).join('.'), 'is not a setting')
-  }
-  throw wrong(path === '' ? 'options' : path, issue?.message ?? 'is wrong')
+  const [first] = result.error.issues
+  if (first === undefined) throw wrong('options', 'are wrong')
+  const { issue, path } = deepest(first, [])
+  if (issue.code === 'unrecognized_keys') throw wrong([...path, issue.keys[0]].join('.'), 'is not a setting')
+  throw wrong(path.length === 0 ? 'options' : path.join('.'), issue.message)
+}
+
+type Issue = z.core.$ZodIssue
+type Path = readonly PropertyKey[]
+
+/** Of alternatives that all failed, the one that came farthest says what is wrong. */
+function deepest(issue: Issue, above: Path): { issue: Issue; path: Path } {
+  const path = [...above, ...issue.path]
+  if (issue.code !== 'invalid_union') return { issue, path }
+  const inside = issue.errors.flat().map((inner) => deepest(inner, path))
+  return inside.reduce((best, next) => (next.path.length > best.path.length ? next : best), { issue, path })
 }
 
 function wrong(field: string, text: string): SessionError {
