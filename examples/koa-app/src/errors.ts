@@ -42,6 +42,7 @@ function showError(ctx: ParameterizedContext, status: number, text: string): voi
     html`
       ${text !== '' && html`<p>${text}</p>`}
       ${status >= 500 && html`<p>It is not your fault, and nothing was changed. Please try again in a while.</p>`}
+      ${status === 404 && text === '' && html`<p>Perhaps the address has a slip of the pen in it.</p>`}
       ${status === 403 && html`<p>Go back, reload the page, and send it again.</p>`}
       <p><a class="button" href="/">Back to the shop</a></p>
     `,

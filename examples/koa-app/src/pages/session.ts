@@ -71,7 +71,7 @@ function life(session: ShopSession): Html {
     <dl>
       <dt>It began</dt>
       <dd>${timeTag(new Date(session.createdAt))}</dd>
-      <dt>It ends, unless it is used before</dt>
+      <dt>It ends, unless it is used again</dt>
       <dd>${timeTag(new Date(session.expiresAt))}</dd>
     </dl>
   `

@@ -1,0 +1,225 @@
+import { mkdir } from 'node:fs/promises'
+import test from 'ava'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { faultsOf, openBrowser } from './browser.ts'
+import { fileEngine, openShop, type Shop } from './shop.ts'
+
+let browser: Browser
+let shared: Shop
+const ends: (() => Promise<void>)[] = []
+
+test.before('a browser and a shop open', async () => {
+  await mkdir('.cache', { recursive: true })
+  shared = await openShop({ teardown: (end) => void ends.push(end) })
+  browser = await openBrowser()
+})
+
+test.after.always('they close', async () => {
+  await browser?.close()
+  for (const end of ends) await end()
+})
+
+/** A browser window of somebody new; without scripts, since the shop needs none. */
+async function person(t: { teardown(end: () => Promise<void>): void }, url: string): Promise<BrowserContext> {
+  const context = await browser.newContext({ baseURL: url, javaScriptEnabled: false })
+  t.teardown(async () => context.close())
+  context.setDefaultTimeout(15_000)
+  return context
+}
+
+async function add(page: Page, product: string): Promise<void> {
+  await page.getByRole('listitem').filter({ hasText: product }).getByRole('button').click()
+  await page
+    .getByRole('status')
+    .filter({ hasText: `${product}: in your cart.` })
+    .waitFor()
+}
+
+async function logIn(page: Page, name = 'Ada'): Promise<void> {
+  await page.getByRole('link', { name: 'Log in' }).click()
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Password').fill('koa')
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByText(`Hello, ${name}`).waitFor()
+}
+
+test('somebody looks around, logs in, fills a cart, loses the shop to kill -9, orders, and logs out', async (t) => {
+  const { env } = await fileEngine(t)
+  const first = await openShop(t, { env })
+  const port = Number(new URL(first.url).port)
+  const page = await (await person(t, first.url)).newPage()
+  await page.goto('/')
+  await page.getByText('This is your first visit.').waitFor()
+  await page.screenshot({ path: '.cache/shop-home.png' })
+  await add(page, 'Stoneware mug')
+  await logIn(page)
+  await add(page, 'Stoneware mug')
+  await add(page, 'Beeswax candle')
+  await page.getByRole('link', { name: 'Cart (3)' }).click()
+  await page.screenshot({ path: '.cache/shop-cart.png' })
+  const times = await page.locator('tbody time').allTextContents()
+
+  await first.end('SIGKILL')
+  await t.throwsAsync(page.reload(), undefined, 'the shop is down')
+  await openShop(t, { env, port })
+
+  await page.goto('/cart')
+  await page.getByText('Hello, Ada').waitFor()
+  t.deepEqual(await page.locator('tbody time').allTextContents(), times)
+  await page.getByLabel('Quantity of Stoneware mug').fill('5')
+  await page.getByRole('row', { name: 'Stoneware mug' }).getByRole('button', { name: 'Update' }).click()
+  await page.getByRole('status').filter({ hasText: 'Stoneware mug: now 5.' }).waitFor()
+  await page.getByRole('row', { name: 'Beeswax candle' }).getByRole('button', { name: 'Remove' }).click()
+  await page.getByRole('status').filter({ hasText: 'Beeswax candle: taken out.' }).waitFor()
+  await page.getByRole('link', { name: 'Your session' }).click()
+  await page.getByRole('cell', { name: 'Cart { lines:' }).waitFor()
+  await page.screenshot({ path: '.cache/shop-session.png', fullPage: true })
+  await page.getByRole('link', { name: 'Cart (5)' }).click()
+  await page.getByRole('button', { name: 'Order for €72.50' }).dblclick()
+  await page.getByRole('heading', { name: 'Your orders' }).waitFor()
+  await page.goto('/orders')
+  await page.getByText('5 × Stoneware mug, €72.50').waitFor()
+  t.is(await page.getByRole('heading', { level: 2 }).count(), 1, 'a double click orders once')
+  await page.screenshot({ path: '.cache/shop-orders.png' })
+  await page.reload()
+  t.is(await page.getByRole('heading', { level: 2 }).count(), 1, 'and so does a reload')
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByText('You are logged out.').waitFor()
+  t.is(await page.getByText('Ada').count(), 0)
+})
+
+test('after logout the back button shows nothing of the one who was there', async (t) => {
+  const page = await (await person(t, shared.url)).newPage()
+  await page.goto('/')
+  await logIn(page, 'Grace')
+  await add(page, 'Wall clock')
+  await page.getByRole('link', { name: 'Cart (1)' }).click()
+  await page.getByRole('rowheader', { name: 'Wall clock' }).waitFor()
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByText('You are logged out.').waitFor()
+  await page.goBack()
+  await page.getByText('It is empty.').waitFor()
+  t.is(await page.getByText('Grace').count(), 0)
+  t.is(await page.getByText('Wall clock').count(), 0)
+})
+
+test('the form to log in works by keyboard alone, and the focus can be seen', async (t) => {
+  const page = await (await person(t, shared.url)).newPage()
+  await page.goto('/login')
+  await page.keyboard.press('Tab')
+  const skip = page.getByRole('link', { name: 'Skip to the content' })
+  const box = await skip.boundingBox()
+  t.true(box !== null && box.y >= 0, 'the first stop is the skip link, which then is in view')
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Tab')
+  const outline = await page.evaluate<string>('getComputedStyle(document.activeElement).outline')
+  t.is(await page.evaluate('document.activeElement.id'), 'name')
+  t.regex(outline, /solid/)
+  t.regex(outline, /3px/)
+  await page.keyboard.type('Lin')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('wrong')
+  await page.keyboard.press('Enter')
+  await page.getByRole('alert').filter({ hasText: 'That is not the password' }).waitFor()
+  await page.screenshot({ path: '.cache/shop-login.png' })
+  t.is(await page.getByLabel('Name').inputValue(), 'Lin')
+  await page.getByLabel('Password').focus()
+  await page.keyboard.type('koa')
+  await page.keyboard.press('Enter')
+  await page.getByText('Hello, Lin').waitFor()
+  t.is(new URL(page.url()).pathname, '/')
+})
+
+test('two tabs that add at the same moment lose nothing', async (t) => {
+  const context = await person(t, shared.url)
+  const one = await context.newPage()
+  await one.goto('/')
+  const other = await context.newPage()
+  for (const [left, right] of [
+    ['Stoneware mug', 'Potted fern'],
+    ['Five pencils', 'Five pencils'],
+    ['Breakfast bowl', 'Ten postcards'],
+  ] as const) {
+    await one.goto('/')
+    await other.goto('/')
+    await Promise.all(
+      [one, other].map(async (page, index) => {
+        const product = page.getByRole('listitem').filter({ hasText: index === 0 ? left : right })
+        const answer = page.waitForResponse((response) => response.request().method() === 'POST')
+        await product.getByRole('button').click()
+        t.is((await answer).status(), 303)
+      }),
+    )
+  }
+  await one.goto('/cart')
+  await one.getByText('6 things').waitFor()
+  t.is(await one.getByLabel('Quantity of Five pencils').inputValue(), '2')
+  t.is(await one.locator('tbody tr').count(), 5)
+})
+
+test('the cookie is what a browser keeps safe: HttpOnly, SameSite=Lax, for the whole site, until it closes', async (t) => {
+  const context = await person(t, shared.url)
+  const page = await context.newPage()
+  await page.goto('/session')
+  t.deepEqual(await context.cookies(), [], 'who only looks gets none')
+  await page.goto('/')
+  const [cookie, ...others] = await context.cookies()
+  t.deepEqual(others, [])
+  t.like(cookie, { name: 'sid', path: '/', httpOnly: true, sameSite: 'Lax', secure: false, expires: -1 })
+  await logIn(page)
+  const [renewed] = await context.cookies()
+  t.not(renewed?.value, cookie?.value)
+  t.like(renewed, { name: 'sid', path: '/', httpOnly: true, sameSite: 'Lax', secure: false, expires: -1 })
+})
+
+test('a form on another site cannot act for the visitor', async (t) => {
+  const context = await person(t, shared.url)
+  const page = await context.newPage()
+  await page.goto('/')
+  await add(page, 'Linen cushion')
+  await page.route('http://elsewhere.test/', async (route) =>
+    route.fulfill({
+      contentType: 'text/html',
+      body: `<form method="post" action="${shared.url}/cart/lamp/add"><button>Win a prize</button></form>`,
+    }),
+  )
+  await page.goto('http://elsewhere.test/')
+  await page.getByRole('button').click()
+  await page.getByRole('heading', { name: 'That form is not valid any more' }).waitFor()
+  await page.goto('/cart')
+  await page.getByText('One thing').waitFor()
+  t.is(await page.getByText('Reading lamp').count(), 0)
+})
+
+test('every page is made for everybody: names, landmarks, headings, contrast, on a screen and on a phone', async (t) => {
+  const context = await browser.newContext({ baseURL: shared.url })
+  t.teardown(async () => context.close())
+  context.setDefaultTimeout(15_000)
+  const page = await context.newPage()
+  const errors: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('404 (Not Found)')) errors.push(message.text())
+  })
+  const look = async (path: string): Promise<void> => {
+    for (const [screen, width] of [
+      ['screen', 1200],
+      ['phone', 360],
+    ] as const) {
+      await page.setViewportSize({ width, height: 800 })
+      await page.goto(path)
+      t.deepEqual(await faultsOf(page), [], `${path} on a ${screen}`)
+      await page.screenshot({ path: `.cache/shop${path.replace('/', '-')}-${screen}.png`, fullPage: true })
+    }
+  }
+  for (const path of ['/', '/cart', '/orders', '/login', '/session', '/nowhere']) await look(path)
+  await page.goto('/')
+  await logIn(page, 'A name that is as long as a name can be.')
+  await add(page, 'Stoneware mug')
+  await page.getByRole('link', { name: 'Cart (1)' }).click()
+  await page.getByRole('button', { name: 'Order for' }).click()
+  await page.getByRole('link', { name: 'Shop' }).click()
+  await add(page, 'Small teapot')
+  t.deepEqual(await faultsOf(page), [], 'with a flash message')
+  for (const path of ['/', '/cart', '/orders', '/session']) await look(path)
+  t.deepEqual(errors, [], 'nothing is blocked by the content security policy or missing')
+})
