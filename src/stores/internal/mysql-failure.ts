@@ -20,7 +20,9 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['PROTOCOL_CONNECTION_LOST', 'the connection was lost'],
   ['HANDSHAKE_NO_SSL_SUPPORT', 'the server does not offer TLS'],
   ['HANDSHAKE_SSL_ERROR', 'no TLS connection, the certificate may not be a trusted one'],
-  ['ER_ACCESS_DENIED_ERROR', 'the server refuses this user or password'],
+  ['ER_SECURE_TRANSPORT_REQUIRED', 'the server takes TLS connections only'],
+  // MariaDB says so as well to a user who has to come by TLS.
+  ['ER_ACCESS_DENIED_ERROR', 'the server refuses this user or password, or wants TLS'],
   ['ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'the server refuses this user without a password'],
   ['ER_DBACCESS_DENIED_ERROR', 'this user may not use the database'],
   ['ER_BAD_DB_ERROR', 'there is no such database'],
