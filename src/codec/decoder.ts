@@ -1,21 +1,38 @@
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
 import { errorTypes } from './builtin.ts'
-import { decodeBytes } from './bytes.ts'
 import { define } from './define.ts'
 import { readLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import type { Plan, Shape } from './plan.ts'
+import {
+  damaged,
+  HOLE,
+  readBase64,
+  readBigint,
+  readDigits,
+  readNumber,
+  readTime,
+  TILDE,
+  UNDEFINED,
+} from './word.ts'
 
-const BIGINT = /^(?:0|-?[1-9a-f][\da-f]*)$/
-const LATEST_DATE = 8.64e15
-
-/** A class as a line names it. Without a shape it is one whose own function wrote its state. */
+/** A class as a line names it. */
 interface Type {
   readonly plan: Plan
   readonly version: number
+  /** `undefined` if its own `encode` wrote it. */
   readonly fields: readonly string[] | undefined
+  /** What gives an instance these fields; `undefined` if they are older ones, to be upgraded. */
   readonly shape: Shape | undefined
+}
+
+/** The parsed parts of a line. An S line has leaves, if only none. */
+export interface Parts {
+  readonly form: 'T' | 'S'
+  readonly leaves?: unknown
+  readonly types: unknown
+  readonly tree: unknown
 }
 
 /**
@@ -27,46 +44,42 @@ export class Decoder {
   readonly #limits: Limits
   #types: readonly Type[] = []
   #leaves: readonly unknown[] = []
-  /** In an S line, every object in the order in which the encoder numbered them; `undefined` while it is not made yet. */
+  /** In an S line, every object in the order in which the encoder met them; `undefined` while it is not made yet. */
   #objects: (object | undefined)[] | undefined
-  #nodes = 0
-  /** Instances that a schema is to look at when everything they refer to is there. */
-  readonly #unchecked: { plan: Plan; instance: object }[] = []
+  #count = 0
+  /** Instances that a schema is to look at, when everything they refer to is there. */
+  #unchecked: { readonly plan: Plan; readonly instance: object }[] | undefined
 
   constructor(registry: Registry, limits: Limits) {
     this.#registry = registry
     this.#limits = limits
   }
 
-  /** @throws SessionError `ERR_SESSION_DECODE`; and whatever the functions of a registered class throw. */
-  decode(form: 'T' | 'S', json: unknown): unknown {
-    if (!Array.isArray(json) || json.length !== (form === 'S' ? 3 : 2)) throw damaged()
+  /** @throws SessionError `ERR_SESSION_DECODE`; and whatever the schema of a registered class throws. */
+  decode({ form, leaves, types, tree }: Parts): unknown {
     if (form === 'S') {
-      this.#leaves = readLeaves(json.shift())
+      this.#leaves = readLeaves(leaves)
       this.#objects = []
     }
-    const [types, tree]: unknown[] = json
-    if (!Array.isArray(types)) throw damaged()
-    this.#types = types.map((type: unknown) => this.#readType(type))
+    this.#types = this.#readTypes(types)
     const value = this.#value(tree, 0)
-    for (const { plan, instance } of this.#unchecked) check(plan, instance)
+    for (const { plan, instance } of this.#unchecked ?? []) check(plan, instance)
     return value
   }
 
   #value(node: unknown, depth: number): unknown {
+    if (typeof node === 'string') return node.charCodeAt(0) === TILDE ? this.#word(node, depth) : node
     if (typeof node !== 'object' || node === null) return node
     if (!Array.isArray(node)) return this.#fields(node, this.#enter(node, depth))
-    const [tag]: unknown[] = node
-    if (typeof tag === 'number') return this.#instance(node, tag, depth)
-    if (typeof tag === 'string') return this.#tagged(tag, node, depth)
-    if (!Array.isArray(tag) || node.length !== 1) throw damaged()
-    return this.#elements(tag, this.#enter(tag, depth))
+    const [first]: unknown[] = node
+    if (typeof first === 'string' && isHead(first)) return this.#headed(first, node, depth)
+    return this.#elements(node, this.#enter(node, depth))
   }
 
   /** Counts an object, and returns how deep its parts are. */
   #enter(object: object | undefined, depth: number): number {
     if (depth >= this.#limits.depth) throw new SessionError('ERR_SESSION_DECODE', 'it is nested too deeply')
-    if (++this.#nodes > this.#limits.nodes)
+    if (++this.#count > this.#limits.nodes)
       throw new SessionError('ERR_SESSION_DECODE', 'it has too many objects')
     this.#objects?.push(object)
     return depth + 1
@@ -78,7 +91,7 @@ export class Decoder {
     for (const name in fields) {
       if (name === '__proto__') throw damaged()
       const field = fields[name]
-      if (typeof field === 'object' && field !== null) fields[name] = this.#value(field, depth)
+      if (needsReading(field)) fields[name] = this.#value(field, depth)
     }
     return fields
   }
@@ -86,100 +99,113 @@ export class Decoder {
   #elements(array: unknown[], depth: number): unknown[] {
     for (let i = 0; i < array.length; i++) {
       const element = array[i]
-      if (typeof element !== 'object' || element === null) continue
-      if (Array.isArray(element) && element[0] === 'hole' && element.length === 1)
-        Reflect.deleteProperty(array, i)
+      if (!needsReading(element)) continue
+      if (element === HOLE) Reflect.deleteProperty(array, i)
       else array[i] = this.#value(element, depth)
     }
     return array
   }
 
-  #instance(row: unknown[], index: number, depth: number): object {
-    const type = this.#types[index]
-    if (type === undefined) throw damaged()
-    const { plan, shape, fields } = type
-    if (fields === undefined || plan.hooks !== undefined) return this.#state(row, type, depth)
-    if (row.length !== fields.length + 1) throw damaged()
+  /** An array whose first element is none, but says what the others are. */
+  #headed(head: string, node: unknown[], depth: number): object {
+    switch (head) {
+      case '~Map':
+        return this.#map(node, depth)
+      case '~Set':
+        return this.#set(node, depth)
+      case '~Null':
+        return this.#bare(node, depth)
+      case '~Error':
+        return this.#error(node, depth)
+      default: {
+        const type = this.#types[readDigits(head, 1)]
+        if (type === undefined) throw damaged()
+        return type.plan.hooks === undefined
+          ? this.#instance(node, type, depth)
+          : this.#state(node, type, depth)
+      }
+    }
+  }
+
+  #instance(row: unknown[], { plan, version, fields, shape }: Type, depth: number): object {
+    if (fields === undefined || row.length !== fields.length + 1) throw damaged()
     const instance = plan.shapes.blank()
     const below = this.#enter(instance, depth)
     for (let i = 1; i < row.length; i++) {
       const field = row[i]
-      if (typeof field === 'object' && field !== null) row[i] = this.#value(field, below)
+      if (needsReading(field)) row[i] = this.#value(field, below)
     }
     if (shape !== undefined) shape.fill(instance, row)
-    else setFields(instance, upgrade(plan, record(fields, row), type.version))
-    if (plan.schema !== undefined) this.#unchecked.push({ plan, instance })
+    else setFields(instance, upgradeFields(plan, record(fields, row), version))
+    if (plan.schema !== undefined) this.#checkLater(plan, instance)
     return instance
   }
 
-  /** An instance that its class makes itself. */
-  #state(row: unknown[], type: Type, depth: number): object {
-    const { plan, fields, version } = type
-    if (plan.hooks === undefined || row.length !== (fields === undefined ? 2 : fields.length + 1))
-      throw damaged()
-    const at = this.#objects?.length ?? 0
+  /** An instance that its class makes itself. Nothing in its state can refer to it: it is not there yet. */
+  #state(row: unknown[], { plan, version, fields }: Type, depth: number): object {
+    const { hooks } = plan
+    if (hooks === undefined || row.length !== (fields?.length ?? 1) + 1) throw damaged()
+    const number = this.#objects?.length ?? 0
     const below = this.#enter(undefined, depth)
     for (let i = 1; i < row.length; i++) row[i] = this.#value(row[i], below)
     const written = fields === undefined ? row[1] : record(fields, row)
     const state = version < plan.version ? upgrade(plan, written, version) : written
-    const instance: unknown = attempt(plan, 'decode', () => plan.hooks?.decode(state))
+    const instance = attempt(plan, 'decode', () => hooks.decode(state))
     if (
       typeof instance !== 'object' ||
       instance === null ||
       Object.getPrototypeOf(instance) !== plan.prototype
     )
       throw new SessionError('ERR_SESSION_DECODE', `the \`decode\` of '${plan.name}' returned something else`)
-    if (this.#objects !== undefined) this.#objects[at] = instance
-    if (plan.schema !== undefined) this.#unchecked.push({ plan, instance })
+    if (this.#objects !== undefined) this.#objects[number] = instance
+    if (plan.schema !== undefined) this.#checkLater(plan, instance)
     return instance
   }
 
-  #tagged(tag: string, node: unknown[], depth: number): unknown {
-    const [, first] = node
-    switch (tag) {
-      case 'Date': {
-        if (node.length !== 2) break
-        const date = new Date(first === null ? Number.NaN : time(first))
-        this.#enter(date, depth)
-        return date
-      }
-      case 'Map':
-        return this.#map(node, depth)
-      case 'Set':
-        return this.#set(node, depth)
-      case 'undefined':
-        if (node.length !== 1) break
-        return undefined
-      case 'number':
-        if (node.length !== 2) break
-        return specialNumber(first)
-      case 'bigint':
-        if (node.length !== 2) break
-        return this.#bigint(first)
-      case 'Buffer':
-      case 'Uint8Array': {
-        if (node.length !== 2) break
-        const buffer = decodeBytes(first)
-        const bytes = tag === 'Buffer' ? buffer : Uint8Array.from(buffer)
-        this.#enter(bytes, depth)
-        return bytes
-      }
-      case 'null': {
-        if (node.length !== 2 || !isRecord(first)) break
-        const object = Object.create(null) as object // what it makes has no prototype, but is an object
-        const fields = this.#fields(first, this.#enter(object, depth))
-        for (const [name, field] of Object.entries(fields)) define(object, name, field)
-        return object
-      }
-      case 'Error':
-        return this.#error(node, depth)
-      case 'ref':
-        return this.#reference(node)
-      case 'leaf':
-        return this.#leaf(node, depth)
+  #checkLater(plan: Plan, instance: object): void {
+    this.#unchecked ??= []
+    this.#unchecked.push({ plan, instance })
+  }
+
+  #word(word: string, depth: number): unknown {
+    switch (word.charAt(1)) {
+      case '~':
+        return word.slice(1)
+      case 'd':
+        return this.#made(new Date(readTime(word)), depth)
+      case 'n':
+        return readBigint(word, this.#limits.bigintDigits)
+      case 'f':
+        return readNumber(word)
+      case 'b':
+        return this.#made(readBase64(word.slice(2)), depth)
+      case 'u':
+        return this.#made(Uint8Array.from(readBase64(word.slice(2))), depth)
+      case 'r':
+        return this.#reference(readDigits(word, 2))
+      case 's':
+        return this.#leaf(readDigits(word, 2), depth)
       default:
+        if (word === UNDEFINED) return undefined
+        throw damaged()
     }
-    throw damaged()
+  }
+
+  #made(object: object, depth: number): object {
+    this.#enter(object, depth)
+    return object
+  }
+
+  #reference(number: number): object {
+    const object = this.#objects?.[number]
+    if (object === undefined) throw damaged()
+    return object
+  }
+
+  #leaf(index: number, depth: number): object {
+    const leaf = this.#leaves[index]
+    if (typeof leaf !== 'object' || leaf === null) throw damaged()
+    return this.#made(leaf, depth)
   }
 
   #map(node: unknown[], depth: number): Map<unknown, unknown> {
@@ -202,50 +228,34 @@ export class Decoder {
     return set
   }
 
-  #bigint(text: unknown): bigint {
-    if (typeof text !== 'string' || !BIGINT.test(text)) throw damaged()
-    const digits = text.startsWith('-') ? text.slice(1) : text
-    if (digits.length > this.#limits.bigintDigits)
-      throw new SessionError('ERR_SESSION_DECODE', 'a bigint in it is too large')
-    const value = BigInt(`0x${digits}`)
-    return digits === text ? value : -value
+  #bare(node: unknown[], depth: number): object {
+    const [, fields] = node
+    if (node.length !== 2 || !isRecord(fields)) throw damaged()
+    const object = Object.create(null) as object // without a prototype, but an object
+    setFields(object, this.#fields(fields, this.#enter(object, depth)))
+    return object
   }
 
   #error(node: unknown[], depth: number): Error {
     const [, name, hidden, shown] = node
-    if (this.#objects === undefined || node.length !== 4 || !isRecord(hidden) || !isRecord(shown))
-      throw damaged()
+    if (node.length !== 4 || !isRecord(hidden) || !isRecord(shown)) throw damaged()
     const error = blankError(name)
     const below = this.#enter(error, depth)
-    const names = Object.keys(hidden)
-    if (names.some((field) => field !== 'message' && field !== 'cause' && field !== 'errors')) throw damaged()
-    if (names.some((field) => field in shown && Object.hasOwn(shown, field)) || Object.hasOwn(shown, 'stack'))
-      throw damaged()
-    // As they were written: the hidden ones first, whatever their order among the shown ones was.
     this.#fields(hidden, below)
     this.#fields(shown, below)
-    for (const field of names) {
-      const value = hidden[field]
+    for (const [field, value] of Object.entries(hidden)) {
+      if (field !== 'message' && field !== 'cause' && field !== 'errors') throw damaged()
       Object.defineProperty(error, field, { value, writable: true, enumerable: false, configurable: true })
     }
+    if (Object.keys(shown).some((field) => Object.hasOwn(error, field))) throw damaged()
     setFields(error, shown)
     return error
   }
 
-  #reference(node: unknown[]): object {
-    const [, index] = node
-    const object = typeof index === 'number' ? this.#objects?.[index] : undefined
-    if (node.length !== 2 || object === undefined) throw damaged()
-    return object
-  }
-
-  #leaf(node: unknown[], depth: number): object {
-    const [, index] = node
-    const leaf = typeof index === 'number' ? this.#leaves[index] : undefined
-    if (this.#objects === undefined || node.length !== 2 || typeof leaf !== 'object' || leaf === null)
-      throw damaged()
-    this.#enter(leaf, depth)
-    return leaf
+  #readTypes(types: unknown): Type[] {
+    if (types === undefined) return []
+    if (!Array.isArray(types)) throw damaged()
+    return types.map((type: unknown) => this.#readType(type))
   }
 
   #readType(type: unknown): Type {
@@ -256,15 +266,14 @@ export class Decoder {
     if (fields !== null && !isFieldList(fields)) throw damaged()
     const plan = this.#registry.planNamed(name)
     if (plan === undefined) throw unreadable(name, 'is not registered here')
-    if (version > plan.version) throw unreadable(name, `is of a newer version (${version})`)
+    if (version > plan.version) throw unreadable(name, 'is of a newer version')
     if (fields === null) {
-      if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` it no longer has')
+      if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` that it no longer has')
       return { plan, version, fields: undefined, shape: undefined }
     }
-    const current = version === plan.version || plan.upgrade === undefined
-    if (current && fields.some((field) => plan.fields !== undefined && !plan.fields.has(field)))
-      throw unreadable(name, 'has a field that its schema does not know')
-    return { plan, version, fields, shape: current ? plan.shapes.of(fields) : undefined }
+    const isOlder = version < plan.version && plan.upgrade !== undefined
+    if (!isOlder && plan.hooks === undefined) checkNames(plan, fields)
+    return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
   }
 }
 
@@ -273,16 +282,26 @@ function check(plan: Plan, instance: object): void {
     throw unreadable(plan.name, 'is not what its schema asks for')
 }
 
-function upgrade(plan: Plan, fields: unknown, version: number): unknown {
-  if (plan.upgrade === undefined) return fields
-  // For a class with `encode`, it is what that returned; the docstring of `upgrade` says so.
-  const upgraded = attempt(plan, 'upgrade', () => plan.upgrade?.(fields as Record<string, unknown>, version))
-  if (plan.hooks !== undefined) return upgraded
-  if (!isRecord(upgraded) || upgraded instanceof Promise)
+function checkNames(plan: Plan, names: readonly string[]): void {
+  const known = plan.fields
+  if (known !== undefined && names.some((name) => !known.has(name)))
+    throw unreadable(plan.name, 'has a field that its schema does not know')
+}
+
+function upgradeFields(plan: Plan, fields: unknown, version: number): Record<string, unknown> {
+  const upgraded = upgrade(plan, fields, version)
+  if (!isRecord(upgraded) || typeof upgraded['then'] === 'function')
     throw new SessionError('ERR_SESSION_DECODE', `the \`upgrade\` of '${plan.name}' returned no fields`)
-  const unknown = Object.keys(upgraded).some((field) => plan.fields !== undefined && !plan.fields.has(field))
-  if (unknown) throw unreadable(plan.name, 'has a field that its schema does not know')
+  checkNames(plan, Object.keys(upgraded))
   return upgraded
+}
+
+function upgrade(plan: Plan, written: unknown, version: number): unknown {
+  // A record of fields, or what an older `encode` returned: `TypeOptions.upgrade` says which.
+  const fields = written as Record<string, unknown>
+  return plan.upgrade === undefined
+    ? written
+    : attempt(plan, 'upgrade', () => plan.upgrade?.(fields, version))
 }
 
 function attempt(plan: Plan, what: string, action: () => unknown): unknown {
@@ -299,8 +318,7 @@ function record(names: readonly string[], row: readonly unknown[]): Record<strin
   return fields
 }
 
-function setFields(target: object, fields: unknown): void {
-  if (!isRecord(fields)) throw damaged()
+function setFields(target: object, fields: object): void {
   for (const [name, field] of Object.entries(fields)) {
     if (name === '__proto__') throw damaged()
     define(target, name, field)
@@ -310,7 +328,7 @@ function setFields(target: object, fields: unknown): void {
 function blankError(name: unknown): Error {
   const error = name === 'AggregateError' ? new AggregateError([]) : newError(name)
   Reflect.deleteProperty(error, 'errors')
-  // Where it was decoded is nobody's business, and where it was thrown is not kept.
+  // Where it was thrown is not kept, and where it is decoded is nobody's business.
   Object.defineProperty(error, 'stack', { value: '', writable: true, enumerable: false, configurable: true })
   return error
 }
@@ -321,24 +339,16 @@ function newError(name: unknown): Error {
   return new type()
 }
 
-function time(value: unknown): number {
-  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= LATEST_DATE) return value
-  throw damaged()
+/** Most parts of most values are what they are. */
+function needsReading(part: unknown): boolean {
+  return typeof part === 'string' ? part.charCodeAt(0) === TILDE : typeof part === 'object' && part !== null
 }
 
-function specialNumber(text: unknown): number {
-  switch (text) {
-    case 'NaN':
-      return Number.NaN
-    case 'Infinity':
-      return Number.POSITIVE_INFINITY
-    case '-Infinity':
-      return Number.NEGATIVE_INFINITY
-    case '-0':
-      return -0
-    default:
-      throw damaged()
-  }
+/** The words that begin an array have a digit or a capital letter. */
+function isHead(word: string): boolean {
+  if (word.charCodeAt(0) !== TILDE) return false
+  const letter = word.charCodeAt(1)
+  return (letter >= 0x30 && letter <= 0x39) || (letter >= 0x41 && letter <= 0x5a)
 }
 
 function isFieldList(fields: unknown): fields is string[] {
@@ -357,8 +367,4 @@ const TYPE_NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$.:/-]{0,63}$/u
 function unreadable(name: string, why: string): SessionError {
   const type = TYPE_NAME.test(name) ? `the type '${name}'` : 'a type in it'
   return new SessionError('ERR_SESSION_DECODE', `${type} ${why}`)
-}
-
-function damaged(): SessionError {
-  return new SessionError('ERR_SESSION_DECODE', 'its text is damaged')
 }

@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto'
 import { SessionError } from '../errors.ts'
-import type { Limits } from './limits.ts'
+import { exceeds, type Limits } from './limits.ts'
 
 /** What the first line of a payload says. */
 export interface Header {
@@ -12,24 +12,29 @@ export interface Header {
   readonly attributes: ReadonlyMap<string, string>
 }
 
-const FORMAT = 'kts1'
-const HEADER = /^kts1 ([\w-]{16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15})((?: [a-z][\w-]*=[\x21-\x7e]*)*)$/
+const FORMAT = 'kts1 '
+const HEADER = /^kts1 ([\w-]{16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15})((?: [a-z][\w-]*=[\x21-\x7e]*)*)\n/
+const NEWER = /^kts[1-9]\d* /
+const VERSION = /^[\w-]{16}$/
 const ATTRIBUTE = /^[a-z][\w-]*=[\x21-\x7e]*$/
-const LONGEST_HEADER = 4_096
 const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map()
+
+/** A key as it stands in a line, if it is written as we write it and needs no unescaping. */
+const SIMPLE_KEY = /^"[\x20\x21\x23-\x5b\x5d-\x7e]*"$/
+const FORMS = 'JTS'
 
 const VERSION_BYTES = 12
 const pool = Buffer.alloc(VERSION_BYTES * 256)
-let poolOffset = pool.length
+let used = pool.length
 
 /** A version for the next commit: 96 random bits as 16 characters of base64url. */
 export function createVersion(): string {
-  if (poolOffset === pool.length) {
+  if (used === pool.length) {
     crypto.randomFillSync(pool)
-    poolOffset = 0
+    used = 0
   }
-  const version = pool.toString('base64url', poolOffset, poolOffset + VERSION_BYTES)
-  poolOffset += VERSION_BYTES
+  const version = pool.toString('base64url', used, used + VERSION_BYTES)
+  used += VERSION_BYTES
   return version
 }
 
@@ -42,116 +47,176 @@ export function createVersion(): string {
  * "cart" T …
  * ```
  *
- * `length` counts the UTF-16 units after the header line, so a payload cut anywhere, even between two lines, is
- * recognised without looking at it. Nothing else is parsed before it is asked for. JSON never emits a raw newline: a
- * newline, the key in JSON and a space can therefore only be the beginning of a line, and one search finds a key.
+ * `length` counts the UTF-16 units after the header line, so a payload that was cut anywhere, even between two lines, is
+ * recognised without being looked through. Lines are looked at when they are asked for. No line can hold a raw newline,
+ * so going from newline to newline finds a key without parsing the others.
+ *
+ * Everything here throws `ERR_SESSION_PAYLOAD` when it meets a line that is not ours, or the same key twice.
  */
 export class Document {
   readonly header: Header
-  /** From the newline that ends the header to the one that ends the payload, both included. */
-  readonly #body: string
-  #index: ReadonlyMap<string, string> | undefined
+  readonly #text: string
+  /** Where the newline stands that ends the header. */
+  readonly #top: number
+  #keys: readonly string[] | undefined
 
-  private constructor(header: Header, body: string) {
+  private constructor(header: Header, text: string, top: number) {
     this.header = header
-    this.#body = body
+    this.#text = text
+    this.#top = top
   }
 
   /** A session without keys. */
   static empty(header: Header): Document {
-    return new Document(header, '\n')
+    return new Document(header, '\n', 0)
   }
 
   /**
-   * Reads the header and checks the length. The lines are checked when they are first looked at together.
+   * Reads the header and checks the length.
    *
    * @throws SessionError `ERR_SESSION_PAYLOAD` if the text is damaged, not ours, or of a newer format;
    *   `ERR_SESSION_LIMIT` if it is larger than `limits.bytes`.
    */
   static parse(payload: string, limits: Limits): Document {
     if (exceeds(payload, limits.bytes)) throw tooLarge()
-    const end = payload.indexOf('\n')
-    if (end === -1 || end > LONGEST_HEADER) throw damaged('it has no header')
-    const match = HEADER.exec(payload.slice(0, end))
+    const match = HEADER.exec(payload)
     if (match === null) {
-      if (/^kts[1-9]/.test(payload) && !payload.startsWith(`${FORMAT} `)) throw damaged('its format is newer')
-      throw damaged('its header is not ours')
+      const newer = NEWER.test(payload) && !payload.startsWith(FORMAT)
+      throw damaged(newer ? 'its format is newer' : 'its header is not ours')
     }
-    const [, version = '', createdAt = '', length = '', attributes = ''] = match
-    if (payload.length - end - 1 !== Number(length)) throw damaged('its length is not what its header says')
-    if (payload.charCodeAt(payload.length - 1) !== 10) throw damaged('its last line has no end')
-    if (!Number.isSafeInteger(Number(createdAt))) throw damaged('its header is not ours')
+    const [line, version = '', createdAt = '', length = '', attributes = ''] = match
+    if (payload.length - line.length !== Number(length))
+      throw damaged('its length is not what its header says')
+    if (!payload.endsWith('\n')) throw damaged('its last line has no end')
     const header: Header = {
       version,
       createdAt: Number(createdAt),
-      attributes: attributes === '' ? NO_ATTRIBUTES : parseAttributes(attributes),
+      attributes: attributes === '' ? NO_ATTRIBUTES : readAttributes(attributes),
     }
-    return new Document(header, payload.slice(end))
+    return new Document(header, payload, line.length - 1)
   }
 
   /** The encoded value of a key: `J 4711`. */
   line(key: string): string | undefined {
     const opening = `\n${JSON.stringify(key)} `
-    const at = this.#body.indexOf(opening)
+    const at = this.#find(opening)
     if (at === -1) return undefined
-    const start = at + opening.length
-    const end = this.#body.indexOf('\n', start)
-    if (this.#body.indexOf(opening, end) !== -1) throw damaged('a key stands in it twice')
-    return this.#body.slice(start, end)
+    const end = this.#text.indexOf('\n', at + opening.length)
+    return this.#text.slice(at + opening.length, end)
   }
 
   has(key: string): boolean {
-    return this.#body.includes(`\n${JSON.stringify(key)} `)
+    return this.#find(`\n${JSON.stringify(key)} `) !== -1
   }
 
   /** The keys in the order in which they were first written. */
   keys(): readonly string[] {
-    return [...this.#lines().keys()]
+    if (this.#keys !== undefined) return this.#keys
+    const keys = new Set<string>()
+    for (let at = this.#top; at < this.#text.length - 1; at = this.#text.indexOf('\n', at + 1)) {
+      const key = readKey(this.#rawKey(at))
+      if (keys.has(key)) throw twice()
+      keys.add(key)
+    }
+    this.#keys = [...keys]
+    return this.#keys
   }
 
   get size(): number {
-    return this.#lines().size
+    return this.keys().length
   }
 
   /**
    * The next payload: changed lines in their old place, removed ones (`undefined`) gone, new keys at the end, all others
    * copied as they are, whether or not they can be decoded here.
+   *
+   * @throws SessionError `ERR_SESSION_LIMIT` if there would be too many keys or bytes, or a new key is too long.
    */
   write(header: Header, changes: ReadonlyMap<string, string | undefined>, limits: Limits): string {
-    const lines = new Map(this.#lines())
-    for (const [key, line] of changes) {
-      if (line === undefined) lines.delete(key)
-      else {
-        if (key.length > limits.keyLength) throw new SessionError('ERR_SESSION_LIMIT', 'a key is too long')
-        lines.set(key, line)
-      }
-    }
-    if (lines.size > limits.keys) throw new SessionError('ERR_SESSION_LIMIT', 'the session has too many keys')
+    const left = new Map<string, string | undefined>()
+    for (const [key, line] of changes) left.set(JSON.stringify(key), line)
+    const text = this.#text
+    const found = new Set<string>()
     let body = ''
-    for (const [key, line] of lines) body += `${JSON.stringify(key)} ${line}\n`
+    let count = 0
+    let copied = this.#top + 1
+    for (let at = this.#top, end = 0; at < text.length - 1; at = end) {
+      end = text.indexOf('\n', at + 1)
+      const raw = this.#rawKey(at)
+      if (!left.has(raw)) {
+        count++
+        continue
+      }
+      if (found.has(raw)) throw twice()
+      found.add(raw)
+      body += text.slice(copied, at + 1)
+      copied = end + 1
+      const line = left.get(raw)
+      if (line === undefined) continue
+      body += `${raw} ${line}\n`
+      count++
+    }
+    body += text.slice(copied)
+    for (const [key, line] of changes) {
+      const raw = JSON.stringify(key)
+      if (line === undefined || found.has(raw)) continue
+      if (key.length > limits.keyLength) throw new SessionError('ERR_SESSION_LIMIT', 'a key is too long')
+      body += `${raw} ${line}\n`
+      count++
+    }
+    if (count > limits.keys) throw new SessionError('ERR_SESSION_LIMIT', 'the session has too many keys')
     const payload = `${writeHeader(header, body.length)}\n${body}`
     if (exceeds(payload, limits.bytes)) throw tooLarge()
     return payload
   }
 
-  #lines(): ReadonlyMap<string, string> {
-    if (this.#index !== undefined) return this.#index
-    const index = new Map<string, string>()
-    for (const line of this.#body.slice(1, -1).split('\n')) {
-      if (line === '' && this.#body === '\n') break
-      const match = /^("(?:[^"\\]|\\.)*") ([JTS] .*)$/.exec(line)
-      if (match === null) throw damaged('a line in it is not ours')
-      const [, key = '', text = ''] = match
-      const parsed: unknown = JSON.parse(key)
-      if (typeof parsed !== 'string' || index.has(parsed)) throw damaged('a key stands in it twice')
-      index.set(parsed, text)
+  /** Where the line with this opening (a newline, the key in JSON, a space) begins; -1 if there is none. */
+  #find(opening: string): number {
+    const text = this.#text
+    let found = -1
+    for (let at = this.#top; at !== -1; at = text.indexOf('\n', at + 1)) {
+      if (!text.startsWith(opening, at)) continue
+      if (found !== -1) throw twice()
+      found = at
     }
-    this.#index = index
-    return index
+    return found
+  }
+
+  /** The key of the line after the newline at `at`, in JSON as it stands there. */
+  #rawKey(at: number): string {
+    const text = this.#text
+    if (text.charCodeAt(at + 1) !== 0x22) throw damaged('a line in it is not ours')
+    let end = text.indexOf('"', at + 2)
+    while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+    const follows = end !== -1 && text.charCodeAt(end + 1) === 0x20 && text.charCodeAt(end + 3) === 0x20
+    if (!follows || !FORMS.includes(text.charAt(end + 2))) throw damaged('a line in it is not ours')
+    return text.slice(at + 1, end + 1)
   }
 }
 
-function parseAttributes(text: string): ReadonlyMap<string, string> {
+/** The key, if it is spelled as we spell it: there is one spelling for each, or a key could stand there twice. */
+function readKey(raw: string): string {
+  if (SIMPLE_KEY.test(raw)) return raw.slice(1, -1)
+  const key = parse(raw)
+  if (typeof key !== 'string' || JSON.stringify(key) !== raw) throw damaged('a key in it is not ours')
+  return key
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let slashes = 0
+  while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++
+  return slashes % 2 === 1
+}
+
+function readAttributes(text: string): ReadonlyMap<string, string> {
   const attributes = new Map<string, string>()
   for (const attribute of text.slice(1).split(' ')) {
     const at = attribute.indexOf('=')
@@ -162,24 +227,26 @@ function parseAttributes(text: string): ReadonlyMap<string, string> {
   return attributes
 }
 
-function writeHeader(header: Header, length: number): string {
-  let text = `${FORMAT} ${header.version} ${header.createdAt} ${length}`
-  for (const [name, value] of header.attributes) {
+/** What is written here must be what `parse` accepts. */
+function writeHeader({ version, createdAt, attributes }: Header, length: number): string {
+  if (!VERSION.test(version) || !Number.isSafeInteger(createdAt) || createdAt < 0)
+    throw new SessionError('ERR_SESSION_VALUE', 'the header of a session cannot be written')
+  let text = `${FORMAT}${version} ${createdAt} ${length}`
+  for (const [name, value] of attributes) {
     const attribute = `${name}=${value}`
     if (!ATTRIBUTE.test(attribute))
-      throw new SessionError('ERR_SESSION_VALUE', 'a header attribute has a space in it')
+      throw new SessionError('ERR_SESSION_VALUE', 'an attribute cannot stand in the header of a session')
     text += ` ${attribute}`
   }
   return text
 }
 
-/** No character takes more than three bytes per UTF-16 unit, so most texts need not be counted. */
-function exceeds(text: string, bytes: number): boolean {
-  return text.length * 3 > bytes && Buffer.byteLength(text) > bytes
-}
-
 function damaged(why: string): SessionError {
   return new SessionError('ERR_SESSION_PAYLOAD', `the stored session cannot be read: ${why}`)
+}
+
+function twice(): SessionError {
+  return damaged('a key stands in it twice')
 }
 
 function tooLarge(): SessionError {

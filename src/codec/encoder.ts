@@ -6,36 +6,31 @@ import { define } from './define.ts'
 import { writeLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
+import { Met } from './met.ts'
+import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
 import { renderPath, type Step } from './path.ts'
+import { isPlainScalar } from './plain.ts'
 import type { Hooks, Plan, Shape } from './plan.ts'
+import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime } from './word.ts'
 
 const { isProxy } = types
-const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object
-
-/** Text of a value that is no plain JSON, and which of the two kinds of line it makes. */
-export interface Encoded {
-  readonly form: 'T' | 'S'
-  readonly text: string
-}
 
 /**
- * Turns one value into a tree of arrays that `JSON.stringify` writes at once. The grammar stands in `value.ts`. An
- * encoder is used once: what it has seen tells shared references from copies.
+ * Turns one value that is no plain JSON into its line. The grammar stands in `value.ts`: a tree that `JSON.stringify`
+ * writes at once. An encoder is used once, as what it has met tells shared references from copies.
  */
 export class Encoder {
   readonly #registry: Registry
   readonly #limits: Limits
   readonly #key: string
-  readonly #largest: bigint
   readonly #path: Step[] = []
-  /** Every object met, and its number: the decoder meets them in the same order. */
-  readonly #seen = new Map<object, number>()
-  readonly #types: unknown[] = []
-  readonly #typesOf: { plan: Plan; shape: Shape | undefined }[] = []
-  readonly #leaves: object[] = []
-  readonly #memory = new Memory()
-  /** Objects that are being encoded by their class's own function: nobody can refer to them before it returns. */
-  readonly #open = new Set<object>()
+  /** Every object, numbered: the decoder meets them in the same order. */
+  readonly #met = new Met()
+  readonly #types: { readonly plan: Plan; readonly shape: Shape | undefined }[] = []
+  #leaves: object[] | undefined
+  #memory: Memory | undefined
+  /** Instances whose own `encode` made what is being written: nothing in there can refer to them. */
+  #open: Set<object> | undefined
   #form: 'T' | 'S' = 'T'
   #units = 0
 
@@ -43,35 +38,48 @@ export class Encoder {
     this.#registry = registry
     this.#limits = limits
     this.#key = key
-    this.#largest = 1n << BigInt(limits.bigintDigits * 4)
   }
 
-  /**
-   * @throws SessionError `ERR_SESSION_VALUE` with the path of the part that cannot be kept; `ERR_SESSION_LIMIT`.
-   */
-  encode(value: unknown): Encoded {
+  /** @throws SessionError `ERR_SESSION_VALUE` with the path of the part that cannot be kept; `ERR_SESSION_LIMIT`. */
+  encode(value: unknown): string {
+    if ('toJSON' in Object.prototype || 'toJSON' in Array.prototype)
+      throw this.#refused('nothing can be kept while all objects have a `toJSON`')
     const tree = this.#value(value, 0)
-    const text = JSON.stringify(
-      this.#form === 'T' ? [this.#types, tree] : [writeLeaves(this.#leaves), this.#types, tree],
-    )
-    return { form: this.#form, text }
+    if (this.#units > this.#limits.keyBytes) throw this.#exceeded('bytes')
+    const text = `${this.#typesText()}\t${JSON.stringify(tree)}`
+    if (this.#form === 'T') return `T ${text}`
+    return `S ${this.#leaves === undefined ? '' : JSON.stringify(writeLeaves(this.#leaves))}\t${text}`
+  }
+
+  /** The table of classes, once per line: `[["Cart",1,["items","since"]]]`. */
+  #typesText(): string {
+    if (this.#types.length === 0) return ''
+    return `[${this.#types.map(({ plan, shape }) => plan.textOf(shape)).join(',')}]`
+  }
+
+  /** A part of a value. The step to it is only noted for what has parts itself or can fail. */
+  #part(step: Step, value: unknown, depth: number): unknown {
+    if (typeof value === 'string') return this.#string(value)
+    if (isPlainScalar(value)) return value
+    this.#path.push(step)
+    const written = this.#value(value, depth)
+    this.#path.pop()
+    return written
   }
 
   #value(value: unknown, depth: number): unknown {
     switch (typeof value) {
       case 'string':
-        this.#count(value.length)
-        return value
+        return this.#string(value)
       case 'boolean':
         return value
       case 'number':
-        if (Number.isFinite(value) && !Object.is(value, -0)) return value
-        return ['number', Object.is(value, -0) ? '-0' : String(value)]
+        return isPlainScalar(value) ? value : writeNumber(value)
       case 'undefined':
-        return ['undefined']
+        return UNDEFINED
       case 'bigint':
-        if (value >= this.#largest || value <= -this.#largest) throw this.#exceeded('bigint digits')
-        return ['bigint', value.toString(16)]
+        if (BigInt.asIntN(64, value) !== value) this.#checkDigits(value)
+        return writeBigint(value)
       case 'object':
         return value === null ? null : this.#object(value, depth + 1)
       case 'function':
@@ -81,78 +89,70 @@ export class Encoder {
     }
   }
 
+  #string(value: string): string {
+    this.#units += value.length
+    return value.charCodeAt(0) === TILDE ? `~${value}` : value
+  }
+
   #object(value: object, depth: number): unknown {
     if (isProxy(value)) throw this.#refused('a proxy cannot be kept')
-    const number = this.#seen.get(value)
-    if (number !== undefined) return this.#reference(value, number)
+    const number = this.#met.again(value)
+    if (number !== -1) return this.#reference(value, number)
     if (depth > this.#limits.depth) throw this.#exceeded('depth')
-    if (this.#seen.size >= this.#limits.nodes) throw this.#exceeded('objects')
-    this.#seen.set(value, this.#seen.size)
+    if (this.#met.size > this.#limits.nodes) throw this.#exceeded('objects')
 
-    const prototype: object | null = getPrototypeOf(value)
+    const prototype: object | null = Object.getPrototypeOf(value)
     if (prototype === Object.prototype) return this.#fields(value, depth)
-    if (prototype === null) return ['null', this.#fields(value, depth)]
-    if (prototype === Array.prototype && Array.isArray(value)) return [this.#elements(value, depth)]
+    if (prototype === null) return ['~Null', this.#fields(value, depth)]
+    if (prototype === Array.prototype && Array.isArray(value)) return this.#elements(value, depth)
     const plan = this.#registry.planOf(prototype)
-    if (plan !== undefined) {
-      return plan.hooks === undefined
-        ? this.#instance(value, plan, depth)
-        : this.#state(value, plan, plan.hooks, depth)
-    }
-    return this.#builtin(value, prototype, depth)
+    if (plan === undefined) return this.#builtin(value, prototype, depth)
+    if (plan.hooks === undefined) return this.#instance(value, plan, depth)
+    return this.#state(value, plan, plan.hooks, depth)
   }
 
   /** The object was met before, so it must come back as one, not as two. */
-  #reference(value: object, number: number): unknown {
-    if (this.#open.has(value)) throw this.#refused('it is part of what its own `encode` returned')
+  #reference(value: object, number: number): string {
+    if (this.#open?.has(value) === true) throw this.#refused('it is part of what its own `encode` returned')
     this.#form = 'S'
-    return ['ref', number]
+    return `~r${number}`
   }
 
   #fields(object: object, depth: number): object {
     const fields = {}
     for (const name of this.#namesOf(object)) {
-      this.#path.push(name)
-      if (name === '__proto__') throw this.#refused('a property of that name cannot be kept')
-      this.#count(name.length)
-      define(fields, name, this.#value(this.#read(object, name), depth))
-      this.#path.pop()
+      this.#units += name.length
+      define(fields, name, this.#part(name, this.#read(object, name), depth))
     }
     return fields
   }
 
-  #elements(array: readonly unknown[], depth: number): unknown[] {
-    // An element takes two characters at least. A sparse array's length costs nothing, so it is not trusted.
-    if (array.length * 2 > this.#limits.keyBytes) throw this.#exceeded('bytes')
-    const elements: unknown[] = []
+  /** The array itself, if it can be written as it is. */
+  #elements(array: readonly unknown[], depth: number): readonly unknown[] {
+    const { length } = array
+    // An element takes two bytes at least, and the length of a sparse array says nothing of its size.
+    if (length * 2 > this.#limits.keyBytes) throw this.#exceeded('bytes')
+    let written: unknown[] | undefined
     let holes = 0
-    for (let i = 0; i < array.length; i++) {
-      this.#path.push(i)
-      const element = getOwnPropertyDescriptor(array, i)
-      if (element === undefined) {
-        holes++
-        elements.push(['hole'])
-      } else {
-        elements.push(this.#value(this.#valueOf(element), depth))
-      }
-      this.#path.pop()
+    for (let i = 0; i < length; i++) {
+      if (hasGetter(array, i)) throw this.#refusedAt(i, 'a getter cannot be kept')
+      const element = array[i]
+      const isHole = element === undefined && !Object.hasOwn(array, i)
+      if (isHole) holes++
+      const part = isHole ? HOLE : this.#part(i, element, depth)
+      if (written === undefined && part !== element) written = copyOf(array, i)
+      written?.push(part)
     }
-    // `length` is a name too.
-    if (this.#namesOf(array).length !== array.length - holes + 1) {
+    if (countKeys(array) !== length + 1 - holes)
       throw this.#refused('an array with named properties cannot be kept')
-    }
-    return elements
+    return written ?? array
   }
 
   #instance(instance: object, plan: Plan, depth: number): unknown {
-    const names = this.#namesOf(instance)
-    const row: unknown[] = [this.#typeOf(plan, plan.shapes.of(names))]
-    for (const name of names) {
-      this.#path.push(name)
-      row.push(this.#value(this.#read(instance, name), depth))
-      this.#path.pop()
-    }
-    this.#check(instance, plan)
+    const shape = plan.shapes.of(this.#namesOf(instance))
+    const row: unknown[] = [this.#wordOf(plan, shape)]
+    for (const name of shape.fields) row.push(this.#part(name, this.#read(instance, name), depth))
+    if (plan.schema !== undefined) this.#check(instance, plan)
     return row
   }
 
@@ -163,8 +163,9 @@ export class Encoder {
     } catch (cause) {
       throw this.#refused(`the \`encode\` of '${plan.name}' failed`, cause)
     }
+    this.#open ??= new Set()
     this.#open.add(instance)
-    const row = [this.#typeOf(plan, undefined), this.#value(state, depth)]
+    const row = [this.#wordOf(plan, undefined), this.#value(state, depth)]
     this.#open.delete(instance)
     return row
   }
@@ -175,7 +176,7 @@ export class Encoder {
       case 'Date':
         if (!types.isDate(value)) break
         this.#hasNoFields(value)
-        return ['Date', Number.isNaN(value.getTime()) ? null : value.getTime()]
+        return writeTime(Date.prototype.getTime.call(value))
       case 'Map':
         if (!types.isMap(value)) break
         this.#hasNoFields(value)
@@ -188,8 +189,8 @@ export class Encoder {
       case 'Buffer':
         if (!types.isUint8Array(value)) break
         this.#claim(value)
-        this.#count(value.length)
-        return [kind, Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64url')]
+        this.#units += value.length
+        return writeBytes(kind === 'Buffer' ? 'b' : 'u', value)
       case 'Error':
         if (!types.isNativeError(value)) break
         this.#form = 'S'
@@ -202,28 +203,21 @@ export class Encoder {
   }
 
   #entries(map: ReadonlyMap<unknown, unknown>, depth: number): unknown[] {
-    const entries: unknown[] = ['Map']
+    const entries: unknown[] = ['~Map']
     let index = 0
     for (const [key, value] of Map.prototype.entries.call(map)) {
-      this.#path.push({ part: 'key', index })
-      entries.push(this.#value(key, depth))
-      this.#path.pop()
-      this.#path.push({ part: 'value', index })
-      entries.push(this.#value(value, depth))
-      this.#path.pop()
+      entries.push(this.#part({ part: 'key', index }, key, depth))
+      entries.push(this.#part({ part: 'value', index }, value, depth))
       index++
     }
     return entries
   }
 
   #members(set: ReadonlySet<unknown>, depth: number): unknown[] {
-    const members: unknown[] = ['Set']
+    const members: unknown[] = ['~Set']
     let index = 0
     for (const member of Set.prototype.values.call(set)) {
-      this.#path.push({ part: 'member', index })
-      members.push(this.#value(member, depth))
-      this.#path.pop()
-      index++
+      members.push(this.#part({ part: 'member', index: index++ }, member, depth))
     }
     return members
   }
@@ -231,96 +225,88 @@ export class Encoder {
   /** Its hidden fields (`message`, `cause`, `errors`) and its shown ones. The stack is not kept: it tells of files. */
   #error(error: Error, prototype: object, depth: number): unknown {
     const names = this.#namesOf(error).filter((name) => name !== 'stack')
-    const shown = names.filter((name) => getOwnPropertyDescriptor(error, name)?.enumerable === true)
-    const hidden = names.filter((name) => !shown.includes(name))
-    return [
-      'Error',
-      nameOfError(prototype),
-      this.#errorFields(error, hidden, depth),
-      this.#errorFields(error, shown, depth),
-    ]
-  }
-
-  #errorFields(error: Error, names: readonly string[], depth: number): object {
-    const fields = {}
+    const shown = names.filter((name) => Object.prototype.propertyIsEnumerable.call(error, name))
+    const hidden = {}
     for (const name of names) {
-      this.#path.push(name)
-      const field = getOwnPropertyDescriptor(error, name)
-      if (name === '__proto__') throw this.#refused('a property of that name cannot be kept')
-      if (field?.enumerable === false && name !== 'message' && name !== 'cause' && name !== 'errors')
-        throw this.#refused('a hidden property cannot be kept')
-      define(fields, name, this.#value(this.#valueOf(field), depth))
-      this.#path.pop()
+      if (shown.includes(name)) continue
+      const field = Object.getOwnPropertyDescriptor(error, name)
+      const isKnown = name === 'message' || name === 'cause' || name === 'errors'
+      if (!isKnown || field === undefined || !('value' in field))
+        throw this.#refusedAt(name, 'a hidden property cannot be kept')
+      define(hidden, name, this.#part(name, field.value, depth))
     }
-    return fields
+    const fields = {}
+    for (const name of shown) define(fields, name, this.#part(name, this.#read(error, name), depth))
+    return ['~Error', nameOfError(prototype), hidden, fields]
   }
 
-  #leaf(value: object): unknown {
+  /** What superjson keeps. */
+  #leaf(value: object): string {
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) this.#claim(value)
     else if (types.isRegExp(value)) {
-      if (value.lastIndex !== 0) throw this.#refused('a RegExp that is in use (its lastIndex) cannot be kept')
-      if (getOwnPropertyNames(value).length > 1) throw this.#refused('named properties on it cannot be kept')
+      if (value.lastIndex !== 0) throw this.#refused('a RegExp in use (its `lastIndex`) cannot be kept')
+      if (countKeys(value) > 1) throw this.#refused('named properties on it cannot be kept')
     } else this.#hasNoFields(value)
     this.#form = 'S'
-    this.#leaves.push(value)
-    return ['leaf', this.#leaves.length - 1]
+    this.#leaves ??= []
+    return `~s${this.#leaves.push(value) - 1}`
   }
 
   #claim(value: ArrayBufferView | ArrayBufferLike): void {
+    this.#memory ??= new Memory()
     const reason = this.#memory.claim(value)
     if (reason !== undefined) throw this.#refused(reason)
   }
 
-  /** The number of a class (and its list of fields) in the table that stands once per line. */
-  #typeOf(plan: Plan, shape: Shape | undefined): number {
-    const known = this.#typesOf.findIndex((type) => type.plan === plan && type.shape === shape)
-    if (known !== -1) return known
-    const unknown = shape?.fields.find((field) => plan.fields !== undefined && !plan.fields.has(field))
-    if (unknown !== undefined) {
-      this.#path.push(unknown)
-      throw this.#refused(`the schema of '${plan.name}' has no such field`)
+  /** The word that begins an instance: `~0` for the first class in the table. */
+  #wordOf(plan: Plan, shape: Shape | undefined): string {
+    const known = this.#types
+    for (let i = 0; i < known.length; i++) {
+      const type = known[i]
+      if (type !== undefined && type.plan === plan && type.shape === shape) return `~${i}`
     }
-    if (shape?.fields.includes('__proto__') === true)
-      throw this.#refused('a property `__proto__` cannot be kept')
-    this.#types.push([plan.name, plan.version, shape?.fields ?? null])
-    return this.#typesOf.push({ plan, shape }) - 1
+    for (const field of shape?.fields ?? []) {
+      if (plan.fields !== undefined && !plan.fields.has(field))
+        throw this.#refusedAt(field, `the schema of '${plan.name}' has no such field`)
+    }
+    return `~${known.push({ plan, shape }) - 1}`
   }
 
   #check(instance: object, plan: Plan): void {
     const result = plan.schema?.safeParse(instance)
     if (result === undefined || result.success) return
+    const why = `it is not what the schema of '${plan.name}' asks for`
     const [field] = result.error.issues[0]?.path ?? []
-    if (typeof field === 'string') this.#path.push(field)
-    throw this.#refused(`it is not what the schema of '${plan.name}' asks for`)
+    throw typeof field === 'string' ? this.#refusedAt(field, why) : this.#refused(why)
+  }
+
+  #checkDigits(value: bigint): void {
+    const limit = 1n << BigInt(this.#limits.bigintDigits * 4)
+    if (value >= limit || value <= -limit) throw this.#exceeded('bigint digits')
   }
 
   #namesOf(object: object): string[] {
-    if (getOwnPropertySymbols(object).length > 0) throw this.#refused('symbols as names cannot be kept')
-    return getOwnPropertyNames(object)
+    const names = namesOf(object)
+    if (names === undefined) throw this.#refused('a property named by a symbol cannot be kept')
+    return names
   }
 
   #hasNoFields(object: object): void {
-    const [name] = this.#namesOf(object)
-    if (name === undefined) return
-    this.#path.push(name)
-    throw this.#refused('a property on a built-in object cannot be kept')
+    if (countKeys(object) === 0) return
+    throw this.#refusedAt(this.#namesOf(object)[0] ?? '', 'a property on a built-in object cannot be kept')
   }
 
   #read(object: object, name: string): unknown {
-    const field = getOwnPropertyDescriptor(object, name)
-    if (field?.enumerable === false) throw this.#refused('a hidden property cannot be kept')
-    return this.#valueOf(field)
+    const field = ordinaryField(object, name)
+    if (field === undefined)
+      throw this.#refusedAt(name, 'a getter, a setter or a hidden property cannot be kept')
+    if (name === '__proto__') throw this.#refusedAt(name, 'a property of that name cannot be kept')
+    return field.value
   }
 
-  #valueOf(property: PropertyDescriptor | undefined): unknown {
-    if (property !== undefined && 'value' in property) return property.value
-    throw this.#refused('a getter or setter cannot be kept')
-  }
-
-  /** No text is written that would only be thrown away: one long string, held a thousand times, is a gigabyte. */
-  #count(units: number): void {
-    this.#units += units
-    if (this.#units > this.#limits.keyBytes) throw this.#exceeded('bytes')
+  #refusedAt(step: Step, why: string): SessionError {
+    this.#path.push(step)
+    return this.#refused(why)
   }
 
   #refused(why: string, cause?: unknown): SessionError {
@@ -334,6 +320,13 @@ export class Encoder {
   }
 }
 
+/** The first elements. `slice` would look at the array's own idea of its constructor. */
+function copyOf(array: readonly unknown[], length: number): unknown[] {
+  const copy: unknown[] = []
+  for (let i = 0; i < length; i++) copy.push(array[i])
+  return copy
+}
+
 function nameOfError(prototype: object): string {
   if (prototype === AggregateError.prototype) return 'AggregateError'
   for (const [name, type] of errorTypes) if (type.prototype === prototype) return name
@@ -342,10 +335,9 @@ function nameOfError(prototype: object): string {
 
 /** Why an object with this prototype cannot be kept. Only the class's name is told, which is code and not data. */
 function describe(prototype: object): string {
-  const descriptor = getOwnPropertyDescriptor(prototype, 'constructor')
-  const type: unknown = descriptor?.value
-  const name = typeof type === 'function' ? type.name : ''
-  if (name === '' || typeof name !== 'string') return 'an object with a prototype of its own cannot be kept'
+  const type: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  const name: unknown = typeof type === 'function' ? type.name : ''
+  if (typeof name !== 'string' || name === '') return 'an object with a prototype of its own cannot be kept'
   if (kindOf(prototype) !== undefined) return `it has the prototype of ${name}, but is none`
   if (name === 'Object' || name === 'Array') return `an ${name} of another realm cannot be kept`
   return `a value of class ${name} cannot be kept: the class is not registered`

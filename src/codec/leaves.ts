@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { SuperJSON } from 'superjson'
 import { SessionError } from '../errors.ts'
 import { viewTypes } from './builtin.ts'
-import { decodeBytes } from './bytes.ts'
+import { damaged, readBase64 } from './word.ts'
 
 /** What superjson makes of a list of leaves: their JSON, and how each was annotated. */
 type Written = ReturnType<SuperJSON['serialize']>
@@ -30,15 +30,14 @@ superjson.registerCustom<ArrayBufferView | ArrayBuffer, string[]>(
  * gets them as one flat list, never as the graph they stand in, so its paths are positions and it patches nothing.
  */
 export function writeLeaves(leaves: readonly object[]): unknown {
-  if (leaves.length === 0) return null
   if (leaves.length > MOST) throw new SessionError('ERR_SESSION_LIMIT', `more than ${MOST} URLs and the like`)
   return superjson.serialize(leaves)
 }
 
 /** Reads what {@link writeLeaves} wrote, after a look at each annotation: the text may be forged. */
 export function readLeaves(written: unknown): readonly unknown[] {
-  if (written === null) return []
-  if (!isWritten(written)) throw new SessionError('ERR_SESSION_DECODE', 'its superjson part is damaged')
+  if (written === undefined) return []
+  if (!isWritten(written)) throw damaged()
   // It was just looked at: a list, and for each member one annotation that we write.
   return superjson.deserialize(written)
 }
@@ -84,12 +83,12 @@ function writeMemory(value: ArrayBufferView | ArrayBuffer): string[] {
   return [Object.getPrototypeOf(value).constructor.name, bytes.toString('base64url')]
 }
 
-function readMemory([name, text]: string[]): ArrayBufferView | ArrayBuffer {
-  const bytes = Uint8Array.from(decodeBytes(text))
+function readMemory([name = '', text = '']: string[]): ArrayBufferView | ArrayBuffer {
+  const bytes = Uint8Array.from(readBase64(text))
   if (name === 'ArrayBuffer') return bytes.buffer
-  const type = viewTypes.get(name ?? '')
+  const type = viewTypes.get(name)
   if (type !== undefined) return new type(bytes.buffer)
-  throw new SessionError('ERR_SESSION_DECODE', 'its superjson part is damaged')
+  throw damaged()
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

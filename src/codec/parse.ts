@@ -2,7 +2,7 @@ import { SessionError } from '../errors.ts'
 import type { Limits } from './limits.ts'
 
 /** `JSON.parse` takes its time with deeply nested text, so text that could be is looked through before. */
-const LONG = 16_384
+const LONG = 65_536
 
 /** Parses JSON that may be nested a few levels deeper than its limit says, but not a hundred thousand. */
 export function parseJson(text: string, limits: Limits): unknown {

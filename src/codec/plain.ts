@@ -1,66 +1,74 @@
 import { types } from 'node:util'
 import type { Limits } from './limits.ts'
+import { Met } from './met.ts'
+import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
 
 const { isProxy } = types
-const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf, keys } = Object
 
 /**
  * Whether `value` is plain JSON: what `JSON.stringify` writes and `JSON.parse` brings back exactly as it was. One walk
- * tells, and no code of the value's runs in it: no getter, no trap, no `toJSON`.
+ * tells, and no code of the value's runs in it.
  *
- * It also answers no to what is over a budget. Why the answer is no is for the encoder to find out.
+ * It also answers no to what is over a budget, and to an object that appears twice, as it would come back as two. Why
+ * the answer is no is for the encoder to find out.
  */
 export function isPlain(value: unknown, limits: Limits): boolean {
-  return new PlainWalk(limits).accepts(value, 0)
+  if (isPlainScalar(value)) return true
+  if (typeof value !== 'object' || value === null || 'toJSON' in Object.prototype) return false
+  const walk = new Walk(limits)
+  return walk.accepts(value, 1) && walk.units <= limits.keyBytes
 }
 
-class PlainWalk {
+/** Whether JSON has a text for a value that is no object. */
+export function isPlainScalar(value: unknown): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
+  return typeof value === 'number' && Number.isFinite(value) && (value !== 0 || 1 / value > 0)
+}
+
+class Walk {
+  /** The length of all strings so far: one long string, held a thousand times, is a gigabyte of text. */
+  units = 0
   readonly #limits: Limits
-  readonly #seen = new Set<object>()
-  #units = 0
+  readonly #met = new Met()
 
   constructor(limits: Limits) {
     this.#limits = limits
   }
 
-  accepts(value: unknown, depth: number): boolean {
-    if (typeof value === 'string') return (this.#units += value.length) <= this.#limits.keyBytes
-    if (typeof value === 'number') return Number.isFinite(value) && (value !== 0 || 1 / value > 0)
-    if (typeof value === 'boolean' || value === null) return true
-    return typeof value === 'object' && this.#enters(value, depth) && this.#holdsPlain(value, depth + 1)
-  }
-
-  /** Counts the object. The same one twice is no plain JSON: it would come back as two. */
-  #enters(value: object, depth: number): boolean {
-    if (depth >= this.#limits.depth || isProxy(value) || this.#seen.has(value)) return false
-    this.#seen.add(value)
-    return this.#seen.size <= this.#limits.nodes
-  }
-
-  #holdsPlain(value: object, depth: number): boolean {
-    if (getOwnPropertySymbols(value).length > 0) return false
-    return Array.isArray(value) ? this.#holdsElements(value, depth) : this.#holdsFields(value, depth)
+  accepts(object: object, depth: number): boolean {
+    if (isProxy(object) || depth > this.#limits.depth) return false
+    const prototype: unknown = Object.getPrototypeOf(object)
+    if (prototype !== Object.prototype && prototype !== Array.prototype) return false
+    if (this.#met.again(object) !== -1 || this.#met.size > this.#limits.nodes) return false
+    if (Array.isArray(object)) return prototype === Array.prototype && this.#holdsElements(object, depth)
+    return prototype === Object.prototype && this.#holdsFields(object, depth)
   }
 
   #holdsElements(array: readonly unknown[], depth: number): boolean {
-    if (getPrototypeOf(array) !== Array.prototype || array.length > this.#limits.keyBytes) return false
     const { length } = array
-    // The number of own names tells holes and named properties; an accessor among them shows in its descriptor.
-    if (keys(array).length !== length) return false
-    for (let i = 0; i < length; i++) if (!this.accepts(array[i], depth)) return false
+    // An element takes two bytes at least, so a longer one is over its budget before it is looked at.
+    if (length * 2 > this.#limits.keyBytes || countKeys(array) !== length + 1) return false
+    for (let i = 0; i < length; i++) {
+      if (hasGetter(array, i) || !this.#holds(array[i], depth)) return false
+    }
     return true
   }
 
   #holdsFields(object: object, depth: number): boolean {
-    if (getPrototypeOf(object) !== Object.prototype) return false
-    const names = getOwnPropertyNames(object)
+    const names = namesOf(object)
+    if (names === undefined) return false
     for (const name of names) {
-      const field = getOwnPropertyDescriptor(object, name)
-      if (field === undefined || field.enumerable !== true || !('value' in field) || name === '__proto__')
-        return false
-      this.#units += name.length
-      if (!this.accepts(field.value, depth)) return false
+      const field = ordinaryField(object, name)
+      if (field === undefined || name === '__proto__') return false
+      this.units += name.length
+      if (!this.#holds(field.value, depth)) return false
     }
     return true
+  }
+
+  #holds(value: unknown, depth: number): boolean {
+    if (typeof value === 'string') this.units += value.length
+    else if (typeof value === 'object' && value !== null) return this.accepts(value, depth + 1)
+    return isPlainScalar(value)
   }
 }

@@ -15,6 +15,8 @@ export interface Plan {
   readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
   readonly merge: ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
   readonly shapes: Shapes
+  /** How a line names the class, and the fields of a shape. */
+  readonly textOf: (shape: Shape | undefined) => string
 }
 
 /** For a class whose state its own functions turn into a value and back. */

@@ -7,36 +7,37 @@ import { renderPath } from './path.ts'
 import { parseJson, parsePlain } from './parse.ts'
 import { isPlain } from './plain.ts'
 import { findDifference } from './same.ts'
+import { damaged } from './word.ts'
 
 /**
  * Turns one value into a line of text and back.
  *
  * ```text
- * J <value>                      plain JSON
- * T [types,<value>]              what JSON has no words for, as a tree
- * S [leaves,types,<value>]       … as a graph, and with what superjson knows; verified when it is written
+ * J <value>                            plain JSON
+ * T <types>\t<value>                   what JSON has no text for
+ * S <leaves>\t<types>\t<value>         … with shared parts, errors, or what superjson knows; verified when written
  * ```
  *
- * In T and S a value is:
+ * In T and S, too, a value is JSON, with a few words. A word is a string with `~` in front; a string of the program's
+ * that begins so is written with another `~`, so that no data can be taken for a word.
  *
  * | text | value |
  * | --- | --- |
- * | `null` `true` `1` `"text"` | itself |
- * | `{"name":…}` | a plain object |
- * | `[[…]]` | an array; `["hole"]` in it is a hole |
- * | `[0,…]` | an instance of the class `types[0]`, its fields in order, or what its `encode` returned |
- * | `["undefined"]` `["number","NaN"]` `["bigint","-ff"]` | what it says; a bigint is hexadecimal |
- * | `["Date",0]` `["Date",null]` | a Date, an invalid one |
- * | `["Map",k,v,…]` `["Set",m,…]` | with its members in order |
- * | `["Uint8Array","…"]` `["Buffer","…"]` | bytes in base64url |
- * | `["null",{…}]` | an object without a prototype |
- * | `["Error",name,{hidden},{shown}]` | an error of the language, without its stack (S) |
- * | `["leaf",0]` | what superjson keeps at that position of `leaves` (S) |
- * | `["ref",0]` | the object that was met as that many-th (S) |
+ * | `null` `true` `1` `"text"` `{…}` `[…]` | itself |
+ * | `["~0",…]` | an instance of the class `types[0]`: its fields in order, or what its `encode` returned |
+ * | `["~Map",k,v,…]` `["~Set",m,…]` | a Map or Set, its members in order |
+ * | `["~Null",{…}]` | an object without a prototype |
+ * | `["~Error",name,{hidden},{shown}]` | an error of the language, without its stack (S) |
+ * | `"~"` `"~h"` | undefined; a hole in an array |
+ * | `"~fNaN"` `"~f-0"` `"~fInfinity"` | numbers that JSON cannot tell |
+ * | `"~n-ff"` | a bigint, hexadecimal |
+ * | `"~d1760000000000"` `"~d"` | a Date; an invalid one |
+ * | `"~bAQI"` `"~uAQI"` | a Buffer; a Uint8Array; in base64url |
+ * | `"~r0"` | the object that was met as the first (S) |
+ * | `"~s0"` | what superjson keeps as the first of `leaves` (S) |
  *
- * An array is always a word of this grammar, and a string or an object never is: no data can be taken for a word.
- * `types` names each class once: `["Cart",1,["items","since"]]` is its name, its version and its fields, `null` if it
- * has an `encode`.
+ * `types` names each class once: `["Cart",1,["items","since"]]` is its name, its version and its fields; `null` instead
+ * of fields if its `encode` wrote it.
  *
  * What is kept is the value as a program sees it. Not part of it are: whether objects are frozen, property flags, the
  * stacks of errors, and which larger memory a view on bytes stands on.
@@ -89,9 +90,8 @@ export class ValueCodec {
 
   #line(value: unknown, key: string): string {
     if (isPlain(value, this.#limits)) return `J ${JSON.stringify(value)}`
-    const { form, text } = new Encoder(this.#registry, this.#limits, key).encode(value)
-    const line = `${form} ${text}`
-    if (form === 'S') this.#verify(value, line, key)
+    const line = new Encoder(this.#registry, this.#limits, key).encode(value)
+    if (line.startsWith('S')) this.#verify(value, line, key)
     return line
   }
 
@@ -113,13 +113,17 @@ export class ValueCodec {
   #read(line: string): unknown {
     if (exceeds(line, this.#limits.keyBytes))
       throw new SessionError('ERR_SESSION_DECODE', 'it is larger than its limit of bytes')
-    const form = line.slice(0, 2)
-    const text = line.slice(2)
-    if (form === 'J ') return parsePlain(text, this.#limits)
-    if (form === 'T ' || form === 'S ') {
-      const json = parseJson(text, this.#limits)
-      return new Decoder(this.#registry, this.#limits).decode(form === 'T ' ? 'T' : 'S', json)
-    }
-    throw new SessionError('ERR_SESSION_DECODE', 'its form is not known here')
+    const form = line.charAt(0)
+    if (line.charAt(1) !== ' ') throw damaged()
+    if (form === 'J') return parsePlain(line.slice(2), this.#limits)
+    if (form !== 'T' && form !== 'S') throw damaged()
+    const parts = line.slice(2).split('\t')
+    if (parts.length !== (form === 'S' ? 3 : 2)) throw damaged()
+    const [tree, types, leaves] = parts.toReversed().map((text) => this.#parse(text))
+    return new Decoder(this.#registry, this.#limits).decode({ form, leaves, types, tree })
+  }
+
+  #parse(text: string): unknown {
+    return text === '' ? undefined : parseJson(text, this.#limits)
   }
 }

@@ -1,0 +1,35 @@
+/**
+ * What an object has of its own, found out without running code of its own: no getter, no iterator, no `toJSON`. Proxies
+ * are to be sorted out before.
+ */
+
+const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols } = Object
+const { ownKeys } = Reflect
+
+// Part of the language, if only in an annex; for the elements of an array it costs a third of asking for a descriptor.
+const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as (
+  this: object,
+  name: number,
+) => unknown
+
+/** The own names, or `undefined` if there are symbols among them. */
+export function namesOf(object: object): string[] | undefined {
+  return getOwnPropertySymbols(object).length === 0 ? getOwnPropertyNames(object) : undefined
+}
+
+/** How many own names and symbols there are, the indices and `length` of an array among them. */
+export function countKeys(object: object): number {
+  return ownKeys(object).length
+}
+
+/** The own property, if it is an ordinary one: enumerable, and with a value instead of a getter or setter. */
+export function ordinaryField(object: object, name: string): PropertyDescriptor | undefined {
+  const field = getOwnPropertyDescriptor(object, name)
+  if (field === undefined || field.enumerable !== true) return undefined
+  return field.get === undefined && field.set === undefined ? field : undefined
+}
+
+/** Whether reading this element would run a getter. */
+export function hasGetter(array: readonly unknown[], index: number): boolean {
+  return lookupGetter.call(array, index) !== undefined
+}
