@@ -65,6 +65,8 @@ export class Session<V extends SessionValues = SessionValues> {
 
   static {
     stateOf = (session) => session.#state
+    // What console.log and a logger's error dump show of a session, and of everything that holds one.
+    Object.defineProperty(Session.prototype, inspect.custom, { value: () => 'Session {}' })
   }
 
   /** @internal Sessions come from `ctx.session` or `SessionManager.open`. */
@@ -208,10 +210,6 @@ export class Session<V extends SessionValues = SessionValues> {
   /** Shows neither ID nor values. */
   toJSON(): { isNew: boolean } {
     return { isNew: this.isNew }
-  }
-
-  [inspect.custom](): string {
-    return `Session { isNew: ${this.isNew} }`
   }
 
   #writable(): Draft {
