@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import type { StoreHarness } from '../../src/testing/index.ts'
 import { freshDatabase, mariadbServer, type MariadbDatabase } from '../servers/mariadb.ts'
@@ -63,4 +64,21 @@ export async function bench(kind: 'ours' | 'classic'): Promise<Bench> {
       await server.stop()
     },
   }
+}
+
+let versions = 0
+
+/** A payload with a version of its own. */
+export function payload(body = ''): string {
+  versions += 1
+  return `kts1 ${String(versions).padStart(16, '0')} 1700000000000${body}`
+}
+
+/** A key as a manager makes them. */
+export function key(): string {
+  return randomBytes(32).toString('hex')
+}
+
+export function soon(): number {
+  return Date.now() + 3_600_000
 }
