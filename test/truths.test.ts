@@ -1,0 +1,76 @@
+// What is written down twice is compared.
+import { readdir, readFile } from 'node:fs/promises'
+import test from 'ava'
+import type { StoreTraits } from '../src/store.ts'
+import { FileStore } from '../src/stores/file.ts'
+import { MemoryStore } from '../src/stores/memory.ts'
+
+const manifest: unknown = JSON.parse(await readFile('package.json', 'utf8'))
+if (typeof manifest !== 'object' || manifest === null) throw new Error('package.json')
+const field = (name: string): Record<string, unknown> => {
+  const value: unknown = Reflect.get(manifest, name)
+  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+}
+const readme = await readFile('README.md', 'utf8')
+const storeNames = (await readdir('src/stores'))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -3))
+
+test('each file in src/stores is an export of the package, and each store among the exports is a file', (t) => {
+  const exported = Object.keys(field('exports'))
+    .filter((name) => name.startsWith('./stores/'))
+    .map((name) => name.slice('./stores/'.length))
+  t.deepEqual(exported.toSorted(), storeNames.toSorted())
+})
+
+test('each store has its class, its options, its test, its row in the README and its page', async (t) => {
+  const pages = await readdir('docs/stores')
+  const tests = await readdir('test/stores')
+  for (const name of storeNames) {
+    const source = await readFile(`src/stores/${name}.ts`, 'utf8')
+    const [, declared = ''] = /export class (\w+)Store\b/.exec(source) ?? []
+    t.is(declared.toLowerCase(), name)
+    t.regex(source, new RegExp(`export (interface|type) ${declared}StoreOptions\\b`))
+    t.true(tests.includes(`${name}.test.ts`), `test/stores/${name}.test.ts`)
+    t.true(pages.includes(`${name}.md`), `docs/stores/${name}.md`)
+    t.regex(readme, new RegExp(`^\\| ${declared} \\|.*koa-typed-session/stores/${name}`, 'mi'))
+  }
+})
+
+test("the README's table of stores says what their traits say", (t) => {
+  const stores: Record<string, StoreTraits> = {
+    Memory: new MemoryStore().traits,
+    File: new FileStore({ folder: './x' }).traits,
+  }
+  for (const [name, traits] of Object.entries(stores)) {
+    const row = readme.split('\n').find((line) => line.startsWith(`| ${name} |`))
+    const cells = row?.split('|').map((cell) => cell.trim())
+    t.is(cells?.[4], traits.shared ? 'yes' : 'no', `${name}: shared`)
+    t.is(cells?.[5], traits.durable ? 'yes' : 'no', `${name}: durable`)
+    t.is(cells?.[6], traits.resolution === 1 ? 'ms' : 'second', `${name}: resolution`)
+  }
+})
+
+test('each setting of the README exists, and each error code has its line', async (t) => {
+  const options = await readFile('src/options.ts', 'utf8')
+  const [, table = ''] = /## Settings[\s\S]*?\n((?:\|.*\n)+)/.exec(readme) ?? []
+  const rows = table.split('\n').slice(2).filter(Boolean)
+  t.true(rows.length > 5)
+  for (const row of rows) {
+    for (const [, name = ''] of (row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)) {
+      t.regex(options, new RegExp(`readonly ${name}\\?:`), name)
+    }
+  }
+  const errors = await readFile('src/errors.ts', 'utf8')
+  const codes = [...errors.matchAll(/^ {2}\| '(ERR_SESSION_\w+)'/gm)].map(([, code = '']) => code)
+  t.is(codes.length, 9)
+  for (const code of codes) t.true(errors.includes(` * - \`${code}\` – `), code)
+})
+
+test('each command of CONTRIBUTING is a script of the package', async (t) => {
+  const contributing = await readFile('CONTRIBUTING.md', 'utf8')
+  const scripts = field('scripts')
+  const named = [...contributing.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name)
+  t.true(named.length > 3)
+  for (const name of named) t.true(name in scripts, name)
+})
