@@ -47,8 +47,9 @@ const CONFLICT: Promise<'conflict'> = Promise.resolve('conflict')
  * Sessions in the memory of this process: for development, for tests, and for a single process that may forget. It keeps
  * payloads, not objects, so a value that works here works in any other store.
  *
- * It is bounded. When it is full, the session unused for longest makes room, expired or not, and the first living one
- * that has to go is told by a process warning, `KTS_MEMORY_FULL`. Beside the characters of payload and key an entry takes about 165 bytes.
+ * It is bounded. When it is full, the session unused for longest makes room, expired or not, and a process warning,
+ * `KTS_MEMORY_FULL`, tells when the first living one has to go. Beside the characters of payload and key an entry takes
+ * about 165 bytes.
  */
 export class MemoryStore implements Store, Sweeping, Counting {
   readonly traits: StoreTraits
