@@ -16,7 +16,7 @@ test.before('a browser and a shop open', async () => {
 
 test.after.always('they close', async () => {
   await browser?.close()
-  for (const end of ends) await end()
+  for (const end of ends.toReversed()) await end()
 })
 
 /** A browser window of somebody new; without scripts, since the shop needs none. */
@@ -46,7 +46,6 @@ async function logIn(page: Page, name = 'Ada'): Promise<void> {
 test('somebody looks around, logs in, fills a cart, loses the shop to kill -9, orders, and logs out', async (t) => {
   const { env } = await fileEngine(t)
   const first = await openShop(t, { env })
-  const port = Number(new URL(first.url).port)
   const page = await (await person(t, first.url)).newPage()
   await page.goto('/')
   await page.getByText('This is your first visit.').waitFor()
@@ -61,9 +60,9 @@ test('somebody looks around, logs in, fills a cart, loses the shop to kill -9, o
 
   await first.end('SIGKILL')
   await t.throwsAsync(page.reload(), undefined, 'the shop is down')
-  await openShop(t, { env, port })
+  const second = await openShop(t, { env })
 
-  await page.goto('/cart')
+  await page.goto(`${second.url}/cart`) // cookies know no ports
   await page.getByText('Hello, Ada').waitFor()
   t.deepEqual(await page.locator('tbody time').allTextContents(), times)
   await page.getByLabel('Quantity of Stoneware mug').fill('5')
@@ -77,7 +76,7 @@ test('somebody looks around, logs in, fills a cart, loses the shop to kill -9, o
   await page.getByRole('link', { name: 'Cart (5)' }).click()
   await page.getByRole('button', { name: 'Order for €72.50' }).dblclick()
   await page.getByRole('heading', { name: 'Your orders' }).waitFor()
-  await page.goto('/orders')
+  await page.goto(`${second.url}/orders`)
   await page.getByText('5 × Stoneware mug, €72.50').waitFor()
   t.is(await page.getByRole('heading', { level: 2 }).count(), 1, 'a double click orders once')
   await page.screenshot({ path: '.cache/shop-orders.png' })

@@ -16,7 +16,7 @@ test.before('the shops open', async () => {
 })
 
 test.after.always('the shops close', async () => {
-  await Promise.all(ends.map(async (end) => end()))
+  for (const end of ends.toReversed()) await end()
 })
 
 /** Where the shop on that engine is. */

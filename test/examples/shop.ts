@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { freePort } from '../servers/server.ts'
 
 const folder = new URL('../../examples/koa-app/', import.meta.url)
 const dist = new URL('../../dist/index.js', import.meta.url)
@@ -27,26 +26,24 @@ export interface Owner {
 export interface ShopOptions {
   /** `SESSION_PROVIDER` and whatever else it finds in its environment. */
   readonly env?: Readonly<Record<string, string>>
-  /** The port, if it is to be the one of an earlier shop. */
-  readonly port?: number
 }
 
 /** Those that run; they end with this process, whatever becomes of it. */
 const running = new Set<(signal: NodeJS.Signals) => void>()
 process.once('exit', () => running.forEach((kill) => kill('SIGKILL')))
 
-/** Starts the shop and waits until it is open. It ends with its owner. */
-export async function openShop(owner: Owner, { env = {}, port }: ShopOptions = {}): Promise<Shop> {
+/** Starts the shop on a port of its choice and waits until it is open. It ends with its owner. */
+export async function openShop(owner: Owner, { env = {} }: ShopOptions = {}): Promise<Shop> {
   if (!existsSync(dist))
     throw new Error('dist/ is missing, and the shop imports it: run `npm run build` first')
   const child = spawn(process.execPath, ['--import=tsx', 'src/server.ts'], {
     cwd: folder,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: String(port ?? (await freePort())), ...env },
+    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...env },
   })
   const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
-    child.once('exit', (code, signal) => resolve({ code, signal })),
+    child.once('close', (code, signal) => resolve({ code, signal })),
   )
   const kill = (signal: NodeJS.Signals): void => {
     const running = child.exitCode === null && child.signalCode === null
