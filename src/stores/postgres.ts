@@ -38,7 +38,8 @@ export class PostgresStore implements Store, Sweeping, Counting {
   readonly #link: PostgresLink
   readonly #table: string
   readonly #timeout: number
-  #statements: Promise<PostgresStatements> | undefined
+  #opening: Promise<PostgresStatements> | undefined
+  #statements: PostgresStatements | undefined
 
   /** A store from beego's config string for `postgresql`: a URL, or keywords and values. */
   static fromConfig(config: string): PostgresStore {
@@ -52,6 +53,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
     this.#link = new PostgresLink(settings)
   }
 
+  /** Connects, and looks whether the table is one for sessions; makes it if it is missing. */
   async open(): Promise<void> {
     await this.#opened()
   }
@@ -148,7 +150,8 @@ export class PostgresStore implements Store, Sweeping, Counting {
     repeatable: boolean,
     work: (ask: Ask, statements: PostgresStatements) => Promise<T>,
   ): Promise<T> {
-    const statements = await this.#opened()
+    // Without a wait where none is needed, so that a verb that was called before `close` is under way by then.
+    const statements = this.#statements ?? (await this.#opened())
     try {
       return await this.#link.use(verb, repeatable, async (ask) => work(ask, statements))
     } catch (error) {
@@ -159,12 +162,12 @@ export class PostgresStore implements Store, Sweeping, Counting {
 
   /** All who come while the table is being looked at wait for the same look. One that fails is forgotten. */
   async #opened(): Promise<PostgresStatements> {
-    this.#statements ??= this.#link
+    this.#opening ??= this.#link
       .use('open', true, async (ask) => prepareTable(ask, this.#table))
-      .catch((error: unknown) => {
-        this.#statements = undefined
-        throw error
+      .finally(() => {
+        this.#opening = undefined
       })
+    this.#statements = await this.#opening
     return this.#statements
   }
 }

@@ -2,23 +2,25 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { chmod, chown, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, chown, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Client, Pool } from 'pg'
 import { install, start, type Program, type Server } from './server.ts'
 
-/** A PostgreSQL of the test run, which speaks TLS if it is asked to. */
+/** A PostgreSQL of the test run. */
 export interface PostgresServer extends Server {
   readonly host: string
   readonly port: number
 }
 
-/** A PostgreSQL of one's own, to be killed and stalled. */
+/** A PostgreSQL of one's own, to be killed and stalled. It speaks TLS, and counts statements. */
 export interface MortalPostgresServer extends PostgresServer {
   /** Where its certificate lies, which is its own authority. */
   readonly certificate: string
+  /** Where it keeps its data and its configuration. */
+  readonly data: string
   /** Kills all its processes at once, as a crash does. */
   crash(): Promise<void>
   /** Starts it again on the same port, and waits until it answers. */
@@ -96,6 +98,7 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
     host: '127.0.0.1',
     port,
     certificate: path.join(folder, 'server.crt'),
+    data: path.join(folder, 'data'),
     crash,
     async restart() {
       await rm(path.join(folder, 'data', 'postmaster.pid'), { force: true })
@@ -159,8 +162,9 @@ export async function emptyDatabase(server: PostgresServer, options = ''): Promi
 
 function argsOf(port: number, folder: string): readonly string[] {
   const places = ['-D', path.join(folder, 'data'), '-p', String(port), '-k', folder, '-h', '127.0.0.1']
-  const settings = ['ssl=on', 'fsync=off', 'max_connections=200', 'log_min_messages=fatal']
-  return [...places, ...settings.flatMap((setting) => ['-c', setting])]
+  const settings = ['fsync=off', 'max_connections=200', 'log_min_messages=fatal']
+  const extension = 'shared_preload_libraries=pg_stat_statements'
+  return [...places, ...[...settings, extension].flatMap((setting) => ['-c', setting])]
 }
 
 function urlOf(port: number): string {
@@ -210,6 +214,8 @@ async function prepare(bin: string, folder: string, identity: { uid?: number; gi
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
   const files = ['-keyout', key, '-out', certificate]
   await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files])
+  // In the file and not among the arguments, so that a test can change it while the server runs.
+  await appendFile(path.join(data, 'postgresql.conf'), '\nssl = on\n')
   await run('cp', [key, certificate, data])
   for (const name of ['server.key', 'server.crt']) {
     await chmod(path.join(data, name), 0o600)

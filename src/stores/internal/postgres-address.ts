@@ -11,7 +11,7 @@ export interface PostgresAddress {
 }
 
 const URL_FORM =
-  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<host>\[[^\]]*\]|[^:/?]*)(?::(?<port>[^/?]*))?(?:\/(?<dbname>[^?]*))?(?:\?(?<query>.*))?$/s
+  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<host>\[[^\]]*\]|[^@:/?]*)(?::(?<port>[^@/?]*))?(?:\/(?<dbname>[^?]*))?(?:\?(?<query>[^@]*))?$/s
 
 /** One `keyword = value` as libpq reads it: quotes around a whole value only, and a backslash makes the next character plain. */
 const PAIR =
@@ -43,14 +43,20 @@ const KNOWN: ReadonlySet<string> = new Set([
  */
 export function parsePostgresAddress(text: string): PostgresAddress {
   const words = /^\w+:\/\//.test(text) ? wordsOfUrl(text) : wordsOfConninfo(text)
-  for (const word of words.keys()) {
-    if (!KNOWN.has(word)) throw refusal(`does not know '${word}' (known are ${[...KNOWN].join(', ')})`)
-  }
+  refuseUnknown([...words.keys()])
   const host = words.get('host')
   if (host?.includes(',') === true) throw refusal('takes one host')
   const encoding = words.get('client_encoding') ?? 'UTF8'
   if (!/^(?:utf-?8|unicode|auto)$/i.test(encoding)) throw refusal('takes no client_encoding but UTF8')
   return { client: clientOf(words), encryption: encryptionOf(words, host?.startsWith('/') === true) }
+}
+
+/** An unknown word is named, unless it may be the rest of a password with a blank that somebody forgot to quote. */
+function refuseUnknown(words: readonly string[]): void {
+  const at = words.findIndex((word) => !KNOWN.has(word))
+  if (at === -1) return
+  const name = words[at - 1] === 'password' ? 'a word behind the password' : `'${words[at]}'`
+  throw refusal(`does not know ${name} (known are ${[...KNOWN].join(', ')})`)
 }
 
 function wordsOfUrl(text: string): ReadonlyMap<string, string> {
@@ -63,7 +69,7 @@ function wordsOfUrl(text: string): ReadonlyMap<string, string> {
   }
   for (const pair of query.split('&').filter((each) => each !== '')) {
     const [word = '', ...rest] = pair.split('=')
-    const value = decoded(rest.join('='))
+    const value = decoded(rest.join('=').replaceAll('+', ' '))
     if (word === 'ssl' && value === 'true') words.set('sslmode', 'require')
     else words.set(decoded(word), value)
   }

@@ -60,6 +60,7 @@ export class PostgresLink {
   readonly #options: LinkOptions
   #pool: Promise<Pool> | undefined
   #closing: Promise<void> | undefined
+  readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -74,23 +75,32 @@ export class PostgresLink {
    * that may still come, so that nobody else ever reads it.
    */
   async use<T>(verb: string, repeatable: boolean, work: (ask: Ask) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) {
+      throw new SessionError('ERR_SESSION_STORE', `postgres: ${verb} after close`)
+    }
     const errand: Errand = { verb, repeatable, isOver: false, mayTryAgain: false }
+    const answer = withDeadline(`postgres: ${verb}`, this.#options.timeout, this.#persist(errand, work))
+    this.#underWay.add(answer)
     try {
-      return await withDeadline(`postgres: ${verb}`, this.#options.timeout, this.#persist(errand, work))
+      return await answer
     } catch (error) {
       errand.isOver = true
       errand.client?.release(true)
       throw postgresTrouble(verb, error)
+    } finally {
+      this.#underWay.delete(answer)
     }
   }
 
-  /** Ends the connections it made, once those who use them are done. Of a pool that was handed over it only lets go. */
+  /** Ends the connections it made, once all verbs under way are answered. Of a pool that was handed over it only lets go. */
   async close(): Promise<void> {
     this.#closing ??= this.#end()
     return this.#closing
   }
 
   async #end(): Promise<void> {
+    // The pool would leave those waiting who have not got their connection yet.
+    await Promise.allSettled(this.#underWay)
     const pool = await this.#pool?.catch(ignore)
     if (this.#options.pool === undefined) await pool?.end()
     else this.#options.pool.removeListener('error', ignore)
@@ -109,9 +119,6 @@ export class PostgresLink {
   }
 
   async #attempt<T>(errand: Errand, work: (ask: Ask) => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) {
-      throw new SessionError('ERR_SESSION_STORE', `postgres: ${errand.verb} after close`)
-    }
     this.#pool ??= this.#connect().catch((error: unknown) => {
       this.#pool = undefined
       throw error
