@@ -11,6 +11,8 @@ export async function loadDriver<T>(name: string, load: () => Promise<T>): Promi
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND'
     if (!missing) throw cause
-    throw new SessionError('ERR_SESSION_OPTIONS', `the package ${name} is missing: npm install ${name}`, { cause })
+    throw new SessionError('ERR_SESSION_OPTIONS', `the package ${name} is missing: npm install ${name}`, {
+      cause,
+    })
   }
 }
