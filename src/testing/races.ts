@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import type { Store } from '../store.ts'
 import type { StorePromise } from './harness.ts'
-import { onServer, promise, revocable } from './promise.ts'
-import { applied, assertAbsent, assertKept, HOUR, MINUTE, payload, type Trial } from './trial.ts'
+import { onServer, promise } from './promise.ts'
+import { both, CROWD, ROUNDS, turn } from './race.ts'
+import { applied, assertKept, HOUR, MINUTE, payload, type Trial } from './trial.ts'
 
-const ROUNDS = 20
-const CROWD = 20
 const WORKERS = 8
 const STEPS = 12
 
@@ -54,85 +53,6 @@ export const races: readonly StorePromise[] = [
     assert.equal(counted(end.payload), WORKERS * STEPS)
   }),
 
-  promise('of replace and destroy at once, the end stays the end', revocable, async (store, trial) => {
-    const [one, other] = await trial.pair(store)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const { key, entry } = await trial.keep(one)
-      const write = async (): Promise<unknown> => one.replace(key, payload(), trial.in(HOUR), entry)
-      const [ended] = await both(round, async () => other.destroy(key), write)
-      assert.equal(ended, 'ok')
-      await assertAbsent(one, key)
-    }
-  }),
-
-  promise('of touch and destroy at once, the end stays the end', revocable, async (store, trial) => {
-    const [one, other] = await trial.pair(store)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const { key } = await trial.keep(one)
-      const [ended] = await both(
-        round,
-        async () => other.destroy(key),
-        async () => one.touch(key, trial.in(2 * HOUR)),
-      )
-      assert.equal(ended, 'ok')
-      await assertAbsent(one, key)
-    }
-  }),
-
-  promise(
-    'of an extending read and destroy at once, the end stays the end',
-    revocable,
-    async (store, trial) => {
-      const [one, other] = await trial.pair(store)
-      for (let round = 0; round < ROUNDS; round += 1) {
-        const { key } = await trial.keep(one)
-        const [ended] = await both(
-          round,
-          async () => other.destroy(key),
-          async () => one.read(key, trial.in(2 * HOUR)),
-        )
-        assert.equal(ended, 'ok')
-        await assertAbsent(one, key)
-      }
-    },
-  ),
-
-  promise('of replace and destroy from one base, one is applied', revocable, async (store, trial) => {
-    const [one, other] = await trial.pair(store)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const { key, entry } = await trial.keep(one)
-      const text = payload()
-      const [ended, written] = await both(
-        round,
-        async () => other.destroy(key, entry),
-        async () => one.replace(key, text, trial.in(HOUR), entry),
-      )
-      if (ended === 'ok') {
-        assert.equal(written, 'gone')
-        await assertAbsent(one, key)
-      } else {
-        assert.equal(ended, 'conflict')
-        applied(written)
-        await assertKept(one, key, text)
-      }
-    }
-  }),
-
-  promise('of many destroys at once one is told that it was the one', revocable, async (store, trial) => {
-    const stores = await trial.pair(store)
-    for (const withBase of [true, false]) {
-      const { key, entry } = await trial.keep(store)
-      const outcomes = await Promise.all(
-        Array.from({ length: CROWD }, async (_, at) =>
-          turn(stores, at).destroy(key, withBase ? entry : undefined),
-        ),
-      )
-      assert.equal(outcomes.filter((outcome) => outcome === 'ok').length, 1)
-      assert.equal(outcomes.filter((outcome) => outcome === 'gone').length, CROWD - 1)
-      await assertAbsent(store, key)
-    }
-  }),
-
   promise('of replace and touch at once, both are applied', onServer, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -146,22 +66,6 @@ export const races: readonly StorePromise[] = [
       assert.equal(touched, 'ok')
       applied(written)
       await assertKept(other, key, text)
-    }
-  }),
-
-  promise('of create and destroy at once, the answers tell what is left', revocable, async (store, trial) => {
-    const [one, other] = await trial.pair(store)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const { key } = await trial.keep(one)
-      const text = payload()
-      const [created, ended] = await both(
-        round,
-        async () => one.create(key, text, trial.in(HOUR)),
-        async () => other.destroy(key),
-      )
-      assert.equal(ended, 'ok')
-      if (created === 'exists') await assertAbsent(one, key)
-      else await assertKept(one, key, text)
     }
   }),
 
@@ -218,17 +122,6 @@ export const races: readonly StorePromise[] = [
     },
   ),
 ]
-
-/** Starts two things in the same breath, and in every other round in the other order. */
-async function both<A, B>(round: number, one: () => Promise<A>, other: () => Promise<B>): Promise<[A, B]> {
-  if (round % 2 === 0) return Promise.all([one(), other()])
-  const second = other()
-  return Promise.all([one(), second])
-}
-
-function turn([one, other]: readonly [Store, Store], at: number): Store {
-  return at % 2 === 0 ? one : other
-}
 
 async function oneCreateWins(stores: readonly [Store, Store], trial: Trial, key: string): Promise<void> {
   const texts = Array.from({ length: CROWD }, (_, at) => payload(`\n"writer" J ${at}`))

@@ -1,4 +1,5 @@
 import { absence } from './absence.ts'
+import { endings } from './endings.ts'
 import { expiry } from './expiry.ts'
 import { extending } from './extending.ts'
 import type { StorePromise } from './harness.ts'
@@ -32,6 +33,7 @@ export const storeContract: readonly StorePromise[] = [
   ...expiry,
   ...extending,
   ...races,
+  ...endings,
   ...isolation,
   ...payloads,
   ...sharing,

@@ -4,6 +4,7 @@ import { answering } from './broken/answering.ts'
 import { ageing } from './broken/ageing.ts'
 import type { Broken } from './broken/broken.ts'
 import { comparing } from './broken/comparing.ts'
+import { extending } from './broken/extending.ts'
 import { failing } from './broken/failing.ts'
 import { filing } from './broken/filing.ts'
 import { processing } from './broken/processing.ts'
@@ -27,6 +28,7 @@ const faults: readonly Broken[] = [
   ...comparing,
   ...answering,
   ...ageing,
+  ...extending,
   ...filing,
   ...spoiling,
   ...processing,

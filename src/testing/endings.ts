@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import type { StorePromise } from './harness.ts'
+import { promise, revocable } from './promise.ts'
+import { both, CROWD, ROUNDS, turn } from './race.ts'
+import { applied, assertAbsent, assertKept, HOUR, payload } from './trial.ts'
+
+/** That the end stays the end, whatever happens at the same time. */
+export const endings: readonly StorePromise[] = [
+  promise('of replace and destroy at once, the end stays the end', revocable, async (store, trial) => {
+    const [one, other] = await trial.pair(store)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { key, entry } = await trial.keep(one)
+      const write = async (): Promise<unknown> => one.replace(key, payload(), trial.in(HOUR), entry)
+      const [ended] = await both(round, async () => other.destroy(key), write)
+      assert.equal(ended, 'ok')
+      await assertAbsent(one, key)
+    }
+  }),
+
+  promise('of touch and destroy at once, the end stays the end', revocable, async (store, trial) => {
+    const [one, other] = await trial.pair(store)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { key } = await trial.keep(one)
+      const [ended] = await both(
+        round,
+        async () => other.destroy(key),
+        async () => one.touch(key, trial.in(2 * HOUR)),
+      )
+      assert.equal(ended, 'ok')
+      await assertAbsent(one, key)
+    }
+  }),
+
+  promise(
+    'of an extending read and destroy at once, the end stays the end',
+    revocable,
+    async (store, trial) => {
+      const [one, other] = await trial.pair(store)
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const { key } = await trial.keep(one)
+        const [ended] = await both(
+          round,
+          async () => other.destroy(key),
+          async () => one.read(key, trial.in(2 * HOUR)),
+        )
+        assert.equal(ended, 'ok')
+        await assertAbsent(one, key)
+      }
+    },
+  ),
+
+  promise('of replace and destroy from one base, one is applied', revocable, async (store, trial) => {
+    const [one, other] = await trial.pair(store)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { key, entry } = await trial.keep(one)
+      const text = payload()
+      const [ended, written] = await both(
+        round,
+        async () => other.destroy(key, entry),
+        async () => one.replace(key, text, trial.in(HOUR), entry),
+      )
+      if (ended === 'ok') {
+        assert.equal(written, 'gone')
+        await assertAbsent(one, key)
+      } else {
+        assert.equal(ended, 'conflict')
+        applied(written)
+        await assertKept(one, key, text)
+      }
+    }
+  }),
+
+  promise('of many destroys at once one is told that it was the one', revocable, async (store, trial) => {
+    const stores = await trial.pair(store)
+    for (const withBase of [true, false]) {
+      const { key, entry } = await trial.keep(store)
+      const outcomes = await Promise.all(
+        Array.from({ length: CROWD }, async (_, at) =>
+          turn(stores, at).destroy(key, withBase ? entry : undefined),
+        ),
+      )
+      assert.equal(outcomes.filter((outcome) => outcome === 'ok').length, 1)
+      assert.equal(outcomes.filter((outcome) => outcome === 'gone').length, CROWD - 1)
+      await assertAbsent(store, key)
+    }
+  }),
+
+  promise('of create and destroy at once, the answers tell what is left', revocable, async (store, trial) => {
+    const [one, other] = await trial.pair(store)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { key } = await trial.keep(one)
+      const text = payload()
+      const [created, ended] = await both(
+        round,
+        async () => one.create(key, text, trial.in(HOUR)),
+        async () => other.destroy(key),
+      )
+      assert.equal(ended, 'ok')
+      if (created === 'exists') await assertAbsent(one, key)
+      else await assertKept(one, key, text)
+    }
+  }),
+]
