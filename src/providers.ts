@@ -1,7 +1,11 @@
 import { SessionError } from './errors.ts'
 import type { Store } from './store.ts'
 import { FileStore } from './stores/file.ts'
+import { MemcacheStore } from './stores/memcache.ts'
 import { MemoryStore } from './stores/memory.ts'
+import { MysqlStore } from './stores/mysql.ts'
+import { PostgresStore } from './stores/postgres.ts'
+import { RedisStore } from './stores/redis.ts'
 
 /** What a provider is told besides its config string. */
 export interface ProviderContext {
@@ -15,6 +19,13 @@ export type OpenProvider = (config: string, context: ProviderContext) => Store
 const providers = new Map<string, OpenProvider>([
   ['memory', (_config, { now }) => new MemoryStore({ now })],
   ['file', (config, { now }) => new FileStore({ folder: config, now })],
+  ['redis', (config, context) => RedisStore.fromConfig(config, context)],
+  ['redis_cluster', (config, context) => RedisStore.fromConfig(config, context, 'cluster')],
+  ['redis_sentinel', (config, context) => RedisStore.fromConfig(config, context, 'sentinel')],
+  ['memcache', (config, context) => MemcacheStore.fromConfig(config, context)],
+  ['mysql', (config, context) => MysqlStore.fromConfig(config, context)],
+  ['postgres', (config) => PostgresStore.fromConfig(config)],
+  ['postgresql', (config) => PostgresStore.fromConfig(config)],
 ])
 
 /**

@@ -1,0 +1,41 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { freshDatabase, mariadbServer } from '../servers/mariadb.ts'
+import { memcachedServer } from '../servers/memcached.ts'
+import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
+import { redisClusterServer } from '../servers/redis-cluster.ts'
+import { redisSentinelServer } from '../servers/redis-sentinel.ts'
+import { redisServer } from '../servers/redis.ts'
+
+/** A running engine, as an application's settings name it. */
+export interface Engine {
+  readonly config: string
+  stop(): Promise<void>
+}
+
+/** Every engine whose sessions outlive the process, by the name of its provider, and how to have one of one's own. */
+export const engines: Readonly<Record<string, () => Promise<Engine>>> = {
+  file: async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'kts-engine-'))
+    return { config: folder, stop: async () => rm(folder, { recursive: true, force: true }) }
+  },
+  redis: async () => byUrl(await redisServer()),
+  redis_cluster: async () => byUrl(await redisClusterServer()),
+  redis_sentinel: async () => byUrl(await redisSentinelServer()),
+  memcache: async () => byUrl(await memcachedServer()),
+  mysql: async () => {
+    const server = await mariadbServer()
+    const { url } = await freshDatabase(server)
+    return { config: url, stop: async () => server.stop() }
+  },
+  postgres: async () => {
+    const server = await postgresServer()
+    const { url } = await emptyDatabase(server)
+    return { config: url, stop: async () => server.stop() }
+  },
+}
+
+function byUrl({ url, stop }: { readonly url: string; stop: () => Promise<void> }): Engine {
+  return { config: url, stop }
+}
