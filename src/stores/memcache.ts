@@ -1,14 +1,14 @@
-import { Buffer } from 'node:buffer'
 import { SessionError } from '../errors.ts'
-import { VERSION_LENGTH, type Entry, type Store, type StoreTraits, type Written } from '../store.ts'
-import { entryOf, MemcacheItems, type MemcacheItem } from './internal/memcache-items.ts'
+import type { Entry, Store, StoreTraits, Written } from '../store.ts'
+import { ItemVerbs } from './internal/item-verbs.ts'
+import { MemcacheItems } from './internal/memcache-items.ts'
 import { MemcacheLink } from './internal/memcache-link.ts'
 import {
   memcacheSettings,
   type MemcacheSettings,
   type MemcacheStoreOptions,
 } from './internal/memcache-settings.ts'
-import { endOf } from './internal/memcache-wire.ts'
+import { assertFits } from './internal/size.ts'
 
 export type { MemcacheStoreOptions } from './internal/memcache-settings.ts'
 export type { MemcacheClient } from './internal/memcache-wire.ts'
@@ -16,14 +16,11 @@ export type { MemcacheClient } from './internal/memcache-wire.ts'
 /** What an item needs beside its payload, with the longest key there is. */
 const OVERHEAD = 512
 
-/** Each failed try means that somebody else's write was applied. So many in a row are no accident. */
-const TRIES = 100
-
 /**
  * Sessions in memcached: shared by all processes, and gone when memcached restarts or needs the room.
  *
- * Writes are compare-and-swap by memcached's own token. The end of a session's life stands in the flags of its item, since
- * memcached tells nobody how long an item lives; a touch therefore writes the item again, from the state it has seen.
+ * Writes are compare-and-swap by memcached's own token. Calls reject with `ERR_SESSION_STORE` when the server of a session
+ * is down or too slow: that is never taken for the absence of the session.
  */
 export class MemcacheStore implements Store {
   readonly traits: StoreTraits
@@ -58,22 +55,12 @@ export class MemcacheStore implements Store {
 
   /** Extends no life: memcached could do that in the same step, but it might just as well shorten it. */
   async read(key: string): Promise<Entry | undefined> {
-    const item = await this.#persist('read', async (items) => this.#living(items, key))
-    return item && entryOf(item)
+    return this.#ask('read', async (verbs) => verbs.read(key))
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    this.#assertFits('create', payload)
-    const end = endOf(expiresAt)
-    return this.#persist('create', async (items) => {
-      const added = await items.add(key, payload, end)
-      if (added !== 'exists') return { entry: entryOf(added) }
-      const there = await items.get(key)
-      if (there === undefined) return 'changed'
-      if (this.#lives(there)) return 'exists'
-      const replaced = await items.replace(key, { payload, end, token: there.token })
-      return typeof replaced === 'object' ? { entry: entryOf(replaced) } : 'changed'
-    })
+    assertFits(this.traits, 'create', payload)
+    return this.#ask('create', async (verbs) => verbs.create(key, payload, expiresAt))
   }
 
   async replace(
@@ -82,27 +69,16 @@ export class MemcacheStore implements Store {
     expiresAt: number,
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
-    this.#assertFits('replace', payload)
-    const end = endOf(expiresAt)
-    return this.#swap('replace', key, base, async (items, token) => {
-      const replaced = await items.replace(key, { payload, end, token })
-      return typeof replaced === 'object' ? { entry: entryOf(replaced) } : replaced
-    })
+    assertFits(this.traits, 'replace', payload)
+    return this.#ask('replace', async (verbs) => verbs.replace(key, payload, expiresAt, base))
   }
 
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    const end = endOf(expiresAt)
-    return this.#persist('touch', async (items) => {
-      const item = await this.#living(items, key)
-      if (item === undefined) return 'gone'
-      if (item.end >= end) return 'ok'
-      const replaced = await items.replace(key, { ...item, end })
-      return typeof replaced === 'object' ? 'ok' : replaced
-    })
+    return this.#ask('touch', async (verbs) => verbs.touch(key, expiresAt))
   }
 
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.#swap('destroy', key, base, async (items, token) => items.delete(key, token))
+    return this.#ask('destroy', async (verbs) => verbs.destroy(key, base))
   }
 
   async close(): Promise<void> {
@@ -112,43 +88,14 @@ export class MemcacheStore implements Store {
     link?.end()
   }
 
-  /**
-   * Applies `write` to the living item, if it has the version of `base`. The first try trusts in the token of `base`; if
-   * the item has another one, it may yet be the same version, touched meanwhile.
-   */
-  async #swap<T>(
-    verb: string,
-    key: string,
-    base: Entry | undefined,
-    write: (items: MemcacheItems, token: bigint) => Promise<T | 'changed'>,
-  ): Promise<T | 'conflict' | 'gone'> {
-    const known = base !== undefined && base.expiresAt > this.#settings.now() ? base.token : undefined
-    let token = typeof known === 'bigint' ? known : undefined
-    return this.#persist<T | 'conflict' | 'gone'>(verb, async (items) => {
-      if (token === undefined) {
-        const item = await this.#living(items, key)
-        if (item === undefined) return 'gone'
-        if (base !== undefined && !sameVersion(item, base)) return 'conflict'
-        token = item.token
-      }
-      const outcome = await write(items, token)
-      token = undefined
-      return outcome
-    })
+  async #ask<T>(verb: string, question: (verbs: ItemVerbs) => Promise<T>): Promise<T> {
+    const { prefix, now } = this.#settings
+    return this.#run(verb, async (link, until) =>
+      question(new ItemVerbs(new MemcacheItems(link, prefix, until), now)),
+    )
   }
 
-  /** Tries until the item has not changed under its hands. */
-  async #persist<T>(verb: string, attempt: (items: MemcacheItems) => Promise<T | 'changed'>): Promise<T> {
-    return this.#run(verb, async (link, until) => {
-      const items = new MemcacheItems(link, this.#settings.prefix, until)
-      for (let tries = 0; tries < TRIES; tries += 1) {
-        const outcome = await attempt(items)
-        if (outcome !== 'changed') return outcome
-      }
-      throw new Error('others kept writing to the same session')
-    })
-  }
-
+  /** Does something that must be over at a moment of `performance.now`. */
   async #run<T>(verb: string, work: (link: MemcacheLink, until: number) => Promise<T>): Promise<T> {
     if (this.#closed) throw new SessionError('ERR_SESSION_STORE', `memcache: ${verb} after close`)
     const until = performance.now() + this.#settings.timeout
@@ -161,6 +108,7 @@ export class MemcacheStore implements Store {
     }
   }
 
+  /** Everybody waits for the same attempt; one that failed is made again. */
   async #connect(): Promise<MemcacheLink> {
     this.#link ??= MemcacheLink.over(this.#settings.servers, this.#settings.timeout)
     try {
@@ -170,28 +118,4 @@ export class MemcacheStore implements Store {
       throw error
     }
   }
-
-  async #living(items: MemcacheItems, key: string): Promise<MemcacheItem | undefined> {
-    const item = await items.get(key)
-    return item !== undefined && this.#lives(item) ? item : undefined
-  }
-
-  #lives(item: MemcacheItem): boolean {
-    return item.end * 1_000 > this.#settings.now()
-  }
-
-  #assertFits(verb: string, payload: string): void {
-    const { maxBytes } = this.traits
-    if (payload.length * 3 <= maxBytes) return
-    const bytes = Buffer.byteLength(payload)
-    if (bytes <= maxBytes) return
-    throw new SessionError(
-      'ERR_SESSION_LIMIT',
-      `memcache: ${verb} refused, the payload has ${bytes} bytes and may have ${maxBytes}`,
-    )
-  }
-}
-
-function sameVersion(item: MemcacheItem, base: Entry): boolean {
-  return item.payload.slice(0, VERSION_LENGTH) === base.payload.slice(0, VERSION_LENGTH)
 }

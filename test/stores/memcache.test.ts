@@ -20,14 +20,27 @@ class RememberingStore extends MemcacheStore {
   }
 }
 
-const harness: StoreHarness = {
-  open: () => new RememberingStore({ url: `127.0.0.1:${proxy.port}`, prefix, timeout: 3_000 }),
+const url = `127.0.0.1:${proxy.port}`
+const trouble = { break: () => proxy.cut(), mend: () => proxy.mend() }
+
+/** Time passes for the server: what lies there becomes older. */
+const aged: StoreHarness = {
+  open: () => new RememberingStore({ url, prefix, timeout: 3_000 }),
   now: Date.now,
   advance: async (ms) => {
     await backend.age(created, Math.round(ms / 1_000))
   },
-  break: () => proxy.cut(),
-  mend: () => proxy.mend(),
+  ...trouble,
+}
+
+/** Time passes for the stores: memcached may still have what has ended for them. */
+let clock = Date.now()
+const turned: StoreHarness = {
+  open: () => new MemcacheStore({ url, prefix, timeout: 3_000, now: () => clock }),
+  now: () => clock,
+  advance: (ms) => void (clock += ms),
+  still: true,
+  ...trouble,
 }
 
 test.beforeEach(() => created.clear())
@@ -37,10 +50,12 @@ test.after.always(async () => {
 })
 
 const { traits } = new MemcacheStore({ url: 'localhost' })
-for (const promise of storeContract) {
-  if (!promise.appliesTo(traits, harness)) continue
-  test.serial(promise.title, async (t) => {
-    await promise.check(harness)
-    t.pass()
-  })
+for (const [whose, harness] of Object.entries({ 'the server': aged, 'the store': turned })) {
+  for (const promise of storeContract) {
+    if (!promise.appliesTo(traits, harness)) continue
+    test.serial(`by the time of ${whose}: ${promise.title}`, async (t) => {
+      await promise.check(harness)
+      t.pass()
+    })
+  }
 }

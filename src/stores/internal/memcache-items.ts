@@ -1,19 +1,25 @@
 import { SessionError } from '../../errors.ts'
-import type { Entry } from '../../store.ts'
+import type { Item, Items } from './items.ts'
 import type { MemcacheLink } from './memcache-link.ts'
-import { endIn, extrasOf, Opcode, Status, statusIn, tokenIn, type MemcacheResponse } from './memcache-wire.ts'
+import {
+  endIn,
+  endOf,
+  extrasOf,
+  Opcode,
+  Status,
+  statusIn,
+  tokenIn,
+  type MemcacheResponse,
+} from './memcache-wire.ts'
 
-/** What memcached keeps of a session: the payload as it is, the second in which it ends as flags, and a token. */
-export interface MemcacheItem {
-  readonly payload: string
-  /** Seconds since the epoch. */
-  readonly end: number
-  /** Another one after each write, a touch included. */
-  readonly token: bigint
-}
+/** Tokens count up from one. */
+const NOBODYS = 0xff_ff_ff_ff_ff_ff_ff_ffn
 
-/** The items of one prefix, for as long as one call may take: each method is one round trip, and one step at the server. */
-export class MemcacheItems {
+/**
+ * The items of one prefix, for as long as one call may take. An item holds the payload as it is; its flags tell the second
+ * in which the session ends, since memcached itself tells nobody.
+ */
+export class MemcacheItems implements Items {
   readonly #link: MemcacheLink
   readonly #prefix: string
   readonly #until: number
@@ -24,36 +30,40 @@ export class MemcacheItems {
     this.#until = until
   }
 
-  async get(key: string): Promise<MemcacheItem | undefined> {
-    const found = await this.#link.ask({ opcode: Opcode.getWithKey, key: this.#prefix + key }, this.#until)
-    if (statusIn(found, Status.ok, Status.notFound) === Status.notFound) return undefined
-    return { payload: found.val.toString(), end: endIn(found), token: tokenIn(found) }
+  moment(expiresAt: number): number {
+    return endOf(expiresAt) * 1_000
   }
 
-  async add(key: string, payload: string, end: number): Promise<MemcacheItem | 'exists'> {
-    const request = { opcode: Opcode.add, key: this.#prefix + key, extras: extrasOf(end), value: payload }
-    const added = await this.#link.call(request, this.#until)
+  async get(key: string): Promise<Item | undefined> {
+    const found = await this.#link.ask({ opcode: Opcode.getWithKey, key: this.#prefix + key }, this.#until)
+    if (statusIn(found, Status.ok, Status.notFound) === Status.notFound) return undefined
+    return { payload: found.val.toString(), expiresAt: endIn(found) * 1_000, token: tokenIn(found) }
+  }
+
+  async add(key: string, payload: string, expiresAt: number): Promise<Item | 'exists'> {
+    const request = { key: this.#prefix + key, extras: extrasOf(endOf(expiresAt)), value: payload }
+    const added = await this.#link.call({ opcode: Opcode.add, ...request }, this.#until)
     assertTaken(added)
     if (statusIn(added, Status.ok, Status.exists) === Status.exists) return 'exists'
-    return { payload, end, token: tokenIn(added) }
+    return { payload, expiresAt, token: tokenIn(added) }
   }
 
   /** Never creates. Command and token both see to that, where one of them would do. */
-  async replace(
-    key: string,
-    { payload, end, token }: MemcacheItem,
-  ): Promise<MemcacheItem | 'changed' | 'gone'> {
-    const request = { key: this.#prefix + key, extras: extrasOf(end), value: payload, token }
-    const replaced = await this.#link.call({ opcode: Opcode.replace, ...request }, this.#until)
+  async replace(key: string, { payload, expiresAt, token }: Item): Promise<Item | 'changed' | 'gone'> {
+    const request = { key: this.#prefix + key, extras: extrasOf(endOf(expiresAt)), value: payload }
+    const replaced = await this.#link.call(
+      { opcode: Opcode.replace, token: known(token), ...request },
+      this.#until,
+    )
     assertTaken(replaced)
     const status = statusIn(replaced, Status.ok, Status.exists, Status.notFound)
     if (status !== Status.ok) return status === Status.exists ? 'changed' : 'gone'
-    return { payload, end, token: tokenIn(replaced) }
+    return { payload, expiresAt, token: tokenIn(replaced) }
   }
 
-  async delete(key: string, token: bigint): Promise<'ok' | 'changed' | 'gone'> {
+  async delete(key: string, token: unknown): Promise<'ok' | 'changed' | 'gone'> {
     const deleted = await this.#link.call(
-      { opcode: Opcode.delete, key: this.#prefix + key, token },
+      { opcode: Opcode.delete, key: this.#prefix + key, token: known(token) },
       this.#until,
     )
     const status = statusIn(deleted, Status.ok, Status.exists, Status.notFound)
@@ -62,9 +72,9 @@ export class MemcacheItems {
   }
 }
 
-/** The item as callers get it. They may do with that what they like. */
-export function entryOf({ payload, end, token }: MemcacheItem): Entry {
-  return { payload, expiresAt: end * 1_000, token }
+/** A token of ours. None at all would mean that any state will do, so what is none becomes one that no item has. */
+function known(token: unknown): bigint {
+  return typeof token === 'bigint' && token !== 0n ? token : NOBODYS
 }
 
 /** A server whose limit is lower than `maxItemBytes` says so; what was there before is still there. */
