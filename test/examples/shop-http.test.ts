@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { request, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import path from 'node:path'
 import test from 'ava'
 import { fileEngine, openShop, type Shop } from './shop.ts'
@@ -393,10 +396,56 @@ test('SIGTERM closes the shop cleanly: it exits by itself with 0, and what was c
   t.true((await ada.at(again.url).see('/cart')).html.includes('Order for €14.50'))
 })
 
+test('a request that is under way at SIGTERM is answered and kept, and an idle connection holds nothing up', async (t) => {
+  const { env } = await fileEngine(t)
+  const shop = await openShop(t, { env })
+  const ada = new Visitor(shop.url)
+  const port = Number(new URL(shop.url).port)
+  const idle = connect(port, '127.0.0.1').on('error', () => {})
+  t.teardown(async () => void idle.destroy())
+  await once(idle, 'connect')
+  const action = '/cart/mug/add'
+  const body = new URLSearchParams(formOn((await ada.see('/')).html, action)).toString()
+  const half = request(new URL(action, shop.url), {
+    method: 'POST',
+    agent: false,
+    headers: {
+      cookie: `sid=${await ada.cookie()}`,
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': body.length,
+      expect: '100-continue',
+    },
+  })
+  half.write(body.slice(0, 10))
+  await once(half, 'continue') // the shop has begun with it
+  const ended = shop.end('SIGTERM')
+  while (await answers(port)); // until it takes no new visitors
+  half.end(body.slice(10))
+  // What `response` is emitted with.
+  const [response] = (await once(half, 'response')) as [IncomingMessage]
+  t.is(response.resume().statusCode, 303)
+  t.deepEqual(await ended, { code: 0, signal: null })
+  const again = await openShop(t, { env })
+  t.true((await ada.at(again.url).see('/cart')).html.includes('One thing'))
+})
+
 test('a wrong setting stops the start with a sentence', async (t) => {
   const error = await t.throwsAsync(openShop(t, { env: { SESSION_PROVIDER: 'redsi' } }))
   t.regex(error?.message ?? '', /The shop cannot open: provider: there is no 'redsi'; known are /)
 })
+
+/** Whether somebody accepts connections there. */
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
 
 /** The text of all files below a folder. */
 async function textOf(folder: string): Promise<string> {

@@ -3,6 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app.ts'
 import { createSessions } from './sessions.ts'
 
+/** How long requests that are under way may take to finish when the shop closes. */
+const GRACE_MS = 3_000
+
 try {
   await open(process.env)
 } catch (error) {
@@ -25,7 +28,10 @@ async function open(env: NodeJS.ProcessEnv): Promise<void> {
   // Lets the requests that are under way finish; their commits need the store, so that closes last.
   const close = async (): Promise<void> => {
     server.close()
+    // Browsers hold connections in reserve on which they ask for nothing; nobody waits for those.
+    const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)
     await once(server, 'close')
+    clearTimeout(timer)
     await sessions.manager.close()
     console.log('The shop is closed.')
   }
