@@ -173,8 +173,7 @@ function compile<T extends object>(
     upgrade: options.upgrade?.bind(options),
     // The rebase asks by value: what it passes are values that this plan has decoded, or that have its prototype.
     merge: options.merge?.bind(options) as Plan['merge'],
-    shapes: new Shapes(prototype),
-    textOf: (shape) => JSON.stringify([name, version, shape?.fields ?? null]),
+    shapes: new Shapes(prototype, name, version),
   }
 }
 

@@ -2,7 +2,6 @@ import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
 import { errorTypes } from './builtin.ts'
 import { define } from './define.ts'
-import { readLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import type { Plan, Shape } from './plan.ts'
 import {
@@ -18,7 +17,7 @@ import {
 } from './word.ts'
 
 /** A class as a line names it. */
-interface Type {
+export interface Type {
   readonly plan: Plan
   readonly version: number
   /** `undefined` if its own `encode` wrote it. */
@@ -27,41 +26,30 @@ interface Type {
   readonly shape: Shape | undefined
 }
 
-/** The parsed parts of a line. An S line has leaves, if only none. */
-export interface Parts {
-  readonly form: 'T' | 'S'
-  readonly leaves?: unknown
-  readonly types: unknown
-  readonly tree: unknown
-}
-
 /**
  * Turns the tree that an encoder wrote into the value, in place: what `JSON.parse` has just made belongs to nobody else.
  * It trusts nothing in it. A decoder is used once.
  */
 export class Decoder {
-  readonly #registry: Registry
   readonly #limits: Limits
-  #types: readonly Type[] = []
-  #leaves: readonly unknown[] = []
+  readonly #types: readonly Type[]
+  readonly #leaves: readonly unknown[]
   /** In an S line, every object in the order in which the encoder met them; `undefined` while it is not made yet. */
-  #objects: (object | undefined)[] | undefined
+  readonly #objects: (object | undefined)[] | undefined
   #count = 0
   /** Instances that a schema is to look at, when everything they refer to is there. */
   #unchecked: { readonly plan: Plan; readonly instance: object }[] | undefined
 
-  constructor(registry: Registry, limits: Limits) {
-    this.#registry = registry
+  /** With `leaves`, what superjson read, for an S line; else there are neither leaves nor references. */
+  constructor(limits: Limits, types: readonly Type[], leaves?: readonly unknown[]) {
     this.#limits = limits
+    this.#types = types
+    this.#leaves = leaves ?? []
+    this.#objects = leaves === undefined ? undefined : []
   }
 
   /** @throws SessionError `ERR_SESSION_DECODE`; and whatever the schema of a registered class throws. */
-  decode({ form, leaves, types, tree }: Parts): unknown {
-    if (form === 'S') {
-      this.#leaves = readLeaves(leaves)
-      this.#objects = []
-    }
-    this.#types = this.#readTypes(types)
+  decode(tree: unknown): unknown {
     const value = this.#value(tree, 0)
     for (const { plan, instance } of this.#unchecked ?? []) check(plan, instance)
     return value
@@ -251,30 +239,30 @@ export class Decoder {
     setFields(error, shown)
     return error
   }
+}
 
-  #readTypes(types: unknown): Type[] {
-    if (types === undefined) return []
-    if (!Array.isArray(types)) throw damaged()
-    return types.map((type: unknown) => this.#readType(type))
-  }
+/** Reads the table of a line: each class by its name, which must be registered, and not in a newer version. */
+export function readTypes(table: unknown, registry: Registry): readonly Type[] {
+  if (!Array.isArray(table)) throw damaged()
+  return table.map((entry: unknown) => readType(entry, registry))
+}
 
-  #readType(type: unknown): Type {
-    if (!Array.isArray(type) || type.length !== 3) throw damaged()
-    const [name, version, fields]: unknown[] = type
-    if (typeof name !== 'string' || typeof version !== 'number') throw damaged()
-    if (!Number.isSafeInteger(version) || version < 1) throw damaged()
-    if (fields !== null && !isFieldList(fields)) throw damaged()
-    const plan = this.#registry.planNamed(name)
-    if (plan === undefined) throw unreadable(name, 'is not registered here')
-    if (version > plan.version) throw unreadable(name, 'is of a newer version')
-    if (fields === null) {
-      if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` that it no longer has')
-      return { plan, version, fields: undefined, shape: undefined }
-    }
-    const isOlder = version < plan.version && plan.upgrade !== undefined
-    if (!isOlder && plan.hooks === undefined) checkNames(plan, fields)
-    return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
+function readType(entry: unknown, registry: Registry): Type {
+  if (!Array.isArray(entry) || entry.length !== 3) throw damaged()
+  const [name, version, fields]: unknown[] = entry
+  if (typeof name !== 'string' || typeof version !== 'number') throw damaged()
+  if (!Number.isSafeInteger(version) || version < 1) throw damaged()
+  if (fields !== null && !isFieldList(fields)) throw damaged()
+  const plan = registry.planNamed(name)
+  if (plan === undefined) throw unreadable(name, 'is not registered here')
+  if (version > plan.version) throw unreadable(name, 'is of a newer version')
+  if (fields === null) {
+    if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` that it no longer has')
+    return { plan, version, fields: undefined, shape: undefined }
   }
+  const isOlder = version < plan.version && plan.upgrade !== undefined
+  if (!isOlder && plan.hooks === undefined) checkNames(plan, fields)
+  return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
 }
 
 function check(plan: Plan, instance: object): void {

@@ -19,9 +19,10 @@ const VERSION = /^[\w-]{16}$/
 const ATTRIBUTE = /^[a-z][\w-]*=[\x21-\x7e]*$/
 const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map()
 
-/** A key as it stands in a line, if it is written as we write it and needs no unescaping. */
-const SIMPLE_KEY = /^"[\x20\x21\x23-\x5b\x5d-\x7e]*"$/
-const FORMS = 'JTS'
+/** A key that stands in its line as it is, between quotes. */
+const SIMPLE_KEY = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+const FORM = /^ [JTS] $/
+const QUOTE = 0x22
 
 const VERSION_BYTES = 12
 const pool = Buffer.alloc(VERSION_BYTES * 256)
@@ -58,7 +59,8 @@ export class Document {
   readonly #text: string
   /** Where the newline stands that ends the header. */
   readonly #top: number
-  #keys: readonly string[] | undefined
+  /** Where the value of each key begins, once all keys were asked for. */
+  #index: ReadonlyMap<string, number> | undefined
 
   private constructor(header: Header, text: string, top: number) {
     this.header = header
@@ -98,32 +100,21 @@ export class Document {
 
   /** The encoded value of a key: `J 4711`. */
   line(key: string): string | undefined {
-    const opening = `\n${JSON.stringify(key)} `
-    const at = this.#find(opening)
-    if (at === -1) return undefined
-    const end = this.#text.indexOf('\n', at + opening.length)
-    return this.#text.slice(at + opening.length, end)
+    const start = this.#index === undefined ? this.#find(key) : this.#index.get(key)
+    return start === undefined ? undefined : this.#text.slice(start, this.#text.indexOf('\n', start))
   }
 
   has(key: string): boolean {
-    return this.#find(`\n${JSON.stringify(key)} `) !== -1
+    return this.#index?.has(key) ?? this.#find(key) !== undefined
   }
 
   /** The keys in the order in which they were first written. */
   keys(): readonly string[] {
-    if (this.#keys !== undefined) return this.#keys
-    const keys = new Set<string>()
-    for (let at = this.#top; at < this.#text.length - 1; at = this.#text.indexOf('\n', at + 1)) {
-      const key = readKey(this.#rawKey(at))
-      if (keys.has(key)) throw twice()
-      keys.add(key)
-    }
-    this.#keys = [...keys]
-    return this.#keys
+    return [...this.#all().keys()]
   }
 
   get size(): number {
-    return this.keys().length
+    return this.#all().size
   }
 
   /**
@@ -133,8 +124,6 @@ export class Document {
    * @throws SessionError `ERR_SESSION_LIMIT` if there would be too many keys or bytes, or a new key is too long.
    */
   write(header: Header, changes: ReadonlyMap<string, string | undefined>, limits: Limits): string {
-    const left = new Map<string, string | undefined>()
-    for (const [key, line] of changes) left.set(JSON.stringify(key), line)
     const text = this.#text
     const found = new Set<string>()
     let body = ''
@@ -142,26 +131,23 @@ export class Document {
     let copied = this.#top + 1
     for (let at = this.#top, end = 0; at < text.length - 1; at = end) {
       end = text.indexOf('\n', at + 1)
-      const raw = this.#rawKey(at)
-      if (!left.has(raw)) {
-        count++
-        continue
-      }
-      if (found.has(raw)) throw twice()
-      found.add(raw)
+      const key = this.#keyAt(at)
+      count++
+      if (!changes.has(key)) continue
+      if (found.has(key)) throw twice()
+      found.add(key)
       body += text.slice(copied, at + 1)
       copied = end + 1
-      const line = left.get(raw)
-      if (line === undefined) continue
-      body += `${raw} ${line}\n`
-      count++
+      const line = changes.get(key)
+      if (line === undefined) count--
+      else body += `${quote(key)} ${line}\n`
     }
     body += text.slice(copied)
     for (const [key, line] of changes) {
-      const raw = JSON.stringify(key)
-      if (line === undefined || found.has(raw)) continue
-      if (key.length > limits.keyLength) throw new SessionError('ERR_SESSION_LIMIT', 'a key is too long')
-      body += `${raw} ${line}\n`
+      if (line === undefined || found.has(key)) continue
+      if (key.length > limits.keyLength)
+        throw new SessionError('ERR_SESSION_LIMIT', 'a key is longer than its limit')
+      body += `${quote(key)} ${line}\n`
       count++
     }
     if (count > limits.keys) throw new SessionError('ERR_SESSION_LIMIT', 'the session has too many keys')
@@ -170,44 +156,61 @@ export class Document {
     return payload
   }
 
-  /** Where the line with this opening (a newline, the key in JSON, a space) begins; -1 if there is none. */
-  #find(opening: string): number {
+  #all(): ReadonlyMap<string, number> {
+    if (this.#index !== undefined) return this.#index
+    const index = new Map<string, number>()
     const text = this.#text
-    let found = -1
+    for (let at = this.#top; at < text.length - 1; at = text.indexOf('\n', at + 1)) {
+      const key = this.#keyAt(at)
+      if (index.has(key)) throw twice()
+      index.set(key, at + quote(key).length + 2)
+    }
+    this.#index = index
+    return index
+  }
+
+  /** Where the value of a key begins, without a look at other keys. */
+  #find(key: string): number | undefined {
+    const opening = `\n${quote(key)} `
+    const text = this.#text
+    let found: number | undefined
     for (let at = this.#top; at !== -1; at = text.indexOf('\n', at + 1)) {
       if (!text.startsWith(opening, at)) continue
-      if (found !== -1) throw twice()
-      found = at
+      if (found !== undefined) throw twice()
+      found = at + opening.length
     }
     return found
   }
 
-  /** The key of the line after the newline at `at`, in JSON as it stands there. */
-  #rawKey(at: number): string {
+  /** The key of the line after the newline at `at`. It is spelled as we spell it, or it could stand there twice. */
+  #keyAt(at: number): string {
     const text = this.#text
-    if (text.charCodeAt(at + 1) !== 0x22) throw damaged('a line in it is not ours')
-    let end = text.indexOf('"', at + 2)
-    while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
-    const follows = end !== -1 && text.charCodeAt(end + 1) === 0x20 && text.charCodeAt(end + 3) === 0x20
-    if (!follows || !FORMS.includes(text.charAt(end + 2))) throw damaged('a line in it is not ours')
-    return text.slice(at + 1, end + 1)
+    const start = at + 1
+    let end = text.indexOf('"', start + 1)
+    let key = text.slice(start + 1, end)
+    if (!SIMPLE_KEY.test(key)) {
+      while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+      key = unquote(text.slice(start, end + 1))
+    }
+    if (end === -1 || text.charCodeAt(start) !== QUOTE || !FORM.test(text.slice(end + 1, end + 4)))
+      throw damaged('a line in it is not ours')
+    return key
   }
 }
 
-/** The key, if it is spelled as we spell it: there is one spelling for each, or a key could stand there twice. */
-function readKey(raw: string): string {
-  if (SIMPLE_KEY.test(raw)) return raw.slice(1, -1)
-  const key = parse(raw)
-  if (typeof key !== 'string' || JSON.stringify(key) !== raw) throw damaged('a key in it is not ours')
-  return key
+/** A key in JSON. */
+function quote(key: string): string {
+  return SIMPLE_KEY.test(key) ? `"${key}"` : JSON.stringify(key)
 }
 
-function parse(json: string): unknown {
+function unquote(json: string): string {
   try {
-    return JSON.parse(json)
+    const key: unknown = JSON.parse(json)
+    if (typeof key === 'string' && quote(key) === json) return key
   } catch {
-    return undefined
+    // It is no JSON, and so no key.
   }
+  throw damaged('a key in it is not ours')
 }
 
 function isEscaped(text: string, at: number): boolean {

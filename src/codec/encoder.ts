@@ -15,6 +15,9 @@ import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime
 
 const { isProxy } = types
 
+/** A bigint of 16 digits: what is larger is worth a look at the limit. */
+const LARGE = 2n ** 64n - 1n
+
 /**
  * Turns one value that is no plain JSON into its line. The grammar stands in `value.ts`: a tree that `JSON.stringify`
  * writes at once. An encoder is used once, as what it has met tells shared references from copies.
@@ -54,7 +57,7 @@ export class Encoder {
   /** The table of classes, once per line: `[["Cart",1,["items","since"]]]`. */
   #typesText(): string {
     if (this.#types.length === 0) return ''
-    return `[${this.#types.map(({ plan, shape }) => plan.textOf(shape)).join(',')}]`
+    return `[${this.#types.map(({ plan, shape }) => shape?.entry ?? plan.shapes.fieldless).join(',')}]`
   }
 
   /** A part of a value. The step to it is only noted for what has parts itself or can fail. */
@@ -78,7 +81,7 @@ export class Encoder {
       case 'undefined':
         return UNDEFINED
       case 'bigint':
-        if (BigInt.asIntN(64, value) !== value) this.#checkDigits(value)
+        if (value > LARGE || value < -LARGE) this.#checkDigits(value)
         return writeBigint(value)
       case 'object':
         return value === null ? null : this.#object(value, depth + 1)

@@ -3,6 +3,7 @@ import type { Limits } from './limits.ts'
 
 /** `JSON.parse` takes its time with deeply nested text, so text that could be is looked through before. */
 const LONG = 65_536
+const ESCAPED_UNDERSCORE = String.raw`\u005`
 
 /** Parses JSON that may be nested a few levels deeper than its limit says, but not a hundred thousand. */
 export function parseJson(text: string, limits: Limits): unknown {
@@ -14,7 +15,9 @@ export function parseJson(text: string, limits: Limits): unknown {
 /** Parses plain JSON, which needs a second look only if it could be nested too deeply or have a `__proto__`. */
 export function parsePlain(text: string, limits: Limits): unknown {
   const value: unknown = parseJson(text, limits)
-  if (mayNest(text, limits.depth) || mayHoldProto(text)) inspect(value, limits.depth)
+  if (typeof value !== 'object' || value === null) return value
+  const isLong = text.length > limits.depth
+  if ((isLong && mayNest(text, limits.depth)) || mayHoldProto(text)) inspect(value, limits.depth)
   return value
 }
 
@@ -31,7 +34,7 @@ function mayNest(text: string, depth: number): boolean {
 
 /** Whether `__proto__` stands in the text, as it is or with an escaped underscore. */
 function mayHoldProto(text: string): boolean {
-  return text.includes('__proto__') || text.includes(String.raw`\u005`)
+  return text.includes('__proto__') || text.includes(ESCAPED_UNDERSCORE)
 }
 
 function inspect(value: unknown, left: number): void {

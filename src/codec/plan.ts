@@ -15,8 +15,6 @@ export interface Plan {
   readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
   readonly merge: ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
   readonly shapes: Shapes
-  /** How a line names the class, and the fields of a shape. */
-  readonly textOf: (shape: Shape | undefined) => string
 }
 
 /** For a class whose state its own functions turn into a value and back. */
@@ -32,11 +30,18 @@ const REMEMBERED = 16
  * shape, so what there is to know of a list of fields is found out once.
  */
 export class Shapes {
+  /** The entry of a class whose own `encode` writes its instances. */
+  readonly fieldless: string
   readonly #prototype: object
+  readonly #name: string
+  readonly #version: number
   readonly #recent: Shape[] = []
 
-  constructor(prototype: object) {
+  constructor(prototype: object, name: string, version: number) {
     this.#prototype = prototype
+    this.#name = name
+    this.#version = version
+    this.fieldless = JSON.stringify([name, version, null])
   }
 
   /** An instance without fields. No constructor runs. */
@@ -48,7 +53,8 @@ export class Shapes {
   of(fields: readonly string[]): Shape {
     const recent = this.#recent
     for (const shape of recent) if (shape.matches(fields)) return shape
-    const shape = new Shape(this.#prototype, fields)
+    const entry = JSON.stringify([this.#name, this.#version, fields])
+    const shape = new Shape(fields, this.#prototype, entry)
     if (recent.length === REMEMBERED) recent.pop()
     recent.unshift(shape)
     return shape
@@ -58,11 +64,14 @@ export class Shapes {
 /** A class and a list of its fields. */
 export class Shape {
   readonly fields: readonly string[]
+  /** Its entry in the table of a line: `["Cart",1,["items","since"]]`. */
+  readonly entry: string
   /** Whether the class inherits one of the names, so that a plain assignment could reach a setter. */
   readonly #shadows: boolean
 
-  constructor(prototype: object, fields: readonly string[]) {
+  constructor(fields: readonly string[], prototype: object, entry: string) {
     this.fields = fields
+    this.entry = entry
     this.#shadows = fields.some((field) => field in prototype)
   }
 

@@ -1,13 +1,18 @@
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
-import { Decoder } from './decoder.ts'
+import { Decoder, readTypes, type Type } from './decoder.ts'
 import { Encoder } from './encoder.ts'
+import { readLeaves } from './leaves.ts'
 import { exceeds, type Limits } from './limits.ts'
 import { renderPath } from './path.ts'
 import { parseJson, parsePlain } from './parse.ts'
 import { isPlain } from './plain.ts'
 import { findDifference } from './same.ts'
 import { damaged } from './word.ts'
+
+const MOST_TABLES = 100
+const LONGEST_TABLE = 4_096
+const NO_TYPES: readonly Type[] = []
 
 /**
  * Turns one value into a line of text and back.
@@ -45,6 +50,7 @@ import { damaged } from './word.ts'
 export class ValueCodec {
   readonly #registry: Registry
   readonly #limits: Limits
+  readonly #tables = new Map<string, readonly Type[]>()
 
   constructor(registry: Registry, limits: Limits) {
     this.#registry = registry
@@ -113,17 +119,39 @@ export class ValueCodec {
   #read(line: string): unknown {
     if (exceeds(line, this.#limits.keyBytes))
       throw new SessionError('ERR_SESSION_DECODE', 'it is larger than its limit of bytes')
-    const form = line.charAt(0)
-    if (line.charAt(1) !== ' ') throw damaged()
-    if (form === 'J') return parsePlain(line.slice(2), this.#limits)
-    if (form !== 'T' && form !== 'S') throw damaged()
-    const parts = line.slice(2).split('\t')
-    if (parts.length !== (form === 'S' ? 3 : 2)) throw damaged()
-    const [tree, types, leaves] = parts.toReversed().map((text) => this.#parse(text))
-    return new Decoder(this.#registry, this.#limits).decode({ form, leaves, types, tree })
+    switch (line.slice(0, 2)) {
+      case 'J ':
+        return parsePlain(line.slice(2), this.#limits)
+      case 'T ':
+        return this.#readTree(line.slice(2))
+      case 'S ': {
+        const end = line.indexOf('\t')
+        const leaves = line.slice(2, end)
+        const read = leaves === '' ? [] : readLeaves(parseJson(leaves, this.#limits))
+        return this.#readTree(line.slice(end + 1), read)
+      }
+      default:
+        throw damaged()
+    }
   }
 
-  #parse(text: string): unknown {
-    return text === '' ? undefined : parseJson(text, this.#limits)
+  #readTree(text: string, leaves?: readonly unknown[]): unknown {
+    const end = text.indexOf('\t')
+    if (end === -1) throw damaged()
+    const types = this.#types(text.slice(0, end))
+    const tree = parseJson(text.slice(end + 1), this.#limits)
+    return new Decoder(this.#limits, types, leaves).decode(tree)
+  }
+
+  /** A program writes the same few tables over and over, so what was read lately is not read again. */
+  #types(table: string): readonly Type[] {
+    if (table === '') return NO_TYPES
+    const known = this.#tables.get(table)
+    if (known !== undefined) return known
+    const types = readTypes(parseJson(table, this.#limits), this.#registry)
+    if (table.length > LONGEST_TABLE) return types
+    if (this.#tables.size === MOST_TABLES) this.#tables.clear()
+    this.#tables.set(table, types)
+    return types
   }
 }
