@@ -68,7 +68,7 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
   const binaries = programs('postgres')
   const binary = await install({ binaries, debianPackage: 'postgresql' })
   const bin = path.dirname(binary)
-  const identity = await identityOfServer()
+  const identity = await serverIdentity()
   const program: Program = {
     binaries: [binary],
     debianPackage: 'postgresql',
@@ -186,7 +186,7 @@ function programs(name: string): readonly string[] {
 }
 
 /** The server refuses to run as root, so root starts it as the user that the package brings. */
-async function identityOfServer(): Promise<{ uid: number; gid: number } | Record<string, never>> {
+export async function serverIdentity(): Promise<{ uid: number; gid: number } | Record<string, never>> {
   if (process.getuid?.() !== 0) return {}
   const [uid, gid] = await Promise.all(
     ['-u', '-g'].map(async (flag) =>
