@@ -109,7 +109,7 @@ const plain: Session = {
   csrf: 'pT3zqUfyQw0n5eJ4rJmTqNwB2cXkL8sVdHgA1iO9uRE',
 }
 
-const rows: Session = { rows: Array.from({ length: 500 }, (_, index) => ({ ...new Row(index) })) }
+const rows: Session = { rows: Array.from({ length: 500 }, (_, index) => Object.assign({}, new Row(index))) }
 
 const registry = createRegistry()
 for (const type of [Item, Cart, Row]) registry.registerType<object>(type)
@@ -150,7 +150,7 @@ async function contenders(): Promise<Contender[]> {
   const packr = new Packr({ moreTypes: true, useRecords: false, int64AsType: 'bigint' })
   const types = [Item, Cart, Row]
   const reducers = Object.fromEntries(
-    types.map((type) => [type.name, (value: unknown) => value instanceof type && { ...value }]),
+    types.map((type) => [type.name, (value: unknown) => value instanceof type && Object.assign({}, value)]),
   )
   const revivers = Object.fromEntries(
     types.map((type) => [

@@ -3,7 +3,8 @@ import type { Registry } from '../registry.ts'
 import { errorTypes } from './builtin.ts'
 import { define } from './define.ts'
 import type { Limits } from './limits.ts'
-import type { Plan, Shape } from './plan.ts'
+import { tooDeep, tooMany } from './parse.ts'
+import { MOST_TYPES, type Plan, type Shape } from './plan.ts'
 import {
   damaged,
   HOLE,
@@ -66,9 +67,8 @@ export class Decoder {
 
   /** Counts an object, and returns how deep its parts are. */
   #enter(object: object | undefined, depth: number): number {
-    if (depth >= this.#limits.depth) throw new SessionError('ERR_SESSION_DECODE', 'it is nested too deeply')
-    if (++this.#count > this.#limits.nodes)
-      throw new SessionError('ERR_SESSION_DECODE', 'it has too many objects')
+    if (depth >= this.#limits.depth) throw tooDeep()
+    if (++this.#count > this.#limits.nodes) throw tooMany()
     this.#objects?.push(object)
     return depth + 1
   }
@@ -243,7 +243,7 @@ export class Decoder {
 
 /** Reads the table of a line: each class by its name, which must be registered, and not in a newer version. */
 export function readTypes(table: unknown, registry: Registry): readonly Type[] {
-  if (!Array.isArray(table)) throw damaged()
+  if (!Array.isArray(table) || table.length > MOST_TYPES) throw damaged()
   return table.map((entry: unknown) => readType(entry, registry))
 }
 
@@ -313,10 +313,10 @@ function setFields(target: object, fields: object): void {
   }
 }
 
+/** An error without message and stack. Where it was thrown is not kept, and where it is decoded is nobody's business. */
 function blankError(name: unknown): Error {
-  const error = name === 'AggregateError' ? new AggregateError([]) : newError(name)
+  const error = withoutStack(() => (name === 'AggregateError' ? new AggregateError([]) : newError(name)))
   Reflect.deleteProperty(error, 'errors')
-  // Where it was thrown is not kept, and where it is decoded is nobody's business.
   Object.defineProperty(error, 'stack', { value: '', writable: true, enumerable: false, configurable: true })
   return error
 }
@@ -325,6 +325,17 @@ function newError(name: unknown): Error {
   const type = typeof name === 'string' ? errorTypes.get(name) : undefined
   if (type === undefined) throw damaged()
   return new type()
+}
+
+/** To note the stack takes a hundred times as long as to make the error. Where the limit is frozen, it takes that long. */
+function withoutStack(make: () => Error): Error {
+  const { stackTraceLimit } = Error
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
 }
 
 /** Most parts of most values are what they are. */

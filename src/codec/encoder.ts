@@ -10,7 +10,7 @@ import { Met } from './met.ts'
 import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
 import { renderPath, type Step } from './path.ts'
 import { isPlainScalar } from './plain.ts'
-import type { Hooks, Plan, Shape } from './plan.ts'
+import { type Hooks, MOST_TYPES, type Plan, type Shape } from './plan.ts'
 import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime } from './word.ts'
 
 const { isProxy } = types
@@ -266,8 +266,9 @@ export class Encoder {
     const known = this.#types
     for (let i = 0; i < known.length; i++) {
       const type = known[i]
-      if (type !== undefined && type.plan === plan && type.shape === shape) return `~${i}`
+      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return `~${i}`
     }
+    if (known.length === MOST_TYPES) throw this.#exceeded('kinds of instances')
     for (const field of shape?.fields ?? []) {
       if (plan.fields !== undefined && !plan.fields.has(field))
         throw this.#refusedAt(field, `the schema of '${plan.name}' has no such field`)
@@ -321,6 +322,11 @@ export class Encoder {
     const path = renderPath(this.#key, this.#path)
     return new SessionError('ERR_SESSION_LIMIT', `${path}: the value has more ${what} than its limit`)
   }
+}
+
+/** Shapes are remembered for a while only, so there can be two of a kind. */
+function isAlike(one: Shape | undefined, other: Shape | undefined): boolean {
+  return one !== undefined && other !== undefined && one.matches(other.fields)
 }
 
 /** The first elements. `slice` would look at the array's own idea of its constructor. */

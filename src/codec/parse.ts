@@ -1,5 +1,6 @@
 import { SessionError } from '../errors.ts'
 import type { Limits } from './limits.ts'
+import { damaged } from './word.ts'
 
 /** `JSON.parse` takes its time with deeply nested text, so text that could be is looked through before. */
 const LONG = 65_536
@@ -17,7 +18,7 @@ export function parsePlain(text: string, limits: Limits): unknown {
   const value: unknown = parseJson(text, limits)
   if (typeof value !== 'object' || value === null) return value
   const isLong = text.length > limits.depth
-  if ((isLong && mayNest(text, limits.depth)) || mayHoldProto(text)) inspect(value, limits.depth)
+  if ((isLong && mayNest(text, limits.depth)) || mayHoldProto(text)) new Inspection(limits).pass(value, 1)
   return value
 }
 
@@ -37,20 +38,34 @@ function mayHoldProto(text: string): boolean {
   return text.includes('__proto__') || text.includes(ESCAPED_UNDERSCORE)
 }
 
-function inspect(value: unknown, left: number): void {
-  if (typeof value !== 'object' || value === null) return
-  if (left === 0) throw tooDeep()
-  if (Array.isArray(value)) {
-    for (const element of value) if (typeof element === 'object') inspect(element, left - 1)
-    return
+/** A walk through what was parsed, under the same budgets as it was written. */
+class Inspection {
+  readonly #limits: Limits
+  #count = 0
+
+  constructor(limits: Limits) {
+    this.#limits = limits
   }
-  // JSON.parse made it: every name is an own data property.
-  const fields = value as Record<string, unknown>
-  for (const name in fields) {
-    if (name === '__proto__') throw new SessionError('ERR_SESSION_DECODE', 'its text is damaged')
-    const field = fields[name]
-    if (typeof field === 'object') inspect(field, left - 1)
+
+  pass(value: object, depth: number): void {
+    if (depth > this.#limits.depth) throw tooDeep()
+    if (++this.#count > this.#limits.nodes) throw tooMany()
+    if (Array.isArray(value)) {
+      for (const element of value) if (isObject(element)) this.pass(element, depth + 1)
+      return
+    }
+    // JSON.parse made it: every name is an own data property.
+    const fields = value as Record<string, unknown>
+    for (const name in fields) {
+      if (name === '__proto__') throw damaged()
+      const field = fields[name]
+      if (isObject(field)) this.pass(field, depth + 1)
+    }
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** How deep the brackets of a JSON text are nested. Strings are skipped. */
@@ -88,6 +103,10 @@ function isEscaped(text: string, at: number): boolean {
   return slashes % 2 === 1
 }
 
-function tooDeep(): SessionError {
+export function tooDeep(): SessionError {
   return new SessionError('ERR_SESSION_DECODE', 'it is nested too deeply')
+}
+
+export function tooMany(): SessionError {
+  return new SessionError('ERR_SESSION_DECODE', 'it has too many objects')
 }

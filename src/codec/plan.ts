@@ -25,6 +25,9 @@ export interface Hooks {
 
 const REMEMBERED = 16
 
+/** How many classes, each with a list of fields, one value may be made of. */
+export const MOST_TYPES = 500
+
 /**
  * The shapes in which instances of one class were met lately. Instances with the same fields in the same order share a
  * shape, so what there is to know of a list of fields is found out once.
