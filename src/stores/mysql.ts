@@ -10,7 +10,7 @@ import {
 } from '../store.ts'
 import { MysqlClient, type MysqlPool } from './internal/mysql-client.ts'
 import { parseMysqlConfig } from './internal/mysql-config.ts'
-import { isTableGone } from './internal/mysql-failure.ts'
+import { outdatesTable } from './internal/mysql-failure.ts'
 import { isTable } from './internal/mysql-parameters.ts'
 import { openSchema } from './internal/mysql-schema.ts'
 import { sweepTable } from './internal/mysql-sweep.ts'
@@ -54,6 +54,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
   readonly #name: string
   readonly #now: () => number
   #table: MysqlTable | undefined
+  #isOutdated = false
   #opening: Promise<MysqlTable> | undefined
 
   /** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong, or `url` malformed */
@@ -167,7 +168,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
     try {
       return await this.#client.run(verb, until, repeatable, async (connection) => work(connection, table))
     } catch (error) {
-      if (isTableGone(error)) this.#table = undefined // so that the next call looks for it, and creates it
+      if (outdatesTable(error)) this.#isOutdated = true // so that the next call looks again
       throw error
     }
   }
@@ -175,7 +176,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
   /** The table. Those who ask at the same time share one attempt; one that failed is not remembered. */
   async #found(verb: string): Promise<MysqlTable> {
     if (this.#client.isClosed) throw new SessionError('ERR_SESSION_STORE', `mysql: ${verb} after close`)
-    if (this.#table !== undefined) return this.#table
+    if (this.#table !== undefined && !this.#isOutdated) return this.#table
     this.#opening ??= this.#find().finally(() => {
       this.#opening = undefined
     })
@@ -186,6 +187,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
     const until = performance.now() + this.#client.timeout
     const schema = await this.#client.run('open', until, true, async (on) => openSchema(on, this.#name))
     this.#table = new MysqlTable(schema)
+    this.#isOutdated = false
     return this.#table
   }
 }

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise'
+import { createConnection, createPool, type Connection, type RowDataPacket } from 'mysql2/promise'
 import { install, start, type Program, type Running, type Server } from './server.ts'
 
 /** A database of a test's own on the server of the test run. */
@@ -52,19 +52,21 @@ export async function freshDatabase({ url }: Server): Promise<MariadbDatabase> {
   const name = `kts_${randomBytes(6).toString('hex')}`
   const connection = await createConnection(url)
   await connection.query(`CREATE DATABASE ${name} CHARACTER SET utf8mb4`)
-  await connection.changeUser({ database: name })
+  await connection.end()
   const own = new URL(url)
   own.pathname = `/${name}`
+  // A pool of one connects again when the server was killed.
+  const pool = createPool({ uri: own.href, connectionLimit: 1 })
   return {
     name,
     url: own.href,
     async sql(text, values = []) {
-      const [rows] = await connection.query<RowDataPacket[]>(text, [...values])
+      const [rows] = await pool.query<RowDataPacket[]>(text, [...values])
       return rows
     },
     async drop() {
-      await connection.query(`DROP DATABASE ${name}`)
-      await connection.end()
+      await pool.query(`DROP DATABASE ${name}`)
+      await pool.end()
     },
   }
 }

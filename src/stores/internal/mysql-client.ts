@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Pool as CallbackPool } from 'mysql2'
-import type { ExecuteValues, Pool, PoolConnection } from 'mysql2/promise'
+import type { ExecuteValues, Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
 import { SessionError } from '../../errors.ts'
 import { withDeadline } from './deadline.ts'
 import { loadDriver } from './driver.ts'
@@ -110,8 +110,11 @@ export class MysqlClient {
       } catch (error) {
         if (turn.isOver || tries === MAX_TRIES) throw error
         if (wasNotApplied(error)) await pause(Math.random() * 10 * 2 ** tries)
-        else if (mayBeLost && turn.wasServed && wasLost(error)) mayBeLost = false
-        else throw error
+        else if (mayBeLost && turn.wasServed && wasLost(error)) {
+          mayBeLost = false
+          // Where one connection is lost others may be too, and the pool is about to hear of it.
+          await pause(10 + Math.random() * 20)
+        } else throw error
       }
     }
   }
@@ -187,14 +190,20 @@ export class MysqlClient {
   }
 }
 
+/** Rows as they are, whatever the pool of somebody else does to them by default. */
+const PLAINLY: Omit<QueryOptions, 'sql'> = {
+  rowsAsArray: true,
+  nestTables: false,
+  typeCast: (_field, next) => next(),
+}
+
 /** Runs one statement, prepared once per connection. */
 export async function execute(
   connection: PoolConnection,
   sql: string,
   values: ExecuteValues[] = [],
 ): Promise<MysqlReply> {
-  // Said here for the pools of others, which may have other defaults.
-  const [answer] = await connection.execute<never>({ sql, rowsAsArray: true, typeCast: true }, values)
+  const [answer] = await connection.execute<never>({ sql, ...PLAINLY }, values)
   const result: unknown = answer
   if (Array.isArray(result)) return { rows: result, affected: 0 }
   const { affectedRows }: { affectedRows?: unknown } = Object(result)

@@ -90,9 +90,10 @@ export function isDuplicateKey(error: unknown): boolean {
   return troubleOf(error).errno === DUPLICATE_KEY
 }
 
-/** Whether the table that the store once found is there no longer. */
-export function isTableGone(error: unknown): boolean {
-  return troubleOf(error instanceof SessionError ? error.cause : error).errno === NO_SUCH_TABLE
+/** Whether what is known of the table may be wrong by now: it is gone, or the server that comes back may be another one. */
+export function outdatesTable(error: unknown): boolean {
+  const cause = error instanceof SessionError ? error.cause : error
+  return troubleOf(cause).errno === NO_SUCH_TABLE || wasLost(cause)
 }
 
 function troubleOf(error: unknown): Trouble {
