@@ -72,12 +72,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     if (id === undefined || !isId(id, idPrefix)) return undefined
     const openedAt = now()
     const key = hashId(id, hash)
-    const entry = await this.#store.read(key, openedAt + idleTimeout)
-    const document = entry === undefined ? undefined : this.#parse(entry)
-    if (entry === undefined || document === undefined) {
-      if (entry === undefined) events.emit({ type: 'unknown' })
-      return undefined
-    }
+    const found = await this.#read(key, openedAt + idleTimeout)
+    if (found === undefined) return undefined
+    const { entry, document } = found
     const { createdAt } = document.header
     if (createdAt + absoluteTimeout <= openedAt) {
       await this.#store.destroy(key, entry)
@@ -162,13 +159,18 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /** A payload that cannot be read stays where it is; its holder gets a new session under a new ID. */
-  #parse(entry: Entry): Document | undefined {
+  async #read(key: string, extendTo: number): Promise<{ entry: Entry; document: Document } | undefined> {
+    const { events, limits } = this.#settings
     try {
-      return Document.parse(entry.payload, this.#settings.limits)
+      const entry = await this.#store.read(key, extendTo)
+      if (entry !== undefined) return { entry, document: Document.parse(entry.payload, limits) }
+      events.emit({ type: 'unknown' })
     } catch (error) {
-      this.#settings.events.emit({ type: 'decode-failed', scope: 'payload', error })
-      return undefined
+      const unreadable = error instanceof SessionError && error.code !== 'ERR_SESSION_STORE'
+      if (!unreadable) throw error
+      events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
+    return undefined
   }
 
   #createPort(committer: Committer): SessionPort {
