@@ -57,3 +57,13 @@ const prototypes: ReadonlySet<unknown> = new Set<unknown>([
 export function isBuiltin(prototype: object): boolean {
   return prototypes.has(prototype)
 }
+
+/** Why an object with this prototype cannot be kept. Only the class's name is told, which is code and not data. */
+export function describe(prototype: object): string {
+  const type: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  const name: unknown = typeof type === 'function' ? type.name : ''
+  if (typeof name !== 'string' || name === '') return 'an object with a prototype of its own cannot be kept'
+  if (kindOf(prototype) !== undefined) return `it has the prototype of ${name}, but is none`
+  if (name === 'Object' || name === 'Array') return `an ${name} of another realm cannot be kept`
+  return `a value of class ${name} cannot be kept: the class is not registered`
+}

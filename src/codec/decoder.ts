@@ -1,10 +1,10 @@
 import { SessionError } from '../errors.ts'
-import type { Registry } from '../registry.ts'
-import { errorTypes } from './builtin.ts'
-import { define } from './define.ts'
+import { blankError } from './failure.ts'
+import { attempt, check, isRecord, record, setFields, upgrade, upgradeFields } from './fields.ts'
 import type { Limits } from './limits.ts'
 import { tooDeep, tooMany } from './parse.ts'
-import { MOST_TYPES, type Plan, type Shape } from './plan.ts'
+import type { Plan } from './plan.ts'
+import type { Type } from './table.ts'
 import {
   damaged,
   HOLE,
@@ -16,16 +16,6 @@ import {
   TILDE,
   UNDEFINED,
 } from './word.ts'
-
-/** A class as a line names it. */
-export interface Type {
-  readonly plan: Plan
-  readonly version: number
-  /** `undefined` if its own `encode` wrote it. */
-  readonly fields: readonly string[] | undefined
-  /** What gives an instance these fields; `undefined` if they are older ones, to be upgraded. */
-  readonly shape: Shape | undefined
-}
 
 /**
  * Turns the tree that an encoder wrote into the value, in place: what `JSON.parse` has just made belongs to nobody else.
@@ -241,103 +231,6 @@ export class Decoder {
   }
 }
 
-/** Reads the table of a line: each class by its name, which must be registered, and not in a newer version. */
-export function readTypes(table: unknown, registry: Registry): readonly Type[] {
-  if (!Array.isArray(table) || table.length > MOST_TYPES) throw damaged()
-  return table.map((entry: unknown) => readType(entry, registry))
-}
-
-function readType(entry: unknown, registry: Registry): Type {
-  if (!Array.isArray(entry) || entry.length !== 3) throw damaged()
-  const [name, version, fields]: unknown[] = entry
-  if (typeof name !== 'string' || typeof version !== 'number') throw damaged()
-  if (!Number.isSafeInteger(version) || version < 1) throw damaged()
-  if (fields !== null && !isFieldList(fields)) throw damaged()
-  const plan = registry.planNamed(name)
-  if (plan === undefined) throw unreadable(name, 'is not registered here')
-  if (version > plan.version) throw unreadable(name, 'is of a newer version')
-  if (fields === null) {
-    if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` that it no longer has')
-    return { plan, version, fields: undefined, shape: undefined }
-  }
-  const isOlder = version < plan.version && plan.upgrade !== undefined
-  if (!isOlder && plan.hooks === undefined) checkNames(plan, fields)
-  return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
-}
-
-function check(plan: Plan, instance: object): void {
-  if (plan.schema?.safeParse(instance).success === false)
-    throw unreadable(plan.name, 'is not what its schema asks for')
-}
-
-function checkNames(plan: Plan, names: readonly string[]): void {
-  const known = plan.fields
-  if (known !== undefined && names.some((name) => !known.has(name)))
-    throw unreadable(plan.name, 'has a field that its schema does not know')
-}
-
-function upgradeFields(plan: Plan, fields: unknown, version: number): Record<string, unknown> {
-  const upgraded = upgrade(plan, fields, version)
-  if (!isRecord(upgraded) || typeof upgraded['then'] === 'function')
-    throw new SessionError('ERR_SESSION_DECODE', `the \`upgrade\` of '${plan.name}' returned no fields`)
-  checkNames(plan, Object.keys(upgraded))
-  return upgraded
-}
-
-function upgrade(plan: Plan, written: unknown, version: number): unknown {
-  // A record of fields, or what an older `encode` returned: `TypeOptions.upgrade` says which.
-  const fields = written as Record<string, unknown>
-  return plan.upgrade === undefined
-    ? written
-    : attempt(plan, 'upgrade', () => plan.upgrade?.(fields, version))
-}
-
-function attempt(plan: Plan, what: string, action: () => unknown): unknown {
-  try {
-    return action()
-  } catch (cause) {
-    throw new SessionError('ERR_SESSION_DECODE', `the \`${what}\` of '${plan.name}' failed`, { cause })
-  }
-}
-
-function record(names: readonly string[], row: readonly unknown[]): Record<string, unknown> {
-  const fields: Record<string, unknown> = {}
-  for (const [index, name] of names.entries()) define(fields, name, row[index + 1])
-  return fields
-}
-
-function setFields(target: object, fields: object): void {
-  for (const [name, field] of Object.entries(fields)) {
-    if (name === '__proto__') throw damaged()
-    define(target, name, field)
-  }
-}
-
-/** An error without message and stack. Where it was thrown is not kept, and where it is decoded is nobody's business. */
-function blankError(name: unknown): Error {
-  const error = withoutStack(() => (name === 'AggregateError' ? new AggregateError([]) : newError(name)))
-  Reflect.deleteProperty(error, 'errors')
-  Object.defineProperty(error, 'stack', { value: '', writable: true, enumerable: false, configurable: true })
-  return error
-}
-
-function newError(name: unknown): Error {
-  const type = typeof name === 'string' ? errorTypes.get(name) : undefined
-  if (type === undefined) throw damaged()
-  return new type()
-}
-
-/** To note the stack takes a hundred times as long as to make the error. Where the limit is frozen, it takes that long. */
-function withoutStack(make: () => Error): Error {
-  const { stackTraceLimit } = Error
-  Reflect.set(Error, 'stackTraceLimit', 0)
-  try {
-    return make()
-  } finally {
-    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
-  }
-}
-
 /** Most parts of most values are what they are. */
 function needsReading(part: unknown): boolean {
   return typeof part === 'string' ? part.charCodeAt(0) === TILDE : typeof part === 'object' && part !== null
@@ -348,22 +241,4 @@ function isHead(word: string): boolean {
   if (word.charCodeAt(0) !== TILDE) return false
   const letter = word.charCodeAt(1)
   return (letter >= 0x30 && letter <= 0x39) || (letter >= 0x41 && letter <= 0x5a)
-}
-
-function isFieldList(fields: unknown): fields is string[] {
-  if (!Array.isArray(fields)) return false
-  if (!fields.every((field) => typeof field === 'string' && field !== '__proto__')) return false
-  return new Set(fields).size === fields.length
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-const TYPE_NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$.:/-]{0,63}$/u
-
-/** Names the class if it is named like one: the text may be forged. */
-function unreadable(name: string, why: string): SessionError {
-  const type = TYPE_NAME.test(name) ? `the type '${name}'` : 'a type in it'
-  return new SessionError('ERR_SESSION_DECODE', `${type} ${why}`)
 }

@@ -1,43 +1,13 @@
-import * as crypto from 'node:crypto'
 import { SessionError } from '../errors.ts'
+import { damaged, type Header, readHeader, writeHeader } from './header.ts'
 import { exceeds, type Limits } from './limits.ts'
 
-/** What the first line of a payload says. */
-export interface Header {
-  /** 16 random characters of base64url, new with each commit. Together with `kts1 ` they are what stores compare. */
-  readonly version: string
-  /** When the session began, in ms since the epoch. */
-  readonly createdAt: number
-  /** What else stands in the header, as names and values without spaces. Unknown ones are carried along. */
-  readonly attributes: ReadonlyMap<string, string>
-}
-
-const FORMAT = 'kts1 '
-const HEADER = /^kts1 ([\w-]{16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15})((?: [a-z][\w-]*=[\x21-\x7e]*)*)\n/
-const NEWER = /^kts[1-9]\d* /
-const VERSION = /^[\w-]{16}$/
-const ATTRIBUTE = /^[a-z][\w-]*=[\x21-\x7e]*$/
-const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map()
+export { createVersion, type Header } from './header.ts'
 
 /** A key that stands in its line as it is, between quotes. */
 const SIMPLE_KEY = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 const FORM = /^ [JTS] $/
 const QUOTE = 0x22
-
-const VERSION_BYTES = 12
-const pool = Buffer.alloc(VERSION_BYTES * 256)
-let used = pool.length
-
-/** A version for the next commit: 96 random bits as 16 characters of base64url. */
-export function createVersion(): string {
-  if (used === pool.length) {
-    crypto.randomFillSync(pool)
-    used = 0
-  }
-  const version = pool.toString('base64url', used, used + VERSION_BYTES)
-  used += VERSION_BYTES
-  return version
-}
 
 /**
  * An immutable snapshot of one payload: a header line, and under it one line per key.
@@ -81,21 +51,10 @@ export class Document {
    */
   static parse(payload: string, limits: Limits): Document {
     if (exceeds(payload, limits.bytes)) throw tooLarge()
-    const match = HEADER.exec(payload)
-    if (match === null) {
-      const newer = NEWER.test(payload) && !payload.startsWith(FORMAT)
-      throw damaged(newer ? 'its format is newer' : 'its header is not ours')
-    }
-    const [line, version = '', createdAt = '', length = '', attributes = ''] = match
-    if (payload.length - line.length !== Number(length))
-      throw damaged('its length is not what its header says')
+    const { header, length, end } = readHeader(payload)
+    if (payload.length - end - 1 !== length) throw damaged('its length is not what its header says')
     if (!payload.endsWith('\n')) throw damaged('its last line has no end')
-    const header: Header = {
-      version,
-      createdAt: Number(createdAt),
-      attributes: attributes === '' ? NO_ATTRIBUTES : readAttributes(attributes),
-    }
-    return new Document(header, payload, line.length - 1)
+    return new Document(header, payload, end)
   }
 
   /** The encoded value of a key: `J 4711`. */
@@ -217,35 +176,6 @@ function isEscaped(text: string, at: number): boolean {
   let slashes = 0
   while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++
   return slashes % 2 === 1
-}
-
-function readAttributes(text: string): ReadonlyMap<string, string> {
-  const attributes = new Map<string, string>()
-  for (const attribute of text.slice(1).split(' ')) {
-    const at = attribute.indexOf('=')
-    const name = attribute.slice(0, at)
-    if (attributes.has(name)) throw damaged('an attribute stands in its header twice')
-    attributes.set(name, attribute.slice(at + 1))
-  }
-  return attributes
-}
-
-/** What is written here must be what `parse` accepts. */
-function writeHeader({ version, createdAt, attributes }: Header, length: number): string {
-  if (!VERSION.test(version) || !Number.isSafeInteger(createdAt) || createdAt < 0)
-    throw new SessionError('ERR_SESSION_VALUE', 'the header of a session cannot be written')
-  let text = `${FORMAT}${version} ${createdAt} ${length}`
-  for (const [name, value] of attributes) {
-    const attribute = `${name}=${value}`
-    if (!ATTRIBUTE.test(attribute))
-      throw new SessionError('ERR_SESSION_VALUE', 'an attribute cannot stand in the header of a session')
-    text += ` ${attribute}`
-  }
-  return text
-}
-
-function damaged(why: string): SessionError {
-  return new SessionError('ERR_SESSION_PAYLOAD', `the stored session cannot be read: ${why}`)
 }
 
 function twice(): SessionError {

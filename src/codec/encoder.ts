@@ -1,8 +1,9 @@
 import { types } from 'node:util'
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
-import { errorTypes, kindOf } from './builtin.ts'
+import { describe, kindOf } from './builtin.ts'
 import { define } from './define.ts'
+import { nameOfError } from './failure.ts'
 import { writeLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
@@ -334,20 +335,4 @@ function copyOf(array: readonly unknown[], length: number): unknown[] {
   const copy: unknown[] = []
   for (let i = 0; i < length; i++) copy.push(array[i])
   return copy
-}
-
-function nameOfError(prototype: object): string {
-  if (prototype === AggregateError.prototype) return 'AggregateError'
-  for (const [name, type] of errorTypes) if (type.prototype === prototype) return name
-  return 'Error'
-}
-
-/** Why an object with this prototype cannot be kept. Only the class's name is told, which is code and not data. */
-function describe(prototype: object): string {
-  const type: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
-  const name: unknown = typeof type === 'function' ? type.name : ''
-  if (typeof name !== 'string' || name === '') return 'an object with a prototype of its own cannot be kept'
-  if (kindOf(prototype) !== undefined) return `it has the prototype of ${name}, but is none`
-  if (name === 'Object' || name === 'Array') return `an ${name} of another realm cannot be kept`
-  return `a value of class ${name} cannot be kept: the class is not registered`
 }

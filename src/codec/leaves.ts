@@ -2,6 +2,7 @@ import { types } from 'node:util'
 import { SuperJSON } from 'superjson'
 import { SessionError } from '../errors.ts'
 import { viewTypes } from './builtin.ts'
+import { isRecord } from './fields.ts'
 import { damaged, readBase64 } from './word.ts'
 
 /** What superjson makes of a list of leaves: their JSON, and how each was annotated. */
@@ -89,8 +90,4 @@ function readMemory([name = '', text = '']: string[]): ArrayBufferView | ArrayBu
   const type = viewTypes.get(name)
   if (type !== undefined) return new type(bytes.buffer)
   throw damaged()
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

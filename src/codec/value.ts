@@ -1,6 +1,6 @@
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
-import { Decoder, readTypes, type Type } from './decoder.ts'
+import { Decoder } from './decoder.ts'
 import { Encoder } from './encoder.ts'
 import { readLeaves } from './leaves.ts'
 import { exceeds, type Limits } from './limits.ts'
@@ -8,6 +8,7 @@ import { renderPath } from './path.ts'
 import { parseJson, parsePlain } from './parse.ts'
 import { isPlain } from './plain.ts'
 import { findDifference } from './same.ts'
+import { readTypes, type Type } from './table.ts'
 import { damaged } from './word.ts'
 
 const MOST_TABLES = 100

@@ -1,0 +1,58 @@
+import { SessionError } from '../errors.ts'
+import type { Registry } from '../registry.ts'
+import { MOST_TYPES, type Plan, type Shape } from './plan.ts'
+import { damaged } from './word.ts'
+
+/** A class as a line names it. */
+export interface Type {
+  readonly plan: Plan
+  readonly version: number
+  /** `undefined` if its own `encode` wrote it. */
+  readonly fields: readonly string[] | undefined
+  /** What gives an instance these fields; `undefined` if they are older ones, to be upgraded. */
+  readonly shape: Shape | undefined
+}
+
+/** Reads the table of a line: each class by its name, which must be registered, and not in a newer version. */
+export function readTypes(table: unknown, registry: Registry): readonly Type[] {
+  if (!Array.isArray(table) || table.length > MOST_TYPES) throw damaged()
+  return table.map((entry: unknown) => readType(entry, registry))
+}
+
+function readType(entry: unknown, registry: Registry): Type {
+  if (!Array.isArray(entry) || entry.length !== 3) throw damaged()
+  const [name, version, fields]: unknown[] = entry
+  if (typeof name !== 'string' || typeof version !== 'number') throw damaged()
+  if (!Number.isSafeInteger(version) || version < 1) throw damaged()
+  if (fields !== null && !isFieldList(fields)) throw damaged()
+  const plan = registry.planNamed(name)
+  if (plan === undefined) throw unreadable(name, 'is not registered here')
+  if (version > plan.version) throw unreadable(name, 'is of a newer version')
+  if (fields === null) {
+    if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` that it no longer has')
+    return { plan, version, fields: undefined, shape: undefined }
+  }
+  const isOlder = version < plan.version && plan.upgrade !== undefined
+  if (!isOlder && plan.hooks === undefined) checkNames(plan, fields)
+  return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
+}
+
+export function checkNames(plan: Plan, names: readonly string[]): void {
+  const known = plan.fields
+  if (known !== undefined && names.some((name) => !known.has(name)))
+    throw unreadable(plan.name, 'has a field that its schema does not know')
+}
+
+function isFieldList(fields: unknown): fields is string[] {
+  if (!Array.isArray(fields)) return false
+  if (!fields.every((field) => typeof field === 'string' && field !== '__proto__')) return false
+  return new Set(fields).size === fields.length
+}
+
+const TYPE_NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$.:/-]{0,63}$/u
+
+/** Names the class if it is named like one: the text may be forged. */
+export function unreadable(name: string, why: string): SessionError {
+  const type = TYPE_NAME.test(name) ? `the type '${name}'` : 'a type in it'
+  return new SessionError('ERR_SESSION_DECODE', `${type} ${why}`)
+}
