@@ -1,0 +1,217 @@
+import test from 'ava'
+import { z } from 'zod'
+import { SessionError } from '../src/errors.ts'
+import { type Class, createRegistry, defaultRegistry, registerType } from '../src/registry.ts'
+
+class Cart {
+  items: string[] = []
+}
+
+class Other {
+  name = 'other'
+}
+
+function codeOf(action: () => unknown): string | undefined {
+  try {
+    action()
+  } catch (error) {
+    if (error instanceof SessionError) return error.code
+    throw error
+  }
+  return undefined
+}
+
+test('a class is found by its name and by its prototype', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Cart)
+  t.is(registry.planNamed('Cart')?.type, Cart)
+  t.is(registry.planOf(Cart.prototype)?.name, 'Cart')
+  t.is(registry.planNamed('Other'), undefined)
+})
+
+test('registering the same class under the same name again does nothing', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Cart)
+  const plan = registry.planNamed('Cart')
+  t.notThrows(() => registry.registerType(Cart))
+  t.notThrows(() => registry.registerType(Cart, { name: 'Cart' }))
+  t.is(registry.planNamed('Cart'), plan)
+})
+
+test('a name belongs to one class, and a class has one name', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Cart)
+  t.is(
+    codeOf(() => registry.registerType(Other, { name: 'Cart' })),
+    'ERR_SESSION_TYPE',
+  )
+  t.is(
+    codeOf(() => registry.registerType(Cart, { name: 'Basket' })),
+    'ERR_SESSION_TYPE',
+  )
+  t.is(registry.planNamed('Basket'), undefined)
+  t.is(registry.planNamed('Cart')?.type, Cart)
+})
+
+test('a name that looks minified, or is none, asks for an explicit one', (t) => {
+  const registry = createRegistry()
+  const minified = { ab: class {} }.ab
+  const anonymous = [class {}][0] ?? Cart
+  const misleading = class {
+    static readonly name = 5
+  }
+  for (const type of [minified, anonymous, misleading]) {
+    const error = t.throws(() => registry.registerType(type as Class), { instanceOf: SessionError })
+    t.is(error.code, 'ERR_SESSION_TYPE')
+    t.regex(error.message, /`name`/)
+  }
+  t.notThrows(() => registry.registerType(minified, { name: 'ab' }))
+})
+
+test('a name with spaces, quotes or control characters is refused', (t) => {
+  const registry = createRegistry()
+  for (const name of ['', 'two words', 'a"b', "a'b", 'a\nb', 'a\u0000b', 'x'.repeat(65)]) {
+    t.is(
+      codeOf(() => registry.registerType(Cart, { name })),
+      'ERR_SESSION_TYPE',
+      JSON.stringify(name),
+    )
+  }
+  t.notThrows(() => registry.registerType(Cart, { name: 'shop/Cart:2' }))
+})
+
+test('a subclass of a built-in class needs encode and decode', (t) => {
+  class Prices extends Map<string, number> {}
+  class Tags extends Set<string> {}
+  class Rows extends Array<number> {}
+  class Problem extends TypeError {}
+  class Day extends Date {}
+  class Bytes extends Uint8Array {}
+  class Deep extends Prices {}
+  const registry = createRegistry()
+  for (const type of [Prices, Tags, Rows, Problem, Day, Bytes, Deep]) {
+    t.is(
+      codeOf(() => registry.registerType<object>(type)),
+      'ERR_SESSION_TYPE',
+      type.name,
+    )
+  }
+  t.notThrows(() =>
+    registry.registerType(Prices, {
+      encode: (prices) => [...prices],
+      decode: (plain: [string, number][]) => new Prices(plain),
+    }),
+  )
+})
+
+test('a class whose instances could be awaited by accident is refused', (t) => {
+  class Later extends Promise<void> {}
+  class Query {
+    // oxlint-disable-next-line unicorn/no-thenable
+    then(): void {}
+  }
+  const registry = createRegistry()
+  const hooks = { encode: () => 1, decode: () => new Later(() => {}) }
+  t.is(
+    codeOf(() => registry.registerType(Later, hooks)),
+    'ERR_SESSION_TYPE',
+  )
+  t.is(
+    codeOf(() => registry.registerType(Query)),
+    'ERR_SESSION_TYPE',
+  )
+})
+
+test('built-in classes and what is no class are refused', (t) => {
+  const registry = createRegistry()
+  const arrow = (): void => {}
+  for (const type of [Object, Array, Map, Date, Error, TypeError, URL, Buffer, Promise, arrow, {}, 5, null]) {
+    t.is(
+      codeOf(() => registry.registerType(type as unknown as Class)),
+      'ERR_SESSION_TYPE',
+    )
+  }
+})
+
+test('encode without decode, or the other way round, is refused', (t) => {
+  const registry = createRegistry()
+  t.is(
+    codeOf(() => registry.registerType(Cart, { encode: () => 1 })),
+    'ERR_SESSION_TYPE',
+  )
+  t.is(
+    codeOf(() => registry.registerType(Cart, { decode: () => new Cart() })),
+    'ERR_SESSION_TYPE',
+  )
+})
+
+test('a version is a whole number from 1', (t) => {
+  const registry = createRegistry()
+  for (const version of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    t.is(
+      codeOf(() => registry.registerType(Cart, { version })),
+      'ERR_SESSION_TYPE',
+    )
+  }
+  registry.registerType(Cart, { version: 7 })
+  t.is(registry.planNamed('Cart')?.version, 7)
+})
+
+test('the schema tells the fields', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Cart, { schema: z.object({ items: z.array(z.string()) }) })
+  t.deepEqual([...(registry.planNamed('Cart')?.fields ?? [])], ['items'])
+})
+
+test('mergeOf finds the merge of a value by its class, and nothing for all else', (t) => {
+  class Counter {
+    readonly count: number
+    constructor(count: number) {
+      this.count = count
+    }
+  }
+  class Loud extends Counter {}
+  const registry = createRegistry()
+  registry.registerType(Cart)
+  registry.registerType(Counter, {
+    merge: (base, mine, theirs) => new Counter(mine.count + theirs.count - (base?.count ?? 0)),
+  })
+  const merge = registry.mergeOf(new Counter(1))
+  t.deepEqual(merge?.(new Counter(2), new Counter(3), new Counter(5)), new Counter(6))
+  t.deepEqual(merge?.(undefined, new Counter(3), new Counter(5)), new Counter(8))
+  for (const value of [
+    new Cart(),
+    new Loud(1),
+    {},
+    Object.create(null),
+    new Proxy(new Counter(1), {}),
+    null,
+    5,
+  ]) {
+    t.is(registry.mergeOf(value), undefined)
+  }
+})
+
+test('options that are a class instance keep their this', (t) => {
+  class Rules {
+    readonly #prefix = 'kept '
+    encode(value: Other): string {
+      return this.#prefix + value.name
+    }
+    decode(plain: string): Other {
+      const other = new Other()
+      other.name = plain.slice(this.#prefix.length)
+      return other
+    }
+  }
+  const registry = createRegistry()
+  registry.registerType(Other, new Rules())
+  t.is(registry.planNamed('Other')?.hooks?.encode(new Other()), 'kept other')
+})
+
+test('registerType fills the registry that sessions use by default, and no other', (t) => {
+  class Unusual {}
+  registerType(Unusual)
+  t.is(defaultRegistry.planNamed('Unusual')?.type, Unusual)
+  t.is(createRegistry().planNamed('Unusual'), undefined)
+})
