@@ -110,11 +110,11 @@ export class MemcacheStore implements Store {
 
   /** Everybody waits for the same attempt; one that failed is made again. */
   async #connect(): Promise<MemcacheLink> {
-    this.#link ??= MemcacheLink.over(this.#settings.servers, this.#settings.timeout)
+    const attempt = (this.#link ??= MemcacheLink.over(this.#settings.servers, this.#settings.timeout))
     try {
-      return await this.#link
+      return await attempt
     } catch (error) {
-      this.#link = undefined
+      if (this.#link === attempt) this.#link = undefined
       throw error
     }
   }

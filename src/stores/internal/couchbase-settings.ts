@@ -1,0 +1,73 @@
+import type { Cluster, Collection } from 'couchbase'
+import { SessionError } from '../../errors.ts'
+import { parseCouchbaseAddress, type CouchbaseAddress } from './couchbase-address.ts'
+
+/** Settings of the `CouchbaseStore`: `url` or `client`, and what is not as usual. */
+export interface CouchbaseStoreOptions {
+  /**
+   * `couchbase://user:password@host,host/bucket`, or `couchbases:` for TLS. `/scope/collection` may follow, and options
+   * of the driver: `?network=external`. Or one of beego's forms.
+   */
+  readonly url?: string
+  /** A `Cluster` or a `Collection` of the driver. The store never closes it. */
+  readonly client?: Cluster | Collection
+  /** With a `Cluster` as `client`: in which bucket the sessions are kept. */
+  readonly bucket?: string
+  /** With a `Cluster` as `client`. Default: `_default`. */
+  readonly scope?: string
+  /** With a `Cluster` as `client`. Default: `_default`. */
+  readonly collection?: string
+  /** What stands before each key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
+  readonly prefix?: string
+  /** How long a call may take, in ms. Default: 5,000. */
+  readonly timeout?: number
+  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+/** A place in a cluster that somebody else has connected to. */
+export interface CouchbasePlace {
+  readonly client: Cluster
+  readonly bucket: string
+  readonly scope: string
+  readonly collection: string
+}
+
+/** The settings, checked and complete. */
+export interface CouchbaseSettings {
+  readonly target: CouchbaseAddress | CouchbasePlace | Collection
+  readonly prefix: string
+  readonly timeout: number
+  readonly now: () => number
+}
+
+/** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong */
+export function couchbaseSettings(options: CouchbaseStoreOptions): CouchbaseSettings {
+  const { prefix = 'session:', timeout = 5_000, now = Date.now } = options
+  if (!/^[!-~]{0,100}$/.test(prefix)) {
+    throw wrong('prefix must be printable ASCII without spaces, up to 100 characters')
+  }
+  if (!Number.isSafeInteger(timeout) || timeout < 1)
+    throw wrong('timeout must be a whole number of at least 1')
+  return { target: targetOf(options), prefix, timeout, now }
+}
+
+function targetOf(options: CouchbaseStoreOptions): CouchbaseAddress | CouchbasePlace | Collection {
+  const { url, client, bucket, scope, collection } = options
+  const place = bucket ?? scope ?? collection
+  if (client === undefined && url !== undefined) {
+    if (place === undefined) return parseCouchbaseAddress(url)
+    throw wrong('bucket, scope and collection stand in the url')
+  }
+  if (client === undefined || url !== undefined) throw wrong('give either url or client')
+  if ('insert' in client) {
+    if (place === undefined) return client
+    throw wrong('bucket, scope and collection go with a client that is a Cluster')
+  }
+  if (bucket === undefined || bucket === '') throw wrong('client is a Cluster: bucket must be given')
+  return { client, bucket, scope: scope ?? '_default', collection: collection ?? '_default' }
+}
+
+function wrong(what: string): SessionError {
+  return new SessionError('ERR_SESSION_OPTIONS', `couchbase: ${what}`)
+}
