@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import test from 'ava'
 import { parsePostgresAddress } from '../../src/stores/internal/postgres-address.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
@@ -82,6 +85,18 @@ test('time-out, name and search path are passed on', (t) => {
   t.is(client.options, '-c geqo=off -c search_path=app,\\ "my\\ schema"')
   t.is(parsePostgresAddress('connect_timeout=0').client.connectionTimeoutMillis, undefined)
   t.is(parsePostgresAddress('user=a').client.fallback_application_name, 'koa-typed-session')
+})
+
+test('certificates are read from their files at once', async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'kts-address-'))
+  const [cert, key, ca] = ['cert', 'key', 'ca'].map((name) => path.join(folder, name))
+  for (const file of [cert, key, ca]) await writeFile(String(file), `in ${path.basename(String(file))}`)
+  const text = `sslcert=${cert} sslkey=${key} sslpassword=pw sslrootcert=${ca}`
+  const { encryption } = parsePostgresAddress(`${text} sslmode=verify-full`)
+  await rm(folder, { recursive: true })
+  t.deepEqual(encryption, [
+    { cert: Buffer.from('in cert'), key: Buffer.from('in key'), ca: Buffer.from('in ca'), passphrase: 'pw' },
+  ])
 })
 
 const MALFORMED: Readonly<Record<string, RegExp>> = {

@@ -15,7 +15,8 @@ test.after.always(async () => {
 })
 
 const harness: StoreHarness = {
-  open: () => new PostgresStore({ url: pooler.url }),
+  // A single connection serves them all, so the last of many waits long on a machine that has other work.
+  open: () => new PostgresStore({ url: pooler.url, timeout: 30_000 }),
   now: Date.now,
   advance: async (ms) =>
     void (await database.query(

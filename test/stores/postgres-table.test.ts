@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import type { SessionError } from '../../src/errors.ts'
+import { tableDefinition } from '../../src/stores/internal/postgres-table.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { CLASSIC_TABLE, emptyDatabase, postgresServer, type Database } from '../servers/postgres.ts'
 
@@ -34,6 +36,13 @@ test('many starters at once make one table', async (t) => {
     t.is(await stores[0]?.count(), 12)
     await Promise.all(stores.map(async (store) => store.close()))
   }
+})
+
+test('the table of the documentation is the one that is made', async (t) => {
+  const page = await readFile(new URL('../../docs/stores/postgres.md', import.meta.url), 'utf8')
+  const [, documented] = /```sql\n(.*?)\n```/s.exec(page) ?? []
+  const made = tableDefinition('session', 'session').split('\n').slice(1).join('\n')
+  t.is(made.replace('"session_due"', 'session_due'), documented ?? '')
 })
 
 test('a table may have a name and a schema of its own, upper case and all', async (t) => {

@@ -20,7 +20,7 @@ for (const [kind, database, moments] of [
 ] as const) {
   const older = moments.map((name) => `${name} = ${name} - $1 * interval '1 millisecond'`).join(', ')
   const harness: StoreHarness = {
-    open: () => new PostgresStore({ url: database.url }),
+    open: () => new PostgresStore({ url: database.url, timeout: 30_000 }),
     now: Date.now,
     advance: async (ms) => void (await database.query(`UPDATE session SET ${older}`, [ms])),
     sweeps: true,
