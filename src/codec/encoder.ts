@@ -1,17 +1,17 @@
 import { types } from 'node:util'
-import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
 import { describe, kindOf } from './builtin.ts'
 import { define } from './define.ts'
-import { nameOfError } from './failure.ts'
-import { writeLeaves } from './leaves.ts'
+import { hiddenField, nameOfError } from './failure.ts'
+import { whyNoLeaf, writeLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
 import { Met } from './met.ts'
-import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
-import { renderPath, type Step } from './path.ts'
+import { copyOf, countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
+import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain.ts'
-import { type Hooks, MOST_TYPES, type Plan, type Shape } from './plan.ts'
+import type { Hooks, Plan, Shape } from './plan.ts'
+import { TypeList } from './table.ts'
 import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime } from './word.ts'
 
 const { isProxy } = types
@@ -26,11 +26,10 @@ const LARGE = 2n ** 64n - 1n
 export class Encoder {
   readonly #registry: Registry
   readonly #limits: Limits
-  readonly #key: string
-  readonly #path: Step[] = []
+  readonly #trail: Trail
   /** Every object, numbered: the decoder meets them in the same order. */
   readonly #met = new Met()
-  readonly #types: { readonly plan: Plan; readonly shape: Shape | undefined }[] = []
+  readonly #types = new TypeList()
   #leaves: object[] | undefined
   #memory: Memory | undefined
   /** Instances whose own `encode` made what is being written: nothing in there can refer to them. */
@@ -41,33 +40,27 @@ export class Encoder {
   constructor(registry: Registry, limits: Limits, key: string) {
     this.#registry = registry
     this.#limits = limits
-    this.#key = key
+    this.#trail = new Trail(key)
   }
 
   /** @throws SessionError `ERR_SESSION_VALUE` with the path of the part that cannot be kept; `ERR_SESSION_LIMIT`. */
   encode(value: unknown): string {
     if ('toJSON' in Object.prototype || 'toJSON' in Array.prototype)
-      throw this.#refused('nothing can be kept while all objects have a `toJSON`')
+      throw this.#trail.refused('nothing can be kept while all objects have a `toJSON`')
     const tree = this.#value(value, 0)
-    if (this.#units > this.#limits.keyBytes) throw this.#exceeded('bytes')
-    const text = `${this.#typesText()}\t${JSON.stringify(tree)}`
+    if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
+    const text = `${this.#types.text()}\t${JSON.stringify(tree)}`
     if (this.#form === 'T') return `T ${text}`
     return `S ${this.#leaves === undefined ? '' : JSON.stringify(writeLeaves(this.#leaves))}\t${text}`
-  }
-
-  /** The table of classes, once per line: `[["Cart",1,["items","since"]]]`. */
-  #typesText(): string {
-    if (this.#types.length === 0) return ''
-    return `[${this.#types.map(({ plan, shape }) => shape?.entry ?? plan.shapes.fieldless).join(',')}]`
   }
 
   /** A part of a value. The step to it is only noted for what has parts itself or can fail. */
   #part(step: Step, value: unknown, depth: number): unknown {
     if (typeof value === 'string') return this.#string(value)
     if (isPlainScalar(value)) return value
-    this.#path.push(step)
+    this.#trail.enter(step)
     const written = this.#value(value, depth)
-    this.#path.pop()
+    this.#trail.leave()
     return written
   }
 
@@ -89,7 +82,7 @@ export class Encoder {
       case 'function':
       case 'symbol':
       default:
-        throw this.#refused(`a ${typeof value} cannot be kept`)
+        throw this.#trail.refused(`a ${typeof value} cannot be kept`)
     }
   }
 
@@ -99,11 +92,11 @@ export class Encoder {
   }
 
   #object(value: object, depth: number): unknown {
-    if (isProxy(value)) throw this.#refused('a proxy cannot be kept')
+    if (isProxy(value)) throw this.#trail.refused('a proxy cannot be kept')
     const number = this.#met.again(value)
     if (number !== -1) return this.#reference(value, number)
-    if (depth > this.#limits.depth) throw this.#exceeded('depth')
-    if (this.#met.size > this.#limits.nodes) throw this.#exceeded('objects')
+    if (depth > this.#limits.depth) throw this.#trail.exceeded('depth')
+    if (this.#met.size > this.#limits.nodes) throw this.#trail.exceeded('objects')
 
     const prototype: object | null = Object.getPrototypeOf(value)
     if (prototype === Object.prototype) return this.#fields(value, depth)
@@ -117,7 +110,8 @@ export class Encoder {
 
   /** The object was met before, so it must come back as one, not as two. */
   #reference(value: object, number: number): string {
-    if (this.#open?.has(value) === true) throw this.#refused('it is part of what its own `encode` returned')
+    if (this.#open?.has(value) === true)
+      throw this.#trail.refused('it is part of what its own `encode` returned')
     this.#form = 'S'
     return `~r${number}`
   }
@@ -135,11 +129,11 @@ export class Encoder {
   #elements(array: readonly unknown[], depth: number): readonly unknown[] {
     const { length } = array
     // An element takes two bytes at least, and the length of a sparse array says nothing of its size.
-    if (length * 2 > this.#limits.keyBytes) throw this.#exceeded('bytes')
+    if (length * 2 > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
     let written: unknown[] | undefined
     let holes = 0
     for (let i = 0; i < length; i++) {
-      if (hasGetter(array, i)) throw this.#refusedAt(i, 'a getter cannot be kept')
+      if (hasGetter(array, i)) throw this.#trail.refused('a getter cannot be kept', i)
       const element = array[i]
       const isHole = element === undefined && !Object.hasOwn(array, i)
       if (isHole) holes++
@@ -148,7 +142,7 @@ export class Encoder {
       written?.push(part)
     }
     if (countKeys(array) !== length + 1 - holes)
-      throw this.#refused('an array with named properties cannot be kept')
+      throw this.#trail.refused('an array with named properties cannot be kept')
     return written ?? array
   }
 
@@ -165,7 +159,7 @@ export class Encoder {
     try {
       state = hooks.encode(instance)
     } catch (cause) {
-      throw this.#refused(`the \`encode\` of '${plan.name}' failed`, cause)
+      throw this.#trail.failed(`the \`encode\` of '${plan.name}' failed`, cause)
     }
     this.#open ??= new Set()
     this.#open.add(instance)
@@ -203,7 +197,7 @@ export class Encoder {
         return this.#leaf(value)
       case undefined:
     }
-    throw this.#refused(describe(prototype))
+    throw this.#trail.refused(describe(prototype))
   }
 
   #entries(map: ReadonlyMap<unknown, unknown>, depth: number): unknown[] {
@@ -226,31 +220,26 @@ export class Encoder {
     return members
   }
 
-  /** Its hidden fields (`message`, `cause`, `errors`) and its shown ones. The stack is not kept: it tells of files. */
+  /** Its hidden fields and its shown ones. The stack is not kept: it tells of files. */
   #error(error: Error, prototype: object, depth: number): unknown {
-    const names = this.#namesOf(error).filter((name) => name !== 'stack')
-    const shown = names.filter((name) => Object.prototype.propertyIsEnumerable.call(error, name))
     const hidden = {}
+    const shown = {}
+    const names = this.#namesOf(error).filter((name) => name !== 'stack')
     for (const name of names) {
-      if (shown.includes(name)) continue
-      const field = Object.getOwnPropertyDescriptor(error, name)
-      const isKnown = name === 'message' || name === 'cause' || name === 'errors'
-      if (!isKnown || field === undefined || !('value' in field))
-        throw this.#refusedAt(name, 'a hidden property cannot be kept')
-      define(hidden, name, this.#part(name, field.value, depth))
+      const message = hiddenField(error, name)
+      if (message !== undefined) define(hidden, name, this.#part(name, message.value, depth))
     }
-    const fields = {}
-    for (const name of shown) define(fields, name, this.#part(name, this.#read(error, name), depth))
-    return ['~Error', nameOfError(prototype), hidden, fields]
+    for (const name of names) {
+      if (!Object.hasOwn(hidden, name)) define(shown, name, this.#part(name, this.#read(error, name), depth))
+    }
+    return ['~Error', nameOfError(prototype), hidden, shown]
   }
 
   /** What superjson keeps. */
   #leaf(value: object): string {
+    const reason = whyNoLeaf(value)
+    if (reason !== undefined) throw this.#trail.refused(reason)
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) this.#claim(value)
-    else if (types.isRegExp(value)) {
-      if (value.lastIndex !== 0) throw this.#refused('a RegExp in use (its `lastIndex`) cannot be kept')
-      if (countKeys(value) > 1) throw this.#refused('named properties on it cannot be kept')
-    } else this.#hasNoFields(value)
     this.#form = 'S'
     this.#leaves ??= []
     return `~s${this.#leaves.push(value) - 1}`
@@ -259,22 +248,18 @@ export class Encoder {
   #claim(value: ArrayBufferView | ArrayBufferLike): void {
     this.#memory ??= new Memory()
     const reason = this.#memory.claim(value)
-    if (reason !== undefined) throw this.#refused(reason)
+    if (reason !== undefined) throw this.#trail.refused(reason)
   }
 
-  /** The word that begins an instance: `~0` for the first class in the table. */
   #wordOf(plan: Plan, shape: Shape | undefined): string {
-    const known = this.#types
-    for (let i = 0; i < known.length; i++) {
-      const type = known[i]
-      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return `~${i}`
-    }
-    if (known.length === MOST_TYPES) throw this.#exceeded('kinds of instances')
-    for (const field of shape?.fields ?? []) {
-      if (plan.fields !== undefined && !plan.fields.has(field))
-        throw this.#refusedAt(field, `the schema of '${plan.name}' has no such field`)
-    }
-    return `~${known.push({ plan, shape }) - 1}`
+    const number = this.#types.numberOf(plan, shape)
+    if (number !== undefined) return `~${number}`
+    const unknown = shape?.fields.find((field) => plan.fields?.has(field) === false)
+    if (unknown !== undefined)
+      throw this.#trail.refused(`the schema of '${plan.name}' has no such field`, unknown)
+    const added = this.#types.add(plan, shape)
+    if (added === undefined) throw this.#trail.exceeded('kinds of instances')
+    return `~${added}`
   }
 
   #check(instance: object, plan: Plan): void {
@@ -282,57 +267,33 @@ export class Encoder {
     if (result === undefined || result.success) return
     const why = `it is not what the schema of '${plan.name}' asks for`
     const [field] = result.error.issues[0]?.path ?? []
-    throw typeof field === 'string' ? this.#refusedAt(field, why) : this.#refused(why)
+    throw typeof field === 'string' ? this.#trail.refused(why, field) : this.#trail.refused(why)
   }
 
   #checkDigits(value: bigint): void {
     const limit = 1n << BigInt(this.#limits.bigintDigits * 4)
-    if (value >= limit || value <= -limit) throw this.#exceeded('bigint digits')
+    if (value >= limit || value <= -limit) throw this.#trail.exceeded('bigint digits')
   }
 
   #namesOf(object: object): string[] {
     const names = namesOf(object)
-    if (names === undefined) throw this.#refused('a property named by a symbol cannot be kept')
+    if (names === undefined) throw this.#trail.refused('a property named by a symbol cannot be kept')
     return names
   }
 
   #hasNoFields(object: object): void {
     if (countKeys(object) === 0) return
-    throw this.#refusedAt(this.#namesOf(object)[0] ?? '', 'a property on a built-in object cannot be kept')
+    throw this.#trail.refused(
+      'a property on a built-in object cannot be kept',
+      this.#namesOf(object)[0] ?? '',
+    )
   }
 
   #read(object: object, name: string): unknown {
     const field = ordinaryField(object, name)
     if (field === undefined)
-      throw this.#refusedAt(name, 'a getter, a setter or a hidden property cannot be kept')
-    if (name === '__proto__') throw this.#refusedAt(name, 'a property of that name cannot be kept')
+      throw this.#trail.refused('a getter, a setter or a hidden property cannot be kept', name)
+    if (name === '__proto__') throw this.#trail.refused('a property of that name cannot be kept', name)
     return field.value
   }
-
-  #refusedAt(step: Step, why: string): SessionError {
-    this.#path.push(step)
-    return this.#refused(why)
-  }
-
-  #refused(why: string, cause?: unknown): SessionError {
-    const path = renderPath(this.#key, this.#path)
-    return new SessionError('ERR_SESSION_VALUE', `${path}: ${why}`, cause === undefined ? {} : { cause })
-  }
-
-  #exceeded(what: string): SessionError {
-    const path = renderPath(this.#key, this.#path)
-    return new SessionError('ERR_SESSION_LIMIT', `${path}: the value has more ${what} than its limit`)
-  }
-}
-
-/** Shapes are remembered for a while only, so there can be two of a kind. */
-function isAlike(one: Shape | undefined, other: Shape | undefined): boolean {
-  return one !== undefined && other !== undefined && one.matches(other.fields)
-}
-
-/** The first elements. `slice` would look at the array's own idea of its constructor. */
-function copyOf(array: readonly unknown[], length: number): unknown[] {
-  const copy: unknown[] = []
-  for (let i = 0; i < length; i++) copy.push(array[i])
-  return copy
 }

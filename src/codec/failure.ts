@@ -8,6 +8,13 @@ export function nameOfError(prototype: object): string {
   return 'Error'
 }
 
+/** One of the fields that the language hides: `message`, `cause`, `errors`. */
+export function hiddenField(error: Error, name: string): PropertyDescriptor | undefined {
+  if (name !== 'message' && name !== 'cause' && name !== 'errors') return undefined
+  const field = Object.getOwnPropertyDescriptor(error, name)
+  return field?.enumerable === false && 'value' in field ? field : undefined
+}
+
 /** An error without message and stack. Where it was thrown is not kept, and where it is decoded is nobody's business. */
 export function blankError(name: unknown): Error {
   const error = withoutStack(() => (name === 'AggregateError' ? new AggregateError([]) : newError(name)))

@@ -3,6 +3,7 @@ import { SuperJSON } from 'superjson'
 import { SessionError } from '../errors.ts'
 import { viewTypes } from './builtin.ts'
 import { isRecord } from './fields.ts'
+import { countKeys } from './own.ts'
 import { damaged, readBase64 } from './word.ts'
 
 /** What superjson makes of a list of leaves: their JSON, and how each was annotated. */
@@ -10,6 +11,7 @@ type Written = ReturnType<SuperJSON['serialize']>
 
 const LONGEST_PATTERN = 1_000
 const LONGEST_URL = 8_192
+const FLAGS_AND_SLASHES = 10
 const FLAGS = /^[dgimsuvy]{0,8}$/
 const MOST = 2_000
 
@@ -25,6 +27,29 @@ superjson.registerCustom<ArrayBufferView | ArrayBuffer, string[]>(
   },
   'memory',
 )
+
+/** Why an object with the prototype of a leaf cannot be kept, if so. */
+export function whyNoLeaf(value: object): string | undefined {
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return undefined
+  if (types.isRegExp(value)) {
+    if (value.lastIndex !== 0) return 'a RegExp in use (its `lastIndex`) cannot be kept'
+    if (value.source.length > LONGEST_PATTERN - FLAGS_AND_SLASHES)
+      return 'a RegExp as long as this cannot be kept'
+    return countKeys(value) > 1 ? 'named properties on it cannot be kept' : undefined
+  }
+  if (!isUrl(value)) return 'it has the prototype of a built-in class, but is of none'
+  if (value.href.length > LONGEST_URL) return 'a URL as long as this cannot be kept'
+  return countKeys(value) > 0 ? 'named properties on it cannot be kept' : undefined
+}
+
+function isUrl(value: object): value is URL {
+  if (Object.getPrototypeOf(value) !== URL.prototype) return false
+  try {
+    return URL.prototype.toString.call(value) !== ''
+  } catch {
+    return false
+  }
+}
 
 /**
  * Writes the values of built-in classes that have no word in our own grammar: URL, RegExp, views and buffers. superjson

@@ -1,3 +1,5 @@
+import { SessionError } from '../errors.ts'
+
 /** A step into a value: a property's name, a position in an array, or, as user data is not shown, a place in a Map or Set. */
 export type Step = string | number | Place
 
@@ -24,4 +26,41 @@ export function renderPath(key: string, steps: readonly Step[]): string {
 
 function shorten(name: string): string {
   return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name
+}
+
+/** Where a walk through a value is, for what it has to say. */
+export class Trail {
+  readonly #key: string
+  readonly #steps: Step[] = []
+
+  constructor(key: string) {
+    this.#key = key
+  }
+
+  enter(step: Step): void {
+    this.#steps.push(step)
+  }
+
+  leave(): void {
+    this.#steps.pop()
+  }
+
+  /** The part here, or one step further, cannot be kept. */
+  refused(why: string, step?: Step): SessionError {
+    return new SessionError('ERR_SESSION_VALUE', `${this.#path(step)}: ${why}`)
+  }
+
+  /** The same because a function of the program's failed. */
+  failed(why: string, cause: unknown): SessionError {
+    return new SessionError('ERR_SESSION_VALUE', `${this.#path()}: ${why}`, { cause })
+  }
+
+  /** A budget is used up here. */
+  exceeded(what: string): SessionError {
+    return new SessionError('ERR_SESSION_LIMIT', `${this.#path()}: the value has more ${what} than its limit`)
+  }
+
+  #path(step?: Step): string {
+    return renderPath(this.#key, step === undefined ? this.#steps : [...this.#steps, step])
+  }
 }

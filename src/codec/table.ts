@@ -3,6 +3,38 @@ import type { Registry } from '../registry.ts'
 import { MOST_TYPES, type Plan, type Shape } from './plan.ts'
 import { damaged } from './word.ts'
 
+/**
+ * The classes in a line that is being written, each with a list of its fields. They stand in the line once, and its
+ * instances refer to them by number.
+ */
+export class TypeList {
+  readonly #types: { readonly plan: Plan; readonly shape: Shape | undefined }[] = []
+
+  numberOf(plan: Plan, shape: Shape | undefined): number | undefined {
+    for (let i = 0; i < this.#types.length; i++) {
+      const type = this.#types[i]
+      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return i
+    }
+    return undefined
+  }
+
+  /** Its number, or `undefined` if there are too many. */
+  add(plan: Plan, shape: Shape | undefined): number | undefined {
+    return this.#types.length < MOST_TYPES ? this.#types.push({ plan, shape }) - 1 : undefined
+  }
+
+  /** As it stands in the line: `[["Cart",1,["items","since"]]]`; nothing if there are none. */
+  text(): string {
+    if (this.#types.length === 0) return ''
+    return `[${this.#types.map(({ plan, shape }) => shape?.entry ?? plan.shapes.fieldless).join(',')}]`
+  }
+}
+
+/** Shapes are remembered for a while only, so there can be two of a kind. */
+function isAlike(one: Shape | undefined, other: Shape | undefined): boolean {
+  return one !== undefined && other !== undefined && one.matches(other.fields)
+}
+
 /** A class as a line names it. */
 export interface Type {
   readonly plan: Plan

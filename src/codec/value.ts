@@ -4,7 +4,7 @@ import { Decoder } from './decoder.ts'
 import { Encoder } from './encoder.ts'
 import { readLeaves } from './leaves.ts'
 import { exceeds, type Limits } from './limits.ts'
-import { renderPath } from './path.ts'
+import { renderPath, Trail } from './path.ts'
 import { parseJson, parsePlain } from './parse.ts'
 import { isPlain } from './plain.ts'
 import { findDifference } from './same.ts'
@@ -65,13 +65,12 @@ export class ValueCodec {
    *   with `key`; `ERR_SESSION_LIMIT` if the value is over a budget.
    */
   encode(value: unknown, key: string): string {
-    const line = this.#line(value, key)
-    if (exceeds(line, this.#limits.keyBytes))
-      throw new SessionError(
-        'ERR_SESSION_LIMIT',
-        `${renderPath(key, [])}: the value has more bytes than its limit`,
-      )
-    return line
+    try {
+      return this.#write(value, key)
+    } catch (error) {
+      if (error instanceof SessionError) throw error
+      throw new Trail(key).failed('it cannot be kept', error)
+    }
   }
 
   /**
@@ -95,26 +94,26 @@ export class ValueCodec {
     }
   }
 
-  #line(value: unknown, key: string): string {
-    if (isPlain(value, this.#limits)) return `J ${JSON.stringify(value)}`
-    const line = new Encoder(this.#registry, this.#limits, key).encode(value)
-    if (line.startsWith('S')) this.#verify(value, line, key)
+  #write(value: unknown, key: string): string {
+    const line = isPlain(value, this.#limits)
+      ? `J ${JSON.stringify(value)}`
+      : new Encoder(this.#registry, this.#limits, key).encode(value)
+    if (exceeds(line, this.#limits.keyBytes)) throw new Trail(key).exceeded('bytes')
+    if (line.startsWith('S')) this.#verify(value, line, new Trail(key))
     return line
   }
 
   /** What is written with the help of others is read at once: it comes back the same, or it is refused. */
-  #verify(value: unknown, line: string, key: string): void {
+  #verify(value: unknown, line: string, trail: Trail): void {
     let difference
     try {
       difference = findDifference(value, this.#read(line), this.#registry)
     } catch (cause) {
-      throw new SessionError('ERR_SESSION_VALUE', `${renderPath(key, [])}: it would not come back`, { cause })
+      throw trail.failed('it would not come back', cause)
     }
-    if (difference !== undefined)
-      throw new SessionError(
-        'ERR_SESSION_VALUE',
-        `${renderPath(key, difference)}: it would come back as something else`,
-      )
+    if (difference === undefined) return
+    for (const step of difference) trail.enter(step)
+    throw trail.refused('it would come back as something else')
   }
 
   #read(line: string): unknown {
