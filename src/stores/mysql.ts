@@ -139,7 +139,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
     return this.#run('destroy', false, async (connection, table) => table.destroy(connection, key, base))
   }
 
-  /** At most 1,000 at a time, none while another process sweeps, and nothing that somebody holds a lock on. */
+  /** At most 500 at a time, none while another process sweeps, and nothing that somebody holds a lock on. */
   async sweep(limit: number): Promise<number> {
     return this.#run('sweep', true, async (connection, table) => sweepTable(connection, table, limit))
   }

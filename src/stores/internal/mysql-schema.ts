@@ -42,11 +42,10 @@ const COLUMNS =
   "is_nullable = 'NO' AND column_default IS NULL AND extra = '' " +
   'FROM information_schema.columns WHERE table_schema = ? AND table_name = ?'
 
-/** Unique indexes of one whole column. */
-const UNIQUES =
-  'SELECT LOWER(MAX(column_name)) FROM information_schema.statistics ' +
-  'WHERE table_schema = ? AND table_name = ? AND non_unique = 0 ' +
-  'GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL'
+/** The columns of the primary key, and whether each is in it as a whole. */
+const PRIMARY =
+  'SELECT LOWER(column_name), sub_part IS NULL FROM information_schema.statistics ' +
+  "WHERE table_schema = ? AND table_name = ? AND index_name = 'PRIMARY'"
 
 const ENGINE = 'SELECT engine FROM information_schema.tables WHERE table_schema = ? AND table_name = ?'
 
@@ -65,8 +64,8 @@ export async function openSchema(connection: PoolConnection, name: string): Prom
     columns = await columnsOf(connection, where)
   }
   const grain = grainOf(columns)
-  const uniques = await execute(connection, UNIQUES, where)
-  const isKeyed = uniques.rows.some(([column]) => column === 'session_key')
+  const [primary, ...more] = (await execute(connection, PRIMARY, where)).rows
+  const isKeyed = primary?.[0] === 'session_key' && Number(primary[1]) === 1 && more.length === 0
   if (grain === undefined || !isKeyed || !isSufficient(columns)) throw foreign(name, columns, isKeyed)
   const engine = await execute(connection, ENGINE, where)
   return {
