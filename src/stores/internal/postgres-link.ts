@@ -1,17 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Pool, PoolClient, PoolConfig, QueryArrayConfig } from 'pg'
+import type { Pool, PoolClient, QueryArrayConfig } from 'pg'
 import { SessionError } from '../../errors.ts'
 import { withDeadline } from './deadline.ts'
-import { loadDriver } from './driver.ts'
-import type { PostgresAddress } from './postgres-address.ts'
-import {
-  isLost,
-  isRefusedEncryption,
-  isRefusedParameter,
-  isRolledBack,
-  leavesConnectionUsable,
-  postgresTrouble,
-} from './postgres-trouble.ts'
+import { makePool, type PoolOptions } from './postgres-pool.ts'
+import { isLost, isRolledBack, leavesConnectionUsable, postgresTrouble } from './postgres-trouble.ts'
 
 /** SQL, and the name under which a connection may keep its plan. */
 export interface Statement {
@@ -28,13 +20,10 @@ export interface Answer {
 /** Sends a statement on a borrowed connection. */
 export type Ask = (statement: Statement, values?: readonly (string | number | Buffer)[]) => Promise<Answer>
 
-/** How a link is made: a pool that is there already, or where to connect to. */
-export interface LinkOptions {
+/** How a link is made: of a pool that is there already, or of where to connect to. */
+export interface LinkOptions extends PoolOptions {
   readonly pool?: Pool | undefined
-  readonly address?: PostgresAddress | undefined
-  readonly maxConnections: number
   readonly prepare: boolean
-  readonly timeout: number
 }
 
 /** So many callers at most wait for a connection; beyond that, waiting would only hold memory. */
@@ -119,7 +108,7 @@ export class PostgresLink {
   }
 
   async #attempt<T>(errand: Errand, work: (ask: Ask) => Promise<T>): Promise<T> {
-    this.#pool ??= this.#connect().catch((error: unknown) => {
+    this.#pool ??= makePool(this.#options).catch((error: unknown) => {
       this.#pool = undefined
       throw error
     })
@@ -151,43 +140,6 @@ export class PostgresLink {
     if (this.#options.prepare && name !== undefined) query.name = name
     const { rows, rowCount } = await client.query<(string | null)[]>(query)
     return { rows, count: rowCount ?? 0 }
-  }
-
-  /** The first pool that gets through. What a server refuses is known after one connection, so it holds for all of them. */
-  async #connect(): Promise<Pool> {
-    const { default: pg } = await loadDriver('pg', async () => import('pg'))
-    let refusal: unknown
-    for (const config of this.#ways()) {
-      const pool = new pg.Pool(config)
-      pool.on('error', ignore)
-      try {
-        const client = await pool.connect()
-        client.release()
-        return pool
-      } catch (error) {
-        await pool.end()
-        if (!isRefusedParameter(error) && !isRefusedEncryption(error)) throw error
-        refusal ??= error
-      }
-    }
-    throw refusal
-  }
-
-  /** A pooler before the server may refuse to pass on `statement_timeout`; then the deadline on this side has to do. */
-  #ways(): PoolConfig[] {
-    const { address, maxConnections, timeout } = this.#options
-    const { client, encryption } = address ?? { client: {}, encryption: [] }
-    const common: PoolConfig = {
-      ...client,
-      max: maxConnections,
-      connectionTimeoutMillis: Math.min(timeout, client.connectionTimeoutMillis ?? timeout),
-      keepAlive: true,
-      allowExitOnIdle: true,
-    }
-    return encryption.flatMap((ssl) => [
-      { ...common, ssl, statement_timeout: timeout },
-      { ...common, ssl },
-    ])
   }
 }
 
