@@ -30,7 +30,8 @@ const maven = { binaries: ['/usr/bin/mvn'], debianPackage: 'maven' }
 
 /** Small, and soon there. */
 const virtualMachine = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
-const cluster = '--host 127.0.0.1 --nodes 1 --replicas 0 --vbuckets 64 --cccp --buckets default:'.split(' ')
+const cluster =
+  '--host 127.0.0.1 --nodes 1 --replicas 0 --vbuckets 64 --cccp --buckets default:,guarded:sword'.split(' ')
 
 /** The opcodes by which documents are read and written. */
 const DOCUMENT = new Set(['0', '1', '2', '3', '4', '28', '29'])
@@ -41,7 +42,10 @@ export async function couchbaseServer(): Promise<Server | CouchbaseMock> {
   return url === '' ? startCouchbaseMock() : { url, stop: async () => undefined }
 }
 
-/** Starts a mock of one node with the bucket `default`, for the user `Administrator` with the password `password`. */
+/**
+ * Starts a mock of one node with the bucket `default`, for the user `Administrator` with the password `password`, and the
+ * bucket `guarded`, for the user `guarded` with the password `sword`. Its manager looks at passwords, its node does not.
+ */
 export async function startCouchbaseMock(): Promise<CouchbaseMock> {
   const jar = await mock()
   const running = await start({
