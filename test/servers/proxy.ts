@@ -15,6 +15,8 @@ export interface Proxy {
   readonly connections: number
   /** How many bytes have come from clients, forwarded or not. */
   readonly sent: number
+  /** In how many pieces they came: what a client writes at once comes as one, up to 64 KiB. */
+  readonly packets: number
   /** Resets all connections, and every new one too. */
   cut(): void
   /** Resets the connections that are open; new ones are welcome. */
@@ -34,24 +36,28 @@ export interface Proxy {
 /** Starts a proxy on a free port of this machine. */
 export async function startProxy({ host = '127.0.0.1', port: to }: Target): Promise<Proxy> {
   let [isCut, latency, drops] = [false, 0, false]
-  let [connections, sent] = [0, 0]
+  let [connections, sent, packets] = [0, 0, 0]
   let flowing = Promise.resolve()
   let flow: (() => void) | undefined
-  const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
+
+  /** Resets a connection. Whoever destroys a socket during that, or resets one that is closing, leaves it open for ever. */
+  function abort(client: Socket): void {
+    clients.delete(client)
+    if (client.writableEnded) client.destroy()
+    else client.resetAndDestroy()
+  }
 
   /** Carries what comes from one socket to the other: in order, late or not at all as the proxy is told. */
   async function carry(from: Socket, into: Socket, isReply: boolean): Promise<void> {
-    sockets.add(from)
-    from.on('close', () => {
-      sockets.delete(from)
-      into.destroy()
-    })
     for await (const chunk of from.iterator({ destroyOnReturn: false })) {
-      if (!isReply) sent += chunk.length
+      if (!isReply) {
+        sent += chunk.length
+        packets += 1
+      }
       if (isReply && drops) {
         drops = false
-        from.resetAndDestroy()
-        into.resetAndDestroy()
+        abort(into)
         return
       }
       if (latency > 0) await sleep(latency)
@@ -67,8 +73,15 @@ export async function startProxy({ host = '127.0.0.1', port: to }: Target): Prom
     if (isCut) return void client.resetAndDestroy()
     const upstream = connect({ host, port: to, allowHalfOpen: true })
     upstream.on('error', () => undefined)
+    clients.add(client)
+    client.on('close', () => {
+      clients.delete(client)
+      upstream.destroy()
+    })
+    const drop = (): unknown => clients.has(client) && client.destroy()
+    upstream.on('close', drop)
     carry(client, upstream, false).catch(() => upstream.destroy())
-    carry(upstream, client, true).catch(() => client.destroy())
+    carry(upstream, client, true).catch(drop)
   }
 
   const server = createServer({ allowHalfOpen: true }, connected).listen(0, '127.0.0.1')
@@ -77,7 +90,7 @@ export async function startProxy({ host = '127.0.0.1', port: to }: Target): Prom
   if (address === null || typeof address === 'string') throw new Error('no port')
 
   function reset(): void {
-    for (const socket of sockets) socket.resetAndDestroy()
+    for (const client of clients) abort(client)
   }
   function mend(): void {
     isCut = false
@@ -94,6 +107,9 @@ export async function startProxy({ host = '127.0.0.1', port: to }: Target): Prom
     },
     get sent() {
       return sent
+    },
+    get packets() {
+      return packets
     },
     reset,
     mend,

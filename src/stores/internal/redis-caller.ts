@@ -31,6 +31,11 @@ interface Settings {
   readonly now: () => number
 }
 
+/** What has gone wrong so far with one verb. */
+interface Past {
+  trouble?: unknown
+}
+
 const MAX_PAUSE = 250
 
 /**
@@ -51,16 +56,19 @@ export class RedisCaller {
 
   /** @throws SessionError `ERR_SESSION_STORE`, also when an answer proves nothing */
   async run(verb: RedisVerb): Promise<RedisAnswer> {
-    return this.within(verb.name, async () => this.#persist(verb))
+    const past: Past = {}
+    return this.within(verb.name, async () => this.#persist(verb, past), past)
   }
 
   /** Does it within the deadline, and tells what goes wrong in words without secrets. */
-  async within<T>(name: string, work: () => Promise<T>): Promise<T> {
+  async within<T>(name: string, work: () => Promise<T>, past: Past = {}): Promise<T> {
     const { timeout, where } = this.#settings
     if (this.#closed) throw closed(name)
     try {
       return await withDeadline(`redis: ${name} failed`, timeout, work())
-    } catch (error) {
+    } catch (thrown) {
+      // Of a verb whose time ran out while it tried again, the trouble that it had before tells more.
+      const error = thrown instanceof SessionError && past.trouble !== undefined ? past.trouble : thrown
       if (error instanceof SessionError) throw error
       const { reason } = troubleOf(error, where)
       throw new SessionError('ERR_SESSION_STORE', `redis: ${name} failed: ${reason}`, {
@@ -74,7 +82,7 @@ export class RedisCaller {
     this.#closed = true
   }
 
-  async #persist(verb: RedisVerb): Promise<RedisAnswer> {
+  async #persist(verb: RedisVerb, past: Past): Promise<RedisAnswer> {
     const { where, timeout } = this.#settings
     const startedAt = performance.now()
     let doubt: unknown
@@ -92,6 +100,7 @@ export class RedisCaller {
       } catch (error) {
         if (error === doubt || error instanceof SessionError) throw error
         const trouble = troubleOf(error, where)
+        past.trouble = error
         if (sentBy !== undefined) {
           if (trouble.doubtful) doubt ??= error
           if (trouble.misled) this.#connection.forget(sentBy)
@@ -99,9 +108,10 @@ export class RedisCaller {
         const pause = Math.min(MAX_PAUSE, 10 * 2 ** tries) * (0.5 + Math.random())
         const at = performance.now()
         this.#downSince ??= at
-        // For what has been down for long nobody waits: each verb tries once, until one succeeds.
-        const isHopeless = at - this.#downSince > timeout || at + pause - startedAt > timeout
-        if (!trouble.passing || isHopeless || this.#closed) throw error
+        // For what has been down for long nobody waits. Yet the first try may have joined somebody's that was about to fail.
+        const isHopeless = tries > 0 && at - this.#downSince > timeout
+        const isLate = at + pause - startedAt > timeout
+        if (!trouble.passing || isHopeless || isLate || this.#closed) throw error
         await sleep(pause)
       }
     }

@@ -31,13 +31,27 @@ export class RedisConnection {
 
   /** A client that is connected, to a server of which is known that it is new enough. */
   async use(): Promise<Redis | Cluster> {
-    this.#ready ??= this.#connect()
-    return this.#ready
+    if (this.#ready !== undefined) return this.#ready
+    const ready = this.#connect()
+    const drop = (): void => {
+      if (this.#ready === ready) this.#ready = undefined
+    }
+    this.#ready = ready
+    try {
+      const client = await ready
+      if (client.status === 'end') drop()
+      else if (this.#owned) client.once('end', drop)
+    } catch {
+      drop()
+    }
+    return ready
   }
 
   /** Lets go of a client that leads to the wrong server. */
   forget(client: Redis | Cluster): void {
-    if (this.#owned) client.disconnect()
+    if (!this.#owned) return
+    if (this.#watched === client) this.#ready = undefined
+    client.disconnect()
   }
 
   async close(): Promise<void> {
@@ -49,44 +63,43 @@ export class RedisConnection {
   }
 
   async #connect(): Promise<Redis | Cluster> {
-    const attempt = this.#attempt()
-    attempt.catch(() => {
-      this.#ready = undefined
-    })
-    return attempt
-  }
-
-  async #attempt(): Promise<Redis | Cluster> {
     const client = await this.#make()
     this.#watch(client)
     if (!this.#owned) {
       inspectAge(await infoOf(client))
       return client
     }
-    // What went wrong is told by the first error event; the promise only tells that the connection is closed.
+    try {
+      const info = await this.#reach(client)
+      inspectAge(info)
+      if (!('nodes' in client)) inspectKind(info)
+      return client
+    } catch (error) {
+      client.disconnect()
+      throw error
+    }
+  }
+
+  /** Connects a client of our own, and resolves to what the server tells of itself. */
+  async #reach(client: Redis | Cluster): Promise<string> {
+    // What goes wrong is told by the first error event. The promises only tell that the connection is closed, and when
+    // SELECT fails the driver goes on, with another database than the one that was asked for.
     let trouble: unknown
     client.on('error', (error: unknown) => {
       trouble ??= error
     })
     const ended = new Promise<never>((_resolve, reject) => {
-      client.once('end', () => {
-        this.#ready = undefined
-        reject(new Error('Connection is closed.'))
-      })
+      client.once('end', () => reject(new Error('Connection is closed.')))
     })
-    ended.catch(() => undefined)
+    const reached = client.connect().then(async () => infoOf(client))
     try {
-      await withDeadline('redis: connect', this.#timeout, Promise.race([client.connect(), ended]))
-      const info = await withDeadline('redis: connect', this.#timeout, infoOf(client))
-      inspectAge(info)
-      if (!('nodes' in client)) inspectKind(info)
-      // The driver goes on when SELECT fails, with another database than the one that was asked for.
+      const info = await withDeadline('redis: connect', this.#timeout, Promise.race([reached, ended]))
       if (trouble !== undefined) throw trouble
+      return info
     } catch (error) {
-      client.disconnect()
-      throw error instanceof SessionError ? error : (trouble ?? error)
+      if (trouble !== undefined) throw trouble
+      throw error instanceof SessionError ? new ConnectTimeout() : error
     }
-    return client
   }
 
   #watch(client: Redis | Cluster): void {
@@ -101,6 +114,11 @@ export class RedisConnection {
     this.#watched?.off('-node', this.#lose)
     this.#watched = undefined
   }
+}
+
+/** A server that takes connections and says nothing is one that cannot be reached. */
+class ConnectTimeout extends Error {
+  readonly code = 'ETIMEDOUT'
 }
 
 /** What the server tells of itself; nothing where the user may not ask. */
