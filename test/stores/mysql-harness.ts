@@ -82,3 +82,9 @@ export function key(): string {
 export function soon(): number {
   return Date.now() + 3_600_000
 }
+
+/** Rows that expired in 1970, in seconds and in ms: `old-1` and so on, and the moment is the number. */
+export async function addExpired({ sql }: MariadbDatabase, howMany: number): Promise<void> {
+  const rows = Array.from({ length: howMany }, (_, at) => `('old-${at + 1}', 'x', ${at + 1})`)
+  await sql(`INSERT INTO session VALUES ${rows.join()}`)
+}

@@ -3,7 +3,7 @@ import test from 'ava'
 import { createConnection } from 'mysql2/promise'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { freshDatabase, mariadbServer, type MariadbDatabase } from '../servers/mariadb.ts'
-import { CLASSIC, key, payload, soon } from './mysql-harness.ts'
+import { addExpired, CLASSIC, key, payload, soon } from './mysql-harness.ts'
 
 const server = await mariadbServer()
 test.after.always(async () => server.stop())
@@ -19,8 +19,7 @@ async function fill(setUp: string | undefined): Promise<{ database: MariadbDatab
   if (setUp !== undefined) await database.sql(setUp)
   const store = new MysqlStore({ url: database.url })
   await store.open()
-  // 1970 has passed in seconds and in ms.
-  await database.sql("INSERT INTO session SELECT CONCAT('old-', seq), 'x', seq FROM seq_1_to_2500")
+  await addExpired(database, 2_500)
   return { database, store }
 }
 
