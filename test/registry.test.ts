@@ -55,10 +55,19 @@ test('a name belongs to one class, and a class has one name', (t) => {
 
 test('a name that looks minified, or is none, asks for an explicit one', (t) => {
   const registry = createRegistry()
-  const minified = { ab: class {} }.ab
-  const anonymous = [class {}][0] ?? Cart
+  const minified = {
+    ab: class {
+      field = 1
+    },
+  }.ab
+  const anonymous = [
+    class {
+      field = 1
+    },
+  ][0]
   const misleading = class {
     static readonly name = 5
+    field = 1
   }
   for (const type of [minified, anonymous, misleading]) {
     const error = t.throws(() => registry.registerType(type as Class), { instanceOf: SessionError })
@@ -210,7 +219,9 @@ test('options that are a class instance keep their this', (t) => {
 })
 
 test('registerType fills the registry that sessions use by default, and no other', (t) => {
-  class Unusual {}
+  class Unusual {
+    field = 1
+  }
   registerType(Unusual)
   t.is(defaultRegistry.planNamed('Unusual')?.type, Unusual)
   t.is(createRegistry().planNamed('Unusual'), undefined)

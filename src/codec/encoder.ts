@@ -45,7 +45,7 @@ export class Encoder {
 
   /** @throws SessionError `ERR_SESSION_VALUE` with the path of the part that cannot be kept; `ERR_SESSION_LIMIT`. */
   encode(value: unknown): string {
-    if ('toJSON' in Object.prototype || 'toJSON' in Array.prototype)
+    if ('toJSON' in Array.prototype)
       throw this.#trail.refused('nothing can be kept while all objects have a `toJSON`')
     const tree = this.#value(value, 0)
     if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')

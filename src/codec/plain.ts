@@ -14,7 +14,7 @@ const { isProxy } = types
  */
 export function isPlain(value: unknown, limits: Limits): boolean {
   if (isPlainScalar(value)) return true
-  if (typeof value !== 'object' || value === null || 'toJSON' in Object.prototype) return false
+  if (typeof value !== 'object' || value === null || 'toJSON' in Array.prototype) return false
   const walk = new Walk(limits)
   return walk.accepts(value, 1) && walk.units <= limits.keyBytes
 }
