@@ -125,8 +125,7 @@ export class PostgresLink {
       // After the deadline it has been released already, and for good.
       if (!errand.isOver) {
         delete errand.client
-        client.release(failure !== undefined && !leavesConnectionUsable(failure))
-        client.removeListener('error', ignore)
+        giveBack(client, failure !== undefined && !leavesConnectionUsable(failure))
       }
     }
   }
@@ -155,12 +154,19 @@ async function borrow(pool: Pool, errand: Errand): Promise<PoolClient> {
     // A callback, since a connection that fails before a promise gets round to its listener would end the process.
     pool.connect((error, client) => {
       if (client === undefined) return reject(error)
-      if (errand.isOver) return client.release()
       client.on('error', ignore)
+      // The pool serves the next in line while a connection is released: thousands who came too late would fill the stack.
+      if (errand.isOver) return queueMicrotask(() => giveBack(client))
       errand.client = client
       return resolve(client)
     })
   })
+}
+
+/** From then on the pool listens for errors of the connection. */
+function giveBack(client: PoolClient, isBroken = false): void {
+  client.release(isBroken)
+  client.removeListener('error', ignore)
 }
 
 /** The pool has dropped the connection already, and whoever used it is told by the rejection of the statement. */
