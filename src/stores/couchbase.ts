@@ -1,17 +1,35 @@
+import type { Cluster, Collection } from 'couchbase'
 import { SessionError } from '../errors.ts'
 import type { Entry, Store, StoreTraits, Written } from '../store.ts'
 import { CouchbaseConnection } from './internal/couchbase-connection.ts'
 import { CouchbaseItems } from './internal/couchbase-items.ts'
-import {
-  couchbaseSettings,
-  type CouchbaseSettings,
-  type CouchbaseStoreOptions,
-} from './internal/couchbase-settings.ts'
+import { couchbaseSettings, type CouchbaseSettings } from './internal/couchbase-settings.ts'
 import { withDeadline } from './internal/deadline.ts'
 import { ItemVerbs } from './internal/item-verbs.ts'
 import { assertFits } from './internal/size.ts'
 
-export type { CouchbaseStoreOptions } from './internal/couchbase-settings.ts'
+/** Settings of the {@link CouchbaseStore}: `url` or `client`, and what is not as usual. */
+export interface CouchbaseStoreOptions {
+  /**
+   * `couchbase://user:password@host,host/bucket`, or `couchbases:` for TLS. `/scope/collection` may follow, and options
+   * of the driver: `?network=external`. Or one of beego's forms.
+   */
+  readonly url?: string
+  /** A `Cluster` or a `Collection` of the driver. The store never closes it. */
+  readonly client?: Cluster | Collection
+  /** With a `Cluster` as `client`: in which bucket the sessions are kept. */
+  readonly bucket?: string
+  /** With a `Cluster` as `client`. Default: `_default`. */
+  readonly scope?: string
+  /** With a `Cluster` as `client`. Default: `_default`. */
+  readonly collection?: string
+  /** What stands before each key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
+  readonly prefix?: string
+  /** How long a call may take, in ms. Default: 5,000. */
+  readonly timeout?: number
+  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
 
 /** What a document may have, 20 MiB, less what stands in it before the payload. */
 const MAX_BYTES: number = 20 * 1024 * 1024 - 64

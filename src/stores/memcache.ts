@@ -3,15 +3,30 @@ import type { Entry, Store, StoreTraits, Written } from '../store.ts'
 import { ItemVerbs } from './internal/item-verbs.ts'
 import { MemcacheItems } from './internal/memcache-items.ts'
 import { MemcacheLink } from './internal/memcache-link.ts'
-import {
-  memcacheSettings,
-  type MemcacheSettings,
-  type MemcacheStoreOptions,
-} from './internal/memcache-settings.ts'
+import { memcacheSettings, type MemcacheSettings } from './internal/memcache-settings.ts'
+import type { MemcacheClient } from './internal/memcache-wire.ts'
 import { assertFits } from './internal/size.ts'
 
-export type { MemcacheStoreOptions } from './internal/memcache-settings.ts'
-export type { MemcacheClient } from './internal/memcache-wire.ts'
+export type { MemcacheClient }
+
+/** Settings of the {@link MemcacheStore}: `url` or `client`, and what is not as usual. */
+export interface MemcacheStoreOptions {
+  /**
+   * The servers: `host:port` or `memcache://user:password@host:port`, several separated by `;`. All processes name them
+   * in the same order, since a key belongs to a place in this list.
+   */
+  readonly url?: string
+  /** A `Client` of memjs, without its `failover`. The store never closes it. Its own `timeout` holds as well. */
+  readonly client?: MemcacheClient
+  /** What stands before each key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
+  readonly prefix?: string
+  /** How long a call may take, in ms. Default: 5,000. */
+  readonly timeout?: number
+  /** The largest item that the servers take, in bytes: their option `-I`. Default: 1 MiB, as theirs. */
+  readonly maxItemBytes?: number
+  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
 
 /** What an item needs beside its payload, with the longest key there is. */
 const OVERHEAD = 512

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { createServer, type AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import couchbase from 'couchbase'
 import test from 'ava'
 import { SessionError } from '../../src/errors.ts'
@@ -174,4 +177,10 @@ test('a payload above the limit is refused with its size and the limit, and noth
     code: 'ERR_SESSION_LIMIT',
     message: 'couchbase: create refused, the payload has 20971520 bytes and may have 20971456',
   })
+})
+
+test('without the driver the error names the command that installs it', async (t) => {
+  const script = fileURLToPath(new URL('couchbase-without-driver.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', script])
+  t.is(stdout, 'ERR_SESSION_OPTIONS the package couchbase is missing: npm install couchbase\n')
 })

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
+import couchbase from 'couchbase'
 import { CouchbaseStore } from '../../src/stores/couchbase.ts'
+import { parseCouchbaseAddress } from '../../src/stores/internal/couchbase-address.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
 import { couchbaseServer, type CouchbaseMock } from '../servers/couchbase.ts'
 
@@ -10,12 +12,17 @@ const { url } = server
 const INTERNAL_ERROR = 0x84
 
 const prefix = `${randomBytes(6).toString('hex')}:`
-test.after.always(async () => server.stop())
+const { cluster = url, username, password, bucket } = parseCouchbaseAddress(url)
+const client = await couchbase.connect(cluster, { username, password })
+test.after.always(async () => {
+  await client.close()
+  await server.stop()
+})
 
-/** Time passes for the stores: Couchbase still has what has ended for them. */
+/** Time passes for the stores: Couchbase still has what has ended for them. All use one connection. */
 let clock = Date.now()
 const turned: StoreHarness = {
-  open: () => new CouchbaseStore({ url, prefix, timeout: 20_000, now: () => clock }),
+  open: () => new CouchbaseStore({ client, bucket, prefix, timeout: 20_000, now: () => clock }),
   now: () => clock,
   advance: (ms) => void (clock += ms),
   still: true,

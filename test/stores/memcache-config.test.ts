@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import test from 'ava'
 import memjs from 'memjs'
 import { SessionError } from '../../src/errors.ts'
@@ -194,4 +197,10 @@ test('a payload above the limit is refused with its size and the limit, and noth
     code: 'ERR_SESSION_LIMIT',
     message: 'memcache: create refused, the payload has 4000 bytes and may have 3584',
   })
+})
+
+test('without the driver the error names the command that installs it', async (t) => {
+  const script = fileURLToPath(new URL('memcache-without-driver.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', script])
+  t.is(stdout, 'ERR_SESSION_OPTIONS the package memjs is missing: npm install memjs\n')
 })

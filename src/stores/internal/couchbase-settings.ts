@@ -1,29 +1,7 @@
 import type { Cluster, Collection } from 'couchbase'
 import { SessionError } from '../../errors.ts'
+import type { CouchbaseStoreOptions } from '../couchbase.ts'
 import { parseCouchbaseAddress, type CouchbaseAddress } from './couchbase-address.ts'
-
-/** Settings of the `CouchbaseStore`: `url` or `client`, and what is not as usual. */
-export interface CouchbaseStoreOptions {
-  /**
-   * `couchbase://user:password@host,host/bucket`, or `couchbases:` for TLS. `/scope/collection` may follow, and options
-   * of the driver: `?network=external`. Or one of beego's forms.
-   */
-  readonly url?: string
-  /** A `Cluster` or a `Collection` of the driver. The store never closes it. */
-  readonly client?: Cluster | Collection
-  /** With a `Cluster` as `client`: in which bucket the sessions are kept. */
-  readonly bucket?: string
-  /** With a `Cluster` as `client`. Default: `_default`. */
-  readonly scope?: string
-  /** With a `Cluster` as `client`. Default: `_default`. */
-  readonly collection?: string
-  /** What stands before each key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
-  readonly prefix?: string
-  /** How long a call may take, in ms. Default: 5,000. */
-  readonly timeout?: number
-  /** The clock, in ms since the epoch. Default: `Date.now`. */
-  readonly now?: () => number
-}
 
 /** A place in a cluster that somebody else has connected to. */
 export interface CouchbasePlace {

@@ -1,25 +1,7 @@
 import { SessionError } from '../../errors.ts'
+import type { MemcacheStoreOptions } from '../memcache.ts'
 import { parseMemcacheAddresses, type MemcacheAddress } from './memcache-address.ts'
 import type { MemcacheClient } from './memcache-wire.ts'
-
-/** Settings of the `MemcacheStore`: `url` or `client`, and what is not as usual. */
-export interface MemcacheStoreOptions {
-  /**
-   * The servers: `host:port` or `memcache://user:password@host:port`, several separated by `;`. All processes name them
-   * in the same order, since a key belongs to a place in this list.
-   */
-  readonly url?: string
-  /** A `Client` of memjs, without its `failover`. The store never closes it. Its own `timeout` holds as well. */
-  readonly client?: MemcacheClient
-  /** What stands before each key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
-  readonly prefix?: string
-  /** How long a call may take, in ms. Default: 5,000. */
-  readonly timeout?: number
-  /** The largest item that the servers take, in bytes: their option `-I`. Default: 1 MiB, as theirs. */
-  readonly maxItemBytes?: number
-  /** The clock, in ms since the epoch. Default: `Date.now`. */
-  readonly now?: () => number
-}
 
 /** The settings, checked and complete. */
 export interface MemcacheSettings {
