@@ -1,7 +1,6 @@
 import { types } from 'node:util'
 
 interface Range {
-  readonly buffer: ArrayBufferLike
   readonly start: number
   readonly end: number
 }
@@ -11,24 +10,41 @@ interface Range {
  * that overlap would come back apart: what is written through one would no longer show in the other.
  */
 export class Memory {
-  readonly #ranges: Range[] = []
+  /** In order, so that a new range has at most two neighbours to look at: there may be thousands of small buffers. */
+  readonly #ranges = new Map<ArrayBufferLike, Range[]>()
 
   /** Takes a view's or a buffer's memory. Returns why it cannot be kept, if so. */
   claim(value: ArrayBufferView | ArrayBufferLike): string | undefined {
     if (hasFields(value)) return 'named properties on it cannot be kept'
-    const range = ArrayBuffer.isView(value)
-      ? { buffer: value.buffer, start: value.byteOffset, end: value.byteOffset + value.byteLength }
-      : { buffer: value, start: 0, end: value.byteLength }
-    if (types.isSharedArrayBuffer(range.buffer)) return 'shared memory cannot be kept'
-    if ('resizable' in range.buffer && range.buffer.resizable === true)
-      return 'a resizable buffer cannot be kept'
-    if (range.end === 0 && isDetached(range.buffer)) return 'a detached buffer cannot be kept'
-    for (const other of this.#ranges) {
-      if (other.buffer === range.buffer && other.start < range.end && range.start < other.end)
-        return 'it shares its memory with another part of the value'
-    }
-    this.#ranges.push(range)
+    const isView = ArrayBuffer.isView(value)
+    const buffer = isView ? value.buffer : value
+    const start = isView ? value.byteOffset : 0
+    const end = start + value.byteLength
+    if (types.isSharedArrayBuffer(buffer)) return 'shared memory cannot be kept'
+    if ('resizable' in buffer && buffer.resizable === true) return 'a resizable buffer cannot be kept'
+    if (end === 0 && isDetached(buffer)) return 'a detached buffer cannot be kept'
+    if (start < end && !this.#isFree(buffer, { start, end }))
+      return 'it shares its memory with another part of the value'
     return undefined
+  }
+
+  #isFree(buffer: ArrayBufferLike, range: Range): boolean {
+    const ranges = this.#ranges.get(buffer)
+    if (ranges === undefined) {
+      this.#ranges.set(buffer, [range])
+      return true
+    }
+    let at = ranges.length
+    for (let low = 0; low < at;) {
+      const middle = (low + at) >> 1
+      if ((ranges[middle]?.start ?? 0) < range.start) low = middle + 1
+      else at = middle
+    }
+    const [before, after] = [ranges[at - 1], ranges[at]]
+    if (before !== undefined && before.end > range.start) return false
+    if (after !== undefined && after.start < range.end) return false
+    ranges.splice(at, 0, range)
+    return true
   }
 }
 
@@ -41,7 +57,8 @@ function hasFields(value: ArrayBufferView | ArrayBufferLike): boolean {
 
 function isDetached(buffer: ArrayBufferLike): boolean {
   try {
-    return new Uint8Array(buffer).length > 0
+    buffer.slice(0, 0) // throws if it is
+    return false
   } catch {
     return true
   }
