@@ -4,7 +4,9 @@ import { damaged } from './word.ts'
 
 /** `JSON.parse` takes its time with deeply nested text, so text that could be is looked through before. */
 const LONG = 65_536
-const ESCAPED_UNDERSCORE = String.raw`\u005`
+
+/** `__proto__` has only letters that can be spelled like this, and nothing that an encoder escapes is among them. */
+const ESCAPED_LETTER = /\\u00[4-7]/
 
 /** Parses JSON that may be nested a few levels deeper than its limit says, but not a hundred thousand. */
 export function parseJson(text: string, limits: Limits): unknown {
@@ -33,9 +35,9 @@ function mayNest(text: string, depth: number): boolean {
   return false
 }
 
-/** Whether `__proto__` stands in the text, as it is or with an escaped underscore. */
+/** Whether `__proto__` may stand in the text, as it is or with letters escaped. */
 function mayHoldProto(text: string): boolean {
-  return text.includes('__proto__') || text.includes(ESCAPED_UNDERSCORE)
+  return text.includes('__proto__') || ESCAPED_LETTER.test(text)
 }
 
 /** A walk through what was parsed, under the same budgets as it was written. */
