@@ -6,8 +6,9 @@ export { createVersion, type Header } from './header.ts'
 
 /** A key that stands in its line as it is, between quotes. */
 const SIMPLE_KEY = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
-const FORM = /^ [JTS] $/
 const QUOTE = 0x22
+const SPACE = 0x20
+const FORMS = 'JTS'
 
 /**
  * An immutable snapshot of one payload: a header line, and under it one line per key.
@@ -151,7 +152,7 @@ export class Document {
       while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
       key = unquote(text.slice(start, end + 1))
     }
-    if (end === -1 || text.charCodeAt(start) !== QUOTE || !FORM.test(text.slice(end + 1, end + 4)))
+    if (end === -1 || text.charCodeAt(start) !== QUOTE || !isForm(text, end + 1))
       throw damaged('a line in it is not ours')
     return key
   }
@@ -170,6 +171,13 @@ function unquote(json: string): string {
     // It is no JSON, and so no key.
   }
   throw damaged('a key in it is not ours')
+}
+
+/** Whether a line goes on with ` J `, ` T ` or ` S ` there. */
+function isForm(text: string, at: number): boolean {
+  return (
+    text.charCodeAt(at) === SPACE && text.charCodeAt(at + 2) === SPACE && FORMS.includes(text.charAt(at + 1))
+  )
 }
 
 function isEscaped(text: string, at: number): boolean {

@@ -9,7 +9,7 @@ export const TILDE = 0x7e
 export const UNDEFINED = '~'
 export const HOLE = '~h'
 
-const BIGINT = /^-?[1-9a-f][\da-f]*$/
+const HEX = /^[1-9a-f][\da-f]*$/
 const LATEST_DATE = 8.64e15
 const SAFE_HEX_DIGITS = 13
 const MILLION = 1_000_000
@@ -60,13 +60,29 @@ export function writeBigint(value: bigint): string {
 export function readBigint(word: string, mostDigits: number): bigint {
   const isNegative = word.charCodeAt(2) === 0x2d
   const start = isNegative ? 3 : 2
-  const digits = word.length - start
-  if (digits > mostDigits) throw new SessionError('ERR_SESSION_DECODE', 'a bigint in it is too large')
+  if (word.length - start > mostDigits)
+    throw new SessionError('ERR_SESSION_DECODE', 'a bigint in it is too large')
   if (word === '~n0') return 0n
-  if (!BIGINT.test(word.slice(2))) throw damaged()
-  const text = word.slice(start)
-  const size = digits <= SAFE_HEX_DIGITS ? BigInt(Number.parseInt(text, 16)) : BigInt(`0x${text}`)
+  const size = word.length - start <= SAFE_HEX_DIGITS ? readSmallHex(word, start) : readHex(word.slice(start))
   return isNegative ? -size : size
+}
+
+/** Most bigints are small, and a number is made in a fraction of the time. */
+function readSmallHex(word: string, start: number): bigint {
+  let value = 0
+  for (let i = start; i < word.length; i++) {
+    const code = word.charCodeAt(i)
+    const digit = code < 0x3a ? code - 0x30 : code - 0x61 + 10
+    if (digit < 0 || digit > 15 || (code >= 0x3a && code < 0x61) || value + digit === 0) throw damaged()
+    value = value * 16 + digit
+  }
+  if (value === 0) throw damaged()
+  return BigInt(value)
+}
+
+function readHex(digits: string): bigint {
+  if (!HEX.test(digits)) throw damaged()
+  return BigInt(`0x${digits}`)
 }
 
 /** The whole number that the word ends with: `~r12`. */
