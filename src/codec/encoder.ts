@@ -7,7 +7,7 @@ import { whyNoLeaf, writeLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
 import { Met } from './met.ts'
-import { copyOf, countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
+import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
 import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain.ts'
 import type { Hooks, Plan, Shape } from './plan.ts'
@@ -75,8 +75,7 @@ export class Encoder {
       case 'undefined':
         return UNDEFINED
       case 'bigint':
-        if (value > LARGE || value < -LARGE) this.#checkDigits(value)
-        return writeBigint(value)
+        return value > LARGE || value < -LARGE ? this.#large(value) : writeBigint(value)
       case 'object':
         return value === null ? null : this.#object(value, depth + 1)
       case 'function':
@@ -125,25 +124,30 @@ export class Encoder {
     return fields
   }
 
-  /** The array itself, if it can be written as it is. */
+  /** A copy: an `encode` or a schema that is called later may change the array itself before it is text. */
   #elements(array: readonly unknown[], depth: number): readonly unknown[] {
     const { length } = array
     // An element takes two bytes at least, and the length of a sparse array says nothing of its size.
     if (length * 2 > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
-    let written: unknown[] | undefined
+    const written: unknown[] = []
     let holes = 0
     for (let i = 0; i < length; i++) {
       if (hasGetter(array, i)) throw this.#trail.refused('a getter cannot be kept', i)
       const element = array[i]
-      const isHole = element === undefined && !Object.hasOwn(array, i)
-      if (isHole) holes++
-      const part = isHole ? HOLE : this.#part(i, element, depth)
-      if (written === undefined && part !== element) written = copyOf(array, i)
-      written?.push(part)
+      if (element !== undefined) {
+        written.push(this.#part(i, element, depth))
+      } else if (Object.hasOwn(array, i)) {
+        if (ordinaryField(array, String(i)) === undefined)
+          throw this.#trail.refused('a setter or a hidden element cannot be kept', i)
+        written.push(UNDEFINED)
+      } else {
+        written.push(HOLE)
+        holes++
+      }
     }
     if (countKeys(array) !== length + 1 - holes)
       throw this.#trail.refused('an array with named properties cannot be kept')
-    return written ?? array
+    return written
   }
 
   #instance(instance: object, plan: Plan, depth: number): unknown {
@@ -187,7 +191,6 @@ export class Encoder {
       case 'Buffer':
         if (!types.isUint8Array(value)) break
         this.#claim(value)
-        this.#units += value.length
         return writeBytes(kind === 'Buffer' ? 'b' : 'u', value)
       case 'Error':
         if (!types.isNativeError(value)) break
@@ -246,6 +249,7 @@ export class Encoder {
   }
 
   #claim(value: ArrayBufferView | ArrayBufferLike): void {
+    this.#count(value.byteLength)
     this.#memory ??= new Memory()
     const reason = this.#memory.claim(value)
     if (reason !== undefined) throw this.#trail.refused(reason)
@@ -270,9 +274,18 @@ export class Encoder {
     throw typeof field === 'string' ? this.#trail.refused(why, field) : this.#trail.refused(why)
   }
 
-  #checkDigits(value: bigint): void {
+  #large(value: bigint): string {
     const limit = 1n << BigInt(this.#limits.bigintDigits * 4)
     if (value >= limit || value <= -limit) throw this.#trail.exceeded('bigint digits')
+    const written = writeBigint(value)
+    this.#count(written.length)
+    return written
+  }
+
+  /** What text is made for is counted before there is too much of it. */
+  #count(units: number): void {
+    this.#units += units
+    if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
   }
 
   #namesOf(object: object): string[] {

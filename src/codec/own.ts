@@ -33,10 +33,3 @@ export function ordinaryField(object: object, name: string): PropertyDescriptor 
 export function hasGetter(array: readonly unknown[], index: number): boolean {
   return lookupGetter.call(array, index) !== undefined
 }
-
-/** The first elements. `slice` would ask the array what its constructor is. */
-export function copyOf(array: readonly unknown[], length: number): unknown[] {
-  const copy: unknown[] = []
-  for (let i = 0; i < length; i++) copy.push(array[i])
-  return copy
-}
