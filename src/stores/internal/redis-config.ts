@@ -54,7 +54,7 @@ const DURATIONS: ReadonlySet<string> = new Set(['idle_timeout', 'idle_check_freq
 const PARAMETERS: ReadonlySet<string> = new Set(['db', 'master', 'prefix', 'timeout'])
 
 const URL_FORM = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*@)?([^/?#]*)(.*)$/is
-const ADDRESS = /^(\[[\da-f:.]+\]|[^:[\]@\s]*)(?::(\d{1,5}))?$/i
+const ADDRESS = /^(\[[\da-f:.]+\]|[\w.-]*)(?::(\d{1,5}))?$/i
 const DURATION = /^(?:\d+|(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)$/
 
 /**

@@ -49,19 +49,24 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
   [/unknown command/i, { reason: 'the server does not know the command' }],
 ]
 
+/** Trouble of the network, as opposed to a certificate that nobody vouches for. */
+const NETWORK = /^(?:ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_|EPIPE)/
+
 const NOT_SENT = /enableOfflineQueue|Cluster isn't ready|None of startup nodes|Failed to refresh slots/
 
 /** What to say and do about an error that is no `SessionError`; `where` the server is goes into the text. */
 export function troubleOf(error: unknown, where: string): RedisTrouble {
-  const { message, code, isReply } = look(error)
+  const { message, code, isReply: isRefusal } = look(error)
   const words = message.match(/\b[A-Z]{3,}\b/g) ?? []
   // Before Redis 7 the word stands inside of 'ERR Error running script …: -OOM command not allowed …'.
   const known =
     PHRASES.find(([phrase]) => phrase.test(message))?.[1] ??
-    (isReply ? REFUSALS.get(words.find((word) => REFUSALS.has(word)) ?? '') : undefined)
+    (isRefusal ? REFUSALS.get(words.find((word) => REFUSALS.has(word)) ?? '') : undefined)
   if (known !== undefined) return { ...REFUSED, ...known }
-  if (isReply) return { ...REFUSED, reason: 'the server refuses' }
-  if (code !== undefined) return { ...LOST, reason: `${where} cannot be reached (${code})` }
+  if (isRefusal) return { ...REFUSED, reason: 'the server refuses' }
+  if (code !== undefined) {
+    return { ...LOST, reason: `${where} cannot be reached (${code})`, passing: NETWORK.test(code) }
+  }
   if (NOT_SENT.test(message))
     return { ...LOST, reason: `there is no connection to ${where}`, doubtful: false }
   return { ...LOST, reason: 'the connection was lost' }
@@ -81,8 +86,12 @@ export function harmless(error: unknown): unknown {
 
 function look(error: unknown): { message: string; code: string | undefined; isReply: boolean } {
   if (!(error instanceof Error)) return { message: '', code: undefined, isReply: false }
+  // When no node of a cluster is any good, a refusal of the last one tells why.
+  if ('lastNodeError' in error && isReply(error.lastNodeError)) return look(error.lastNodeError)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  // When no node answers, the error of the last one tells why.
-  if ('lastNodeError' in error && error.lastNodeError instanceof Error) return look(error.lastNodeError)
-  return { message: error.message, code, isReply: error.name === 'ReplyError' || error.name === 'ErrorReply' }
+  return { message: error.message, code, isReply: isReply(error) }
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
 }
