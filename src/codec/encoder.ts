@@ -16,8 +16,9 @@ import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime
 
 const { isProxy } = types
 
-/** A bigint of 16 digits: what is larger is worth a look at the limit. */
-const LARGE = 2n ** 64n - 1n
+/** A bigint of no more than these digits is only compared with the limit where that is lower still. */
+const FEW_DIGITS = 16
+const SMALL = 16n ** BigInt(FEW_DIGITS)
 
 /**
  * Turns one value that is no plain JSON into its line. The grammar stands in `value.ts`: a tree that `JSON.stringify`
@@ -75,7 +76,7 @@ export class Encoder {
       case 'undefined':
         return UNDEFINED
       case 'bigint':
-        return value > LARGE || value < -LARGE ? this.#large(value) : writeBigint(value)
+        return this.#isSmall(value) ? writeBigint(value) : this.#large(value)
       case 'object':
         return value === null ? null : this.#object(value, depth + 1)
       case 'function':
@@ -272,6 +273,10 @@ export class Encoder {
     const why = `it is not what the schema of '${plan.name}' asks for`
     const [field] = result.error.issues[0]?.path ?? []
     throw typeof field === 'string' ? this.#trail.refused(why, field) : this.#trail.refused(why)
+  }
+
+  #isSmall(value: bigint): boolean {
+    return value < SMALL && value > -SMALL && this.#limits.bigintDigits >= FEW_DIGITS
   }
 
   #large(value: bigint): string {
