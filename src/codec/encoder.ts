@@ -7,18 +7,12 @@ import { whyNoLeaf, writeLeaves } from './leaves.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
 import { Met } from './met.ts'
-import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
+import { countKeys, hasGetter, hasOnlyElements, namesOf, ordinaryField, whatIsUndefined } from './own.ts'
 import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain.ts'
 import type { Hooks, Plan, Shape } from './plan.ts'
 import { TypeList } from './table.ts'
 import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime } from './word.ts'
-
-const { isProxy } = types
-
-/** A bigint of no more than these digits is only compared with the limit where that is lower still. */
-const FEW_DIGITS = 16
-const SMALL = 16n ** BigInt(FEW_DIGITS)
 
 /**
  * Turns one value that is no plain JSON into its line. The grammar stands in `value.ts`: a tree that `JSON.stringify`
@@ -76,7 +70,7 @@ export class Encoder {
       case 'undefined':
         return UNDEFINED
       case 'bigint':
-        return this.#isSmall(value) ? writeBigint(value) : this.#large(value)
+        return this.#bigint(value)
       case 'object':
         return value === null ? null : this.#object(value, depth + 1)
       case 'function':
@@ -92,7 +86,7 @@ export class Encoder {
   }
 
   #object(value: object, depth: number): unknown {
-    if (isProxy(value)) throw this.#trail.refused('a proxy cannot be kept')
+    if (types.isProxy(value)) throw this.#trail.refused('a proxy cannot be kept')
     const number = this.#met.again(value)
     if (number !== -1) return this.#reference(value, number)
     if (depth > this.#limits.depth) throw this.#trail.exceeded('depth')
@@ -135,19 +129,13 @@ export class Encoder {
     for (let i = 0; i < length; i++) {
       if (hasGetter(array, i)) throw this.#trail.refused('a getter cannot be kept', i)
       const element = array[i]
-      if (element !== undefined) {
-        written.push(this.#part(i, element, depth))
-      } else if (Object.hasOwn(array, i)) {
-        if (ordinaryField(array, String(i)) === undefined)
-          throw this.#trail.refused('a setter or a hidden element cannot be kept', i)
-        written.push(UNDEFINED)
-      } else {
-        written.push(HOLE)
-        holes++
-      }
+      const what = element === undefined ? whatIsUndefined(array, i) : 'value'
+      if (what === 'setter') throw this.#trail.refused('a setter cannot be kept', i)
+      if (what === 'hole') holes++
+      written.push(what === 'hole' ? HOLE : this.#part(i, element, depth))
     }
-    if (countKeys(array) !== length + 1 - holes)
-      throw this.#trail.refused('an array with named properties cannot be kept')
+    if (!hasOnlyElements(array, holes))
+      throw this.#trail.refused('an array with named or hidden properties cannot be kept')
     return written
   }
 
@@ -275,16 +263,11 @@ export class Encoder {
     throw typeof field === 'string' ? this.#trail.refused(why, field) : this.#trail.refused(why)
   }
 
-  #isSmall(value: bigint): boolean {
-    return value < SMALL && value > -SMALL && this.#limits.bigintDigits >= FEW_DIGITS
-  }
-
-  #large(value: bigint): string {
-    const limit = 1n << BigInt(this.#limits.bigintDigits * 4)
-    if (value >= limit || value <= -limit) throw this.#trail.exceeded('bigint digits')
-    const written = writeBigint(value)
-    this.#count(written.length)
-    return written
+  #bigint(value: bigint): string {
+    const word = writeBigint(value, this.#limits.bigintDigits)
+    if (word === undefined) throw this.#trail.exceeded('bigint digits')
+    this.#count(word.length)
+    return word
   }
 
   /** What text is made for is counted before there is too much of it. */

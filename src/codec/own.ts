@@ -3,7 +3,7 @@
  * are to be sorted out before.
  */
 
-const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols } = Object
+const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, keys } = Object
 const { ownKeys } = Reflect
 
 // Part of the language, if only in an annex; for the elements of an array it costs a third of asking for a descriptor.
@@ -17,9 +17,15 @@ export function namesOf(object: object): string[] | undefined {
   return getOwnPropertySymbols(object).length === 0 ? getOwnPropertyNames(object) : undefined
 }
 
-/** How many own names and symbols there are, the indices and `length` of an array among them. */
+/** How many own names and symbols there are. */
 export function countKeys(object: object): number {
   return ownKeys(object).length
+}
+
+/** Whether an array with so many holes has no names but its indices and `length`, and hides none of its elements. */
+export function hasOnlyElements(array: readonly unknown[], holes: number): boolean {
+  const elements = array.length - holes
+  return keys(array).length === elements && ownKeys(array).length === elements + 1
 }
 
 /** The own property, if it is an ordinary one: enumerable, and with a value instead of a getter or setter. */
@@ -32,4 +38,11 @@ export function ordinaryField(object: object, name: string): PropertyDescriptor 
 /** Whether reading this element would run a getter. */
 export function hasGetter(array: readonly unknown[], index: number): boolean {
   return lookupGetter.call(array, index) !== undefined
+}
+
+/** What it is that reads as `undefined` there: that value, nothing at all, or a setter without a getter. */
+export function whatIsUndefined(array: readonly unknown[], index: number): 'value' | 'hole' | 'setter' {
+  const element = getOwnPropertyDescriptor(array, index)
+  if (element === undefined) return 'hole'
+  return 'value' in element ? 'value' : 'setter'
 }

@@ -7,6 +7,7 @@ const LONG = 65_536
 
 /** `__proto__` has only letters that can be spelled like this, and nothing that an encoder escapes is among them. */
 const ESCAPED_LETTER = /\\u00[4-7]/
+const ESCAPED = String.raw`\u00`
 
 /** Parses JSON that may be nested a few levels deeper than its limit says, but not a hundred thousand. */
 export function parseJson(text: string, limits: Limits): unknown {
@@ -37,7 +38,7 @@ function mayNest(text: string, depth: number): boolean {
 
 /** Whether `__proto__` may stand in the text, as it is or with letters escaped. */
 function mayHoldProto(text: string): boolean {
-  return text.includes('__proto__') || ESCAPED_LETTER.test(text)
+  return text.includes('__proto__') || (text.includes(ESCAPED) && ESCAPED_LETTER.test(text))
 }
 
 /** A walk through what was parsed, under the same budgets as it was written. */

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { Limits } from './limits.ts'
 import { Met } from './met.ts'
-import { countKeys, hasGetter, namesOf, ordinaryField } from './own.ts'
+import { hasGetter, hasOnlyElements, namesOf, ordinaryField } from './own.ts'
 
 const { isProxy } = types
 
@@ -47,7 +47,7 @@ class Walk {
   #holdsElements(array: readonly unknown[], depth: number): boolean {
     const { length } = array
     // An element takes two bytes at least, so a longer one is over its budget before it is looked at.
-    if (length * 2 > this.#limits.keyBytes || countKeys(array) !== length + 1) return false
+    if (length * 2 > this.#limits.keyBytes || !hasOnlyElements(array, 0)) return false
     for (let i = 0; i < length; i++) {
       if (hasGetter(array, i) || !this.#holds(array[i], depth)) return false
     }

@@ -12,6 +12,8 @@ export const HOLE = '~h'
 const HEX = /^[1-9a-f][\da-f]*$/
 const LATEST_DATE = 8.64e15
 const SAFE_HEX_DIGITS = 13
+const FEW_DIGITS = 16
+const FEW = 16n ** BigInt(FEW_DIGITS)
 const MILLION = 1_000_000
 const SMALL = 2 ** 31
 
@@ -52,8 +54,15 @@ export function readTime(word: string): number {
   return isNegative ? -time : time
 }
 
-/** A bigint in hexadecimal, which is read in linear time: `~n-ff`. */
-export function writeBigint(value: bigint): string {
+/**
+ * A bigint in hexadecimal, which is read in linear time: `~n-ff`. `undefined` if it has more digits: to write a large
+ * one takes long, so that is found out before.
+ */
+export function writeBigint(value: bigint, mostDigits: number): string | undefined {
+  if (mostDigits < FEW_DIGITS || value >= FEW || value <= -FEW) {
+    const limit = 1n << BigInt(mostDigits * 4)
+    if (value >= limit || value <= -limit) return undefined
+  }
   return `~n${value.toString(16)}`
 }
 

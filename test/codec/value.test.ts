@@ -357,6 +357,8 @@ test('a property that cannot be kept is named in the path', (t) => {
     'ERR_SESSION_VALUE cart[0].set',
   )
   t.is(named(Object.defineProperty([1, 2], 1, accessor)), 'ERR_SESSION_VALUE cart[0][1]')
+  t.is(named(Object.defineProperty([1], 1, { set() {} })), 'ERR_SESSION_VALUE cart[0][1]')
+  t.is(named(Object.defineProperty([1, 2], 1, { enumerable: false })), 'ERR_SESSION_VALUE cart[0]')
   t.is(named(JSON.parse('{"__proto__":1}')), 'ERR_SESSION_VALUE cart[0].__proto__')
   t.is(
     named(Object.defineProperty(new Cart(), '__proto__', { value: 1, enumerable: true })),
@@ -458,6 +460,8 @@ test('the budgets hold when a value is written', (t) => {
   t.regex(within({ bigintDigits: 20 }, 16n ** 20n - 1n), /^kept/)
   t.is(within({ bigintDigits: 20 }, 16n ** 20n), 'ERR_SESSION_LIMIT')
   t.is(within({ bigintDigits: 20 }, -(16n ** 20n)), 'ERR_SESSION_LIMIT')
+  t.regex(within({ bigintDigits: 1 }, -15n), /^kept/)
+  t.is(within({ bigintDigits: 1 }, -16n), 'ERR_SESSION_LIMIT')
   t.is(within({}, Object.assign([], { length: 4_000_000_000 })), 'ERR_SESSION_LIMIT')
   const text = 'x'.repeat(300_000)
   t.is(
