@@ -121,12 +121,11 @@ export class Encoder {
 
   /** A copy: an `encode` or a schema that is called later may change the array itself before it is text. */
   #elements(array: readonly unknown[], depth: number): readonly unknown[] {
-    const { length } = array
     // An element takes two bytes at least, and the length of a sparse array says nothing of its size.
-    if (length * 2 > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
+    if (array.length * 2 > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
     const written: unknown[] = []
     let holes = 0
-    for (let i = 0; i < length; i++) {
+    for (let i = 0; i < array.length; i++) {
       if (hasGetter(array, i)) throw this.#trail.refused('a getter cannot be kept', i)
       const element = array[i]
       const what = element === undefined ? whatIsUndefined(array, i) : 'value'
