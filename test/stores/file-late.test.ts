@@ -71,23 +71,26 @@ const meanwhile: Readonly<Record<string, readonly Act[]>> = {
   'destroyed it, swept leftovers and created it': [destroy, wait, sweep, create, wait, sweep],
 }
 
-/** Someone who is to be stopped before a step, and waits there to be told to go on. */
+/** Someone who is to be stopped before a step, the nth or the first of a name, and waits there to be told to go on. */
 class Stop {
   readonly reached: Promise<void>
   #arrive: () => void = () => undefined
   #release: () => void = () => undefined
   readonly #released: Promise<void>
-  #left: number
+  readonly #step: number | string
+  #steps = 0
+  #stopped = false
 
-  constructor(step: number) {
-    this.#left = step
+  constructor(step: number | string) {
+    this.#step = step
     this.reached = new Promise((resolve) => (this.#arrive = resolve))
     this.#released = new Promise((resolve) => (this.#release = resolve))
   }
 
-  async pass(): Promise<void> {
-    this.#left -= 1
-    if (this.#left > 0) return
+  async pass(name: string): Promise<void> {
+    this.#steps += 1
+    this.#stopped ||= this.#step === this.#steps || this.#step === name
+    if (!this.#stopped) return
     this.#arrive()
     await this.#released
   }
@@ -99,8 +102,8 @@ class Stop {
 
 const stops = new AsyncLocalStorage<Stop>()
 test.before(async () => {
-  await intercept(async ({ run }) => {
-    await stops.getStore()?.pass()
+  await intercept(async ({ name, run }) => {
+    await stops.getStore()?.pass(name)
     return run()
   })
 })
@@ -133,38 +136,60 @@ async function orders(
 
 let folders = 0
 
-/** Does `act` up to a step, then all of `others`, then the rest of it. `undefined` if it has fewer steps. */
-async function interleave(
-  act: Act,
-  others: readonly Act[],
-  step: number,
-  present: boolean,
-): Promise<unknown[] | undefined> {
+/** A folder of its own, two processes that use it, and a clock that all turn together. */
+async function opened(present: boolean): Promise<{ folder: string; mine: World; theirs: World }> {
   let clock = START
   const folder = path.join(base, String((folders += 1)))
-  const open = (): FileStore => new FileStore({ folder, now: () => clock })
   // Files know no other clock than the system's, so they are made older as time goes by.
   const wait = async (ms: number): Promise<void> => {
     await age(folder)
     clock += ms
   }
+  const open = (): World => ({ store: new FileStore({ folder, sync: false, now: () => clock }), wait })
   const [mine, theirs] = [open(), open()]
-  await mine.open()
-  if (present) await theirs.create(KEY, BASE.payload, BASE.expiresAt)
+  await mine.store.open?.()
+  if (present) await theirs.store.create(KEY, BASE.payload, BASE.expiresAt)
+  return { folder, mine, theirs }
+}
 
+/** Starts `act`, and stops it at a step. `undefined` if it has fewer steps. */
+async function start(
+  act: Act,
+  world: World,
+  step: number | string,
+): Promise<(() => Promise<unknown>) | undefined> {
   const stop = new Stop(step)
-  const acting = stops.run(stop, async () => act({ store: mine, wait }))
+  const acting = stops.run(stop, async () => act(world))
   const early = await Promise.race([acting.then(() => true), stop.reached.then(() => false)])
   if (early) return undefined
-  const answers: unknown[] = []
-  for (const other of others) answers.push(await other({ store: theirs, wait }))
-  stop.goOn()
-  const result = [await acting, ...answers, await theirs.read(KEY)]
+  return async () => {
+    stop.goOn()
+    return acting
+  }
+}
 
-  await wait(2 * HOUR)
-  await theirs.sweep(10)
-  await assertTidy(folder, await theirs.count())
+/** Asserts that a sweep leaves what the living need, and nothing else. */
+async function assertSwept(folder: string, world: World): Promise<void> {
+  await world.wait(2 * HOUR)
+  await world.store.sweep(10)
+  await assertTidy(folder, await world.store.count())
   await fs.rm(folder, { recursive: true })
+}
+
+/** Does `act` up to a step, then all of `others`, then the rest of it. */
+async function interleave(
+  act: Act,
+  others: readonly Act[],
+  step: number,
+  present: boolean,
+): Promise<unknown> {
+  const { folder, mine, theirs } = await opened(present)
+  const goOn = await start(act, mine, step)
+  if (goOn === undefined) return undefined
+  const answers: unknown[] = []
+  for (const other of others) answers.push(await other(theirs))
+  const result = [await goOn(), ...answers, await theirs.store.read(KEY)]
+  await assertSwept(folder, theirs)
   return result
 }
 
@@ -191,3 +216,41 @@ for (const [name, act] of Object.entries(late)) {
     t.true(stopsReached >= 2 * 2 * Object.keys(meanwhile).length)
   })
 }
+
+test.serial(
+  'a sweep may sleep at any step, and removes nothing that somebody has come to need',
+  async (t) => {
+    let stopsReached = 0
+    for (const act of ['create', 'replace', 'destroy']) {
+      const run = late[act] ?? assert.fail()
+      for (let step = 1; ; step += 1) {
+        let swept = true
+        for (let sweepStep = 1; swept; sweepStep += 1) {
+          const { folder, mine, theirs } = await opened(act !== 'create')
+          const goOn = await start(run, mine, step)
+          if (goOn === undefined) break
+          await theirs.wait(2 * HOUR)
+          const sweepOn = await start(sweep, theirs, sweepStep)
+          swept = sweepOn !== undefined
+          const result = [await goOn(), await sweepOn?.(), await theirs.store.read(KEY)]
+          t.deepEqual(result, [...(await expected([run, sweep], act !== 'create'))])
+          await assertSwept(folder, theirs)
+          stopsReached += 1
+        }
+        if (swept) break
+      }
+    }
+    t.true(stopsReached > 100)
+  },
+)
+
+test.serial('a sweep leaves a staged home alone in which somebody keeps something', async (t) => {
+  const { folder, mine, theirs } = await opened(false)
+  const goOn = await start(late['create'] ?? assert.fail(), mine, 'rename')
+  const staging = (await fs.readdir(folder, { recursive: true })).find((name) => name.endsWith('.new'))
+  await fs.writeFile(path.join(folder, staging ?? '', 'theirs.txt'), 'theirs')
+  await theirs.wait(2 * HOUR)
+  await theirs.store.sweep(10)
+  await goOn?.()
+  t.is((await theirs.store.read(KEY))?.payload, NEW)
+})

@@ -29,10 +29,10 @@ const harness: StoreHarness = {
   },
 }
 
-for (const promise of storeContract) {
-  test.serial(promise.title, async (t) => {
-    if (!promise.appliesTo(new FileStore({ folder }).traits, harness)) return t.pass()
-    await promise.check(harness)
-    t.pass()
+const { traits } = new FileStore({ folder })
+for (const promise of storeContract.filter(({ appliesTo }) => appliesTo(traits, harness))) {
+  // One after another: these promises turn the clock that all of them read.
+  test.serial(`the file store: ${promise.title}`, async (t) => {
+    await t.notThrowsAsync(promise.check(harness))
   })
 }

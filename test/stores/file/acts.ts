@@ -124,7 +124,7 @@ export const acts = {
 } satisfies Record<string, Act>
 
 /** A store with a clock that stands still. */
-export function storeAt(folder: string, now: number, sync = true): FileStore {
+export function storeAt(folder: string, now: number, sync = false): FileStore {
   return new FileStore({ folder, sync, now: () => now })
 }
 
@@ -152,7 +152,7 @@ export async function assertTidy(folder: string, living: number): Promise<void> 
 
 /** Asserts that the folder can be used as if nothing had happened, and that nothing is left of it after a sweep. */
 export async function assertUsable(folder: string, now: number): Promise<void> {
-  const later = storeAt(folder, Math.max(now, LATER), false)
+  const later = storeAt(folder, Math.max(now, LATER))
   const seen = await later.read(KEY)
   await age(folder)
   await later.sweep(100)

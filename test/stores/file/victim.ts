@@ -7,7 +7,7 @@ const [folder = '', name = '', deadly, mode] = process.argv.slice(2)
 const act = Object.entries(acts).find(([each]) => each === name)?.[1]
 if (act === undefined) throw new Error('no such act')
 
-const store = storeAt(folder, act.now)
+const store = storeAt(folder, act.now, true)
 await store.open()
 
 const steps: string[] = []
