@@ -269,7 +269,7 @@ function measureLazy(rounds: number): Result[] {
   const lines = new Map<string, string>()
   for (let i = 0; i < 24; i++) {
     const key = `part${i}`
-    lines.set(key, codec.encode(new Cart(i % 2 === 0 ? 18 : 1), key))
+    lines.set(key, codec.encode(new Cart(i % 2 === 0 ? 25 : 1), key))
   }
   lines.set('userId', codec.encode(4711, 'userId'))
   for (let i = 24; i < 32; i++)
