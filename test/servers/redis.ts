@@ -113,6 +113,15 @@ export function observe(port: number): Redis {
   return client
 }
 
+/** Until the replicas of a primary have all that it has now. */
+export async function replicated(primary: Redis): Promise<void> {
+  const [, written] = /master_repl_offset:(\d+)/.exec(await primary.info('replication')) ?? []
+  await until('the replicas are in step', async () => {
+    const followers = [...(await primary.info('replication')).matchAll(/^slave\d+:.*offset=(\d+)/gm)]
+    return followers.length > 0 && followers.every(([, offset]) => Number(offset) >= Number(written))
+  })
+}
+
 /** A server that the environment names; it is not ours to stop. */
 export function given(variable: string): Server | undefined {
   const url = process.env[variable]

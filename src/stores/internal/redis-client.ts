@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import { loadDriver } from './driver.ts'
+import { leaveAtFailover } from './redis-failover.ts'
 import type { RedisAddress, RedisConfig } from './redis-config.ts'
 
 /**
@@ -17,7 +18,8 @@ export async function createRedisClient(
 ): Promise<Redis | Cluster> {
   const { Cluster, Redis } = await loadDriver('ioredis', async () => import('ioredis'))
   const { mode, addresses, username, password, db, master } = config
-  const secure = config.tls || tls !== undefined ? { tls: { ...tls } } : {}
+  const isSecure = config.tls || tls !== undefined
+  const secure = isSecure ? { tls: { ...tls } } : {}
   const connection = {
     ...secure,
     username,
@@ -40,16 +42,22 @@ export async function createRedisClient(
     })
   }
   if (mode === 'sentinel') {
-    return new Redis({
+    const sentinels = addresses.map(hostAndPort)
+    const client = new Redis({
       ...connection,
       ...patience,
       db,
       name: master,
-      sentinels: addresses.map(hostAndPort),
+      sentinels,
       sentinelRetryStrategy: () => null,
       sentinelCommandTimeout: timeout,
-      ...(config.tls && { sentinelTLS: { ...tls }, enableTLSForSentinelMode: true }),
+      ...(isSecure && { sentinelTLS: { ...tls }, enableTLSForSentinelMode: true }),
     })
+    const waiting = { lazyConnect: true, enableReadyCheck: false, maxRetriesPerRequest: null }
+    leaveAtFailover(client, master, () =>
+      sentinels.map((address) => new Redis({ ...secure, ...address, ...waiting })),
+    )
+    return client
   }
   // Without the driver's own look at INFO, which writes to the console where a user may not have it.
   return new Redis({ ...connection, ...patience, ...addresses[0], db, enableReadyCheck: false })
