@@ -80,7 +80,7 @@ const poisons: readonly ((inner: unknown) => unknown)[] = [
   (inner) => Object.defineProperty([inner], 0, { get: () => inner, enumerable: true, configurable: true }),
   (inner) => Object.defineProperty([inner], 0, { set() {}, enumerable: true, configurable: true }),
   async (inner) => inner,
-  (inner) => ({ then: () => inner }),
+  (inner) => Object.fromEntries([['then', () => inner]]),
   () => new WeakMap(),
   () => new WeakRef({}),
   () => [1].values(),
@@ -126,6 +126,7 @@ const poisons: readonly ((inner: unknown) => unknown)[] = [
   () => new URLSearchParams('a=b'),
   () =>
     new (class {
+      readonly a = 1
       static get name(): string {
         throw new Error('no name')
       }

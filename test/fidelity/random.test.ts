@@ -31,12 +31,15 @@ interface Outcome {
   readonly why: string
 }
 
+const store = new MemoryStore()
+
 /** Sets a value, commits, opens the session with another manager, and looks at what came back. */
 async function roundTrip(recipe: Recipe, key: string, limits: Partial<Limits> = {}): Promise<Outcome> {
-  const store = new MemoryStore()
   const builder = new Builder()
   const value = builder.build(recipe)
-  const writer = new SessionManager({ store, registry, limits })
+  // Without a timer, which would hold each manager of a hundred thousand.
+  const settings = { store, registry, limits, sweepInterval: 0 }
+  const writer = new SessionManager(settings)
   const session = writer.begin()
   try {
     session.set(key, value)
@@ -55,7 +58,7 @@ async function roundTrip(recipe: Recipe, key: string, limits: Partial<Limits> = 
       throw new Error('a refused value is in the session', { cause: error })
     return { fate: builder.fate, kept: false, why: `${code} ${message}` }
   }
-  const reader = new SessionManager({ store, registry, limits })
+  const reader = new SessionManager(settings)
   const found = await reader.open(session.id)
   const [before, after] = [fingerprint(value), fingerprint(found.get(key))]
   if (before !== after) throw new Error(`silently different:\n${before}\n—\n${after}`)
@@ -67,6 +70,7 @@ async function roundTrip(recipe: Recipe, key: string, limits: Partial<Limits> = 
   await reader.commit(found)
   if ((await store.read(hashId(session.id)))?.payload !== payload)
     throw new Error('it is written another way')
+  await found.destroy()
   return { fate: builder.fate, kept: true, why: '' }
 }
 
