@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { given, observe, option, startRedis, until, type RedisServer } from './redis.ts'
+import { given, observe, onFreePorts, option, startRedis, until, type RedisServer } from './redis.ts'
 import { freePort, type Server } from './server.ts'
 
 const SLOTS = 16_384
@@ -17,7 +17,7 @@ export async function redisClusterServer(): Promise<Server> {
 
 /** Starts six servers and makes a cluster of them; resolves when every slot is served and every replica is in step. */
 export async function startRedisCluster(): Promise<RedisCluster> {
-  const nodes = await Promise.all(Array.from({ length: 2 * PRIMARIES }, startNode))
+  const nodes = await Promise.all(Array.from({ length: 2 * PRIMARIES }, async () => onFreePorts(startNode)))
   const clients = nodes.map(({ port }) => observe(port))
   try {
     await unite(nodes, clients)

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { freePort, start, type Running, type Server } from './server.ts'
+import { freePort, start, type Program, type Running, type Server } from './server.ts'
 
 /** A private redis-server. */
 export interface RedisServer extends Server {
@@ -46,6 +46,20 @@ export async function redisServer(): Promise<Server> {
 
 /** Starts a redis-server that keeps nothing on disk. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  return options.port === undefined ? onFreePorts(async () => launch(options)) : launch(options)
+}
+
+/** Tries again: between the search for a free port and its use, somebody else may have found it too. */
+export async function onFreePorts<T>(attempt: () => Promise<T>, tries = 5): Promise<T> {
+  try {
+    return await attempt()
+  } catch (error) {
+    if (tries === 1) throw error
+    return onFreePorts(attempt, tries - 1)
+  }
+}
+
+async function launch(options: RedisServerOptions): Promise<RedisServer> {
   const fixed = options.port
   const running = await start({
     ...binary,
@@ -74,8 +88,12 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 
 /** A private redis-server that speaks TLS, with a certificate that it signed itself. */
 export async function startRedisTls(): Promise<RedisServer & { readonly certificate: string }> {
+  return onFreePorts(launchTls)
+}
+
+async function launchTls(): Promise<RedisServer & { readonly certificate: string }> {
   const port = await freePort()
-  const server = await startRedis({
+  const server = await launch({
     prepare: async (folder) => {
       const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
       const kind = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'.split(' ')
@@ -136,7 +154,7 @@ export async function startSentinel(primary: number): Promise<Running> {
     'sentinel failover-timeout mymaster 4000',
     'sentinel parallel-syncs mymaster 1',
   ]
-  return start({
+  const program: Program = {
     ...binary,
     prepare: async (folder) => writeFile(path.join(folder, 'sentinel.conf'), configuration.join('\n')),
     args: (port, folder) => [
@@ -147,7 +165,8 @@ export async function startSentinel(primary: number): Promise<Running> {
       ...option('dir', folder),
     ],
     answers,
-  })
+  }
+  return onFreePorts(async () => start(program))
 }
 
 /** A setting of redis-server as arguments. */
