@@ -25,6 +25,8 @@ export interface Act {
   /** What is found under KEY as long as it was not done, and once it was. */
   readonly before: Entry | undefined
   readonly after: Entry | undefined
+  /** Whether it leaves nothing behind if it fails. */
+  readonly tidy?: boolean
 }
 
 const extended: Entry = { payload: OLD, expiresAt: START + 48 * HOUR }
@@ -78,6 +80,7 @@ export const acts = {
     run: async (store) => store.create(KEY, NEW, replaced.expiresAt),
     before: undefined,
     after: replaced,
+    tidy: true,
   },
   'create over an expired one': {
     now: START + HOUR,
@@ -92,6 +95,7 @@ export const acts = {
     run: async (store) => store.replace(KEY, NEW, replaced.expiresAt, BASE),
     before: BASE,
     after: replaced,
+    tidy: true,
   },
   touch: {
     now: START,

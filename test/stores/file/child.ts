@@ -22,13 +22,11 @@ export class Children {
     await fs.chmod(folder, 0o755)
     await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     const sources = ['victim', 'worker', 'cramped'].map((name) => `test/stores/file/${name}.ts`)
-    const { code, stdout } = await run(process.execPath, [
-      'node_modules/typescript/bin/tsc',
-      ...['--ignoreConfig', '--noCheck', '--rootDir', '.', '--outDir', folder],
-      ...['--target', 'es2023', '--module', 'nodenext', '--types', 'node'],
-      ...['--rewriteRelativeImportExtensions', '--allowImportingTsExtensions'],
-      ...sources,
-    ])
+    const options =
+      '--ignoreConfig --noCheck --rootDir . --target es2023 --module nodenext --types node ' +
+      '--rewriteRelativeImportExtensions --allowImportingTsExtensions --outDir'
+    const compiler = ['node_modules/typescript/bin/tsc', ...options.split(' '), folder]
+    const { code, stdout } = await run(process.execPath, [...compiler, ...sources])
     if (code !== 0) throw new Error(`the scripts do not compile: ${stdout}`)
     return new Children(folder)
   }

@@ -1,0 +1,71 @@
+// Does what a store must bear where something is lacking. Prints a list of what came of each.
+import * as fs from 'node:fs/promises'
+import { FileStore } from '../../../src/stores/file.ts'
+import { assertTidy, assertUsable, found, KEY, NEW, OLD, START, storeAt } from './acts.ts'
+
+const [folder = '', lack = ''] = process.argv.slice(2)
+const LIFE = START + 24 * 3_600_000
+const BASE = { payload: OLD, expiresAt: LIFE }
+const store = storeAt(folder, START, true)
+
+async function outcome(doing: Promise<unknown>): Promise<unknown> {
+  return doing.then(
+    (value) => (typeof value === 'object' ? 'ok' : value),
+    (error: unknown) => (error instanceof Error ? error.message : error),
+  )
+}
+
+/** There is little room: what is too much fails, what was there is intact, and nothing is left of the attempt. */
+async function room(): Promise<readonly unknown[]> {
+  const created = await outcome(store.create(KEY, OLD, LIFE))
+  const tooMuch = await outcome(store.replace(KEY, NEW + 'x'.repeat(1_000_000), LIFE, BASE))
+  const other = await outcome(store.create('other', NEW + 'x'.repeat(1_000_000), LIFE))
+  await assertTidy(folder, 1)
+  const kept = (await found(folder, START))?.payload === OLD
+  await assertUsable(folder, START)
+  return [created, tooMuch, other, kept]
+}
+
+/** There are few descriptors: a crowd of calls waits for its turn. */
+async function descriptors(): Promise<readonly unknown[]> {
+  const keys = Array.from({ length: 10_000 }, (_, at) => `key-${at % 100}`)
+  const created = await Promise.all(keys.map(async (key) => outcome(store.create(key, OLD, LIFE))))
+  const counted = await Promise.all(Array.from({ length: 100 }, async () => store.count()))
+  return [created.filter((each) => each === 'ok').length, new Set(created).size, Math.min(...counted)]
+}
+
+/** Others have taken all descriptors. */
+async function handles(): Promise<readonly unknown[]> {
+  await store.create(KEY, OLD, LIFE)
+  const taken: fs.FileHandle[] = []
+  for (let more = true; more;) {
+    more = await fs.open('/dev/null').then(
+      (handle) => taken.push(handle) > 0,
+      () => false,
+    )
+  }
+  const failed = [
+    await outcome(store.read(KEY)),
+    await outcome(store.replace(KEY, NEW, LIFE, BASE)),
+    await outcome(store.create('other', NEW, LIFE)),
+  ]
+  for (const handle of taken) await handle.close()
+  await assertTidy(folder, 1)
+  const kept = (await found(folder, START))?.payload === OLD
+  return [...failed, kept]
+}
+
+/** The folder belongs to somebody else. */
+async function rights(): Promise<readonly unknown[]> {
+  if (process.getuid?.() === 0) process.setuid?.(65_534)
+  const elsewhere = new FileStore({ folder: `${folder}/below` })
+  return [await outcome(store.open()), await outcome(store.read(KEY)), await outcome(elsewhere.open())]
+}
+
+const lacks: Readonly<Record<string, () => Promise<readonly unknown[]>>> = {
+  room,
+  descriptors,
+  handles,
+  rights,
+}
+process.stdout.write(JSON.stringify(await lacks[lack]?.()))
