@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
-import { unless } from './errno.ts'
-import { generationOf } from './generation.ts'
-import { inventoryOf, shelvesOf, type Inventory } from './inventory.ts'
-import type { Slot } from './slot.ts'
+import { unless } from './file-errno.ts'
+import { generationOf } from './file-generation.ts'
+import { inventoryOf, shelvesOf, type Inventory } from './file-inventory.ts'
+import type { Slot } from './file-slot.ts'
 
 /** A leftover is left alone for so long, in ms. A courtesy to those still at work: to remove it at once would be safe too. */
 const LEFTOVER_AGE = 3_600_000
