@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { createVersion, Document, type Header } from './codec/document.ts'
+import { SessionError } from './errors.ts'
+import type { GuardedStore } from './guarded-store.ts'
+import { rebase } from './rebase.ts'
+import type { Committed, SessionState } from './session.ts'
+import type { ManagerSettings } from './settings.ts'
+import type { Entry } from './store.ts'
+import { Turns } from './turns.ts'
+
+/** How often a request tries to get its changes in between those of others. */
+export const MAX_TRIES = 30
+const MAX_PAUSE_MS = 50
+
+/** One try to bring changes into the store upon a known state of the session. */
+export type Attempt = (base: Entry) => Promise<Committed | 'conflict'>
+
+/** What happens between two requests that want to change one session: tries, rebases, and an end to them. */
+export class Contest {
+  readonly #settings: ManagerSettings
+  readonly #store: GuardedStore
+  readonly #turns = new Turns()
+
+  constructor(settings: ManagerSettings, store: GuardedStore) {
+    this.#settings = settings
+    this.#store = store
+  }
+
+  /** Tries until nobody is in between any more; rebases after each conflict. */
+  async run(state: SessionState, attempt: Attempt): Promise<Committed> {
+    const { events, now } = this.#settings
+    const startedAt = now()
+    const before = entryOf(state).payload
+    const first = await attempt(entryOf(state))
+    if (first !== 'conflict') return this.#finish(state, first, 1, startedAt, before)
+    return this.#turns.take(keyOf(state), async (latest) => {
+      let hint = latest
+      for (let tries = 2; tries <= MAX_TRIES; tries += 1) {
+        const newer = hint ?? (await this.#store.read(keyOf(state)))
+        if (newer === undefined) return [this.gone(state), undefined]
+        this.rebase(state, newer)
+        if (events.heard) events.emit({ type: 'rebased', tries })
+        const outcome = await attempt(newer)
+        if (outcome !== 'conflict')
+          return [this.#finish(state, outcome, tries, startedAt, before), state.entry]
+        if (hint === undefined) await delay(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
+        hint = undefined
+      }
+      throw contention()
+    })
+  }
+
+  /** Puts the session's changes upon what somebody else has stored. */
+  rebase(state: SessionState, newer: Entry): void {
+    const { limits, registry, events } = this.#settings
+    const lost = rebase(state.draft, Document.parse(newer.payload, limits), registry)
+    state.entry = newer
+    if (lost > 0) events.emit({ type: 'conflict', keys: lost })
+  }
+
+  /** Somebody else has ended the session: it stays ended. */
+  gone(state: SessionState): 'gone' {
+    state.status = 'gone'
+    this.#settings.events.emit({ type: 'gone' })
+    return 'gone'
+  }
+
+  #finish(
+    state: SessionState,
+    outcome: Committed,
+    tries: number,
+    startedAt: number,
+    before: string,
+  ): Committed {
+    const { events, now } = this.#settings
+    if (outcome === 'gone') return this.gone(state)
+    if (events.heard && state.entry !== undefined && state.entry.payload !== before) {
+      const bytes = state.entry.payload.length
+      events.emit({ type: 'committed', bytes, tries, durationMs: now() - startedAt })
+    }
+    return 'ok'
+  }
+}
+
+/** The header of the next payload: a version of its own, and what the one before carried. */
+export function nextHeader({ createdAt, draft }: SessionState): Header {
+  return { version: createVersion(), createdAt, attributes: draft.base.header.attributes }
+}
+
+export function entryOf({ entry }: SessionState): Entry {
+  if (entry === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session is not stored')
+  return entry
+}
+
+export function keyOf({ key }: SessionState): string {
+  if (key === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session has no ID yet')
+  return key
+}
+
+export function contention(): SessionError {
+  const text = `other requests changed this session ${MAX_TRIES} times while this one tried to commit`
+  return new SessionError('ERR_SESSION_CONFLICT', text)
+}
