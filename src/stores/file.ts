@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
-import { troubleOf } from './internal/file-errno.ts'
+import { troubleOf } from './internal/errno.ts'
 import { Gate } from './internal/gate.ts'
 import { momentOf, versionOf, type Generation } from './internal/file-generation.ts'
 import { Slot } from './internal/file-slot.ts'
@@ -53,8 +53,7 @@ export class FileStore implements Store, Sweeping, Counting {
   readonly #sync: boolean
   readonly #now: () => number
   readonly #sweeper: Sweeper
-  readonly #verbs = new Gate(WIDTH)
-  readonly #sweeps = new Gate(1)
+  readonly #gate = new Gate(WIDTH)
   #opening: Promise<void> | undefined
   #closed = false
 
@@ -143,12 +142,12 @@ export class FileStore implements Store, Sweeping, Counting {
 
   /** Also clears away what killed processes have left, an hour later. Looks at every session: once a minute is plenty. */
   async sweep(limit: number): Promise<number> {
-    return this.#attempt('sweep', this.#sweeps, async () => this.#sweeper.sweep(limit))
+    return this.#attempt('sweep', async () => this.#sweeper.sweep(limit))
   }
 
   /** Looks at every session, so it takes its time. */
   async count(): Promise<number> {
-    return this.#attempt('count', this.#sweeps, async () => this.#sweeper.count())
+    return this.#attempt('count', async () => this.#sweeper.count())
   }
 
   async close(): Promise<void> {
@@ -170,13 +169,13 @@ export class FileStore implements Store, Sweeping, Counting {
       throw new SessionError('ERR_SESSION_STORE', `file: ${verb} failed: not a key of the contract`)
     // Keys may differ by case alone, be one character long, or be called CON. Their digests are file names anywhere.
     const slot = this.#slot(crypto.hash('sha256', key, 'hex'))
-    return this.#attempt(verb, this.#verbs, async () => task(slot))
+    return this.#attempt(verb, async () => this.#gate.pass(async () => task(slot)))
   }
 
-  async #attempt<T>(verb: string, gate: Gate, task: () => Promise<T>): Promise<T> {
+  async #attempt<T>(verb: string, task: () => Promise<T>): Promise<T> {
     await this.open()
     try {
-      return await gate.pass(task)
+      return await task()
     } catch (error) {
       throw troubleOf(`file: ${verb} failed`, error)
     }
