@@ -22,7 +22,9 @@ const client = createPool({
   connectionLimit: 4,
 })
 client.on('connection', (connection) => {
-  connection.query("SET time_zone = '-11:30', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'")
+  void connection.query(
+    "SET time_zone = '-11:30', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
+  )
 })
 const callbacks = createCallbackPool(url)
 const strange: StoreHarness = {

@@ -19,10 +19,8 @@ const PAYLOAD = 'kts1 0123456789abcdef 1700000000000'
 const keys = await mkdtemp(path.join(tmpdir(), 'kts-tls-'))
 const [keyFile, certFile] = [path.join(keys, 'key.pem'), path.join(keys, 'cert.pem')]
 const openssl = await install({ binaries: ['/usr/bin/openssl'], debianPackage: 'openssl' })
-await run(openssl, [
-  ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=kts.test'],
-  ...['-keyout', keyFile, '-out', certFile],
-])
+const request = 'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=kts.test'
+await run(openssl, [...request.split(' '), '-keyout', keyFile, '-out', certFile])
 const server = await privateMariadb(`--ssl-cert=${certFile}`, `--ssl-key=${keyFile}`)
 const plain = await privateMariadb('--skip-ssl')
 const port = await freePort()

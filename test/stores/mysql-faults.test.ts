@@ -62,6 +62,21 @@ test.serial('a server that answers nobody rejects every verb within the deadline
   await store.close()
 })
 
+test.serial("somebody's pool is rid of a connection that does not answer, and serves again", async (t) => {
+  const client = createPool({ uri: url, connectionLimit: 1 })
+  const store = new MysqlStore({ client, timeout: 1_000 })
+  const name = key()
+  await store.create(name, payload(), soon())
+  server.freeze()
+  try {
+    await t.throwsAsync(store.read(name), { message: 'mysql: read failed: no answer within 1000 ms' })
+  } finally {
+    server.thaw()
+  }
+  t.truthy(await store.read(name))
+  await client.end()
+})
+
 test.serial('close does not wait for a server that answers nobody', async (t) => {
   const { store, name } = await begin({ timeout: 1_000 })
   server.freeze()

@@ -31,7 +31,10 @@ for (const [kind, setUp] of [
       const args = ['--url', database.url, '--id', session.id, '--times', String(TIMES)]
       const node = [`--import=${import.meta.resolve('tsx')}`, worker, ...args]
       const workers = Array.from({ length: PROCESSES }, async () => run(process.execPath, node))
-      for (const { stderr } of await Promise.all(workers)) t.is(stderr, '')
+      for (const { stdout, stderr } of await Promise.all(workers)) {
+        t.is(stderr, '')
+        t.log(`${stdout} commits gave up and were begun again`)
+      }
       t.is((await manager.open(session.id)).get('n'), PROCESSES * TIMES)
       await manager.close()
       await database.drop()

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Pool as CallbackPool } from 'mysql2'
-import type { ExecuteValues, Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
+import type { Pool, PoolConnection } from 'mysql2/promise'
 import { SessionError } from '../../errors.ts'
 import { withDeadline } from './deadline.ts'
 import { loadDriver } from './driver.ts'
@@ -10,12 +10,6 @@ import { failure, spoilsConnection, wasLost, wasNotApplied } from './mysql-failu
 
 /** A pool of mysql2, of either of its two styles. */
 export type MysqlPool = Pool | CallbackPool
-
-/** What a statement answered: rows of columns, or how many rows it found. */
-export interface MysqlReply {
-  readonly rows: readonly (readonly unknown[])[]
-  readonly affected: number
-}
 
 type PoolSettings = MysqlSettings & { readonly poolSize: number }
 
@@ -188,24 +182,4 @@ export class MysqlClient {
     socket.once('close', () => this.#sockets.delete(socket))
     return socket
   }
-}
-
-/** Rows as they are, whatever the pool of somebody else does to them by default. */
-const PLAINLY: Omit<QueryOptions, 'sql'> = {
-  rowsAsArray: true,
-  nestTables: false,
-  typeCast: (_field, next) => next(),
-}
-
-/** Runs one statement, prepared once per connection. */
-export async function execute(
-  connection: PoolConnection,
-  sql: string,
-  values: ExecuteValues[] = [],
-): Promise<MysqlReply> {
-  const [answer] = await connection.execute<never>({ sql, ...PLAINLY }, values)
-  const result: unknown = answer
-  if (Array.isArray(result)) return { rows: result, affected: 0 }
-  const { affectedRows }: { affectedRows?: unknown } = Object(result)
-  return { rows: [], affected: Number(affectedRows) }
 }

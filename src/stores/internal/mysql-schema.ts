@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { PoolConnection } from 'mysql2/promise'
 import { SessionError } from '../../errors.ts'
-import { execute } from './mysql-client.ts'
+import { execute } from './mysql-reply.ts'
 import { createTable, type MysqlGrain } from './mysql-statements.ts'
 
 /** What was found out about a table. */

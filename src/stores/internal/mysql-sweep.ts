@@ -1,5 +1,5 @@
 import type { PoolConnection } from 'mysql2/promise'
-import { execute } from './mysql-client.ts'
+import { execute } from './mysql-reply.ts'
 import type { MysqlTable } from './mysql-table.ts'
 
 /** The largest batch. From a thousand keys on MariaDB would read the whole table instead of looking them up. */
