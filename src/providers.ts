@@ -1,5 +1,6 @@
 import { SessionError } from './errors.ts'
 import type { Store } from './store.ts'
+import { CouchbaseStore } from './stores/couchbase.ts'
 import { FileStore } from './stores/file.ts'
 import { MemcacheStore } from './stores/memcache.ts'
 import { MemoryStore } from './stores/memory.ts'
@@ -23,6 +24,7 @@ const providers = new Map<string, OpenProvider>([
   ['redis_cluster', (config, context) => RedisStore.fromConfig(config, context, 'cluster')],
   ['redis_sentinel', (config, context) => RedisStore.fromConfig(config, context, 'sentinel')],
   ['memcache', (config, context) => MemcacheStore.fromConfig(config, context)],
+  ['couchbase', (config, context) => CouchbaseStore.fromConfig(config, context)],
   ['mysql', (config, context) => MysqlStore.fromConfig(config, context)],
   ['postgres', (config) => PostgresStore.fromConfig(config)],
   ['postgresql', (config) => PostgresStore.fromConfig(config)],

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { couchbaseServer } from '../servers/couchbase.ts'
 import { freshDatabase, mariadbServer } from '../servers/mariadb.ts'
 import { memcachedServer } from '../servers/memcached.ts'
 import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
@@ -24,6 +25,7 @@ export const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   redis_cluster: async () => byUrl(await redisClusterServer()),
   redis_sentinel: async () => byUrl(await redisSentinelServer()),
   memcache: async () => byUrl(await memcachedServer()),
+  couchbase: async () => byUrl(await couchbaseServer()),
   mysql: async () => {
     const server = await mariadbServer()
     const { url } = await freshDatabase(server)

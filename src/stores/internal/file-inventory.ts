@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { unless } from './file-errno.ts'
+import { unless } from './errno.ts'
 
 /** What a shelf of the file store holds. Whatever has another name, or is not what its name says, is not ours. */
 export interface Inventory {

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../../errors.ts'
-import { errnoOf, unless } from './file-errno.ts'
+import { errnoOf, unless } from './errno.ts'
 import { generationOf, momentOf, nameOf, versionOf, type Generation } from './file-generation.ts'
 
 /**

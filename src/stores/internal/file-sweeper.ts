@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
-import { unless } from './file-errno.ts'
+import { unless } from './errno.ts'
 import { generationOf } from './file-generation.ts'
 import { inventoryOf, shelvesOf, type Inventory } from './file-inventory.ts'
 import type { Slot } from './file-slot.ts'
