@@ -80,7 +80,7 @@ const poisons: readonly ((inner: unknown) => unknown)[] = [
   (inner) => Object.defineProperty([inner], 0, { get: () => inner, enumerable: true, configurable: true }),
   (inner) => Object.defineProperty([inner], 0, { set() {}, enumerable: true, configurable: true }),
   async (inner) => inner,
-  (inner) => Object.fromEntries([['then', () => inner]]),
+  (inner) => Object.fromEntries(new Map([['then', () => inner]])),
   () => new WeakMap(),
   () => new WeakRef({}),
   () => [1].values(),

@@ -53,8 +53,8 @@ export class Wallet {
     return { coins }
   }
   static decode(plain: unknown): Wallet {
-    const { coins } = plain as { coins: bigint[] } // careless, as it says
-    return new Wallet(coins.map((coin) => BigInt(coin)))
+    const { coins } = plain as { coins: unknown[] } // careless, as it says
+    return new Wallet(coins.map((coin) => BigInt(String(coin))))
   }
 }
 
