@@ -35,7 +35,7 @@ test('each store has its class, its options, its test, its row in the README and
     const source = await readFile(`src/stores/${name}.ts`, 'utf8')
     const [, declared = ''] = /export class (\w+)Store\b/.exec(source) ?? []
     t.is(declared.toLowerCase(), name)
-    t.regex(source, new RegExp(`export (interface|type) ${declared}StoreOptions\\b`))
+    t.regex(source, new RegExp(`export (?:interface|type) (?:\\{[^}]*)?\\b${declared}StoreOptions\\b`))
     t.true(tests.includes(`${name}.test.ts`), `test/stores/${name}.test.ts`)
     t.true(pages.includes(`${name}.md`), `docs/stores/${name}.md`)
     t.regex(readme, new RegExp(`^\\| ${declared} \\|.*koa-typed-session/stores/${name}`, 'mi'))

@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer'
 import { setImmediate as pause } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import {
-  VERSION_LENGTH,
   type Counting,
   type Entry,
   type Store,
@@ -10,6 +9,7 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
+import { Kept } from './internal/kept.ts'
 
 /** Settings of the {@link MemoryStore}. */
 export interface MemoryStoreOptions {
@@ -32,9 +32,6 @@ const SHARDS = 256
 
 /** So many entries are looked at in one go, before other work has its turn. Well below a millisecond. */
 const SLICE = 500
-
-/** On text that V8 keeps in one byte per character this fails without looking at it, whatever the length. */
-const WIDE = /[\u0100-\uffff]/
 
 // Answers without content need no promise of their own.
 const NOBODY: Promise<undefined> = Promise.resolve(undefined)
@@ -255,61 +252,6 @@ function lookAtSome(entries: Iterator<Kept>, look: (kept: Kept) => boolean): 'mo
     if (!look(value)) return 'enough'
   }
   return 'more'
-}
-
-/** What is kept of a session: one link in the ring of all, ordered by use. */
-class Kept {
-  readonly key: string
-  payload: string
-  bytes: number
-  expiresAt: number
-  older: Kept = this
-  newer: Kept = this
-
-  constructor(key: string, payload: string, expiresAt: number) {
-    this.key = key
-    this.payload = payload
-    this.bytes = inMemory(payload)
-    this.expiresAt = expiresAt
-  }
-
-  hold(payload: string, expiresAt: number): void {
-    this.payload = payload
-    this.bytes = inMemory(payload)
-    this.expiresAt = expiresAt
-  }
-
-  /** Whether `base` has the version that is kept. Mostly it is the very same string. */
-  is(base: Entry): boolean {
-    return base.payload === this.payload || this.payload.startsWith(base.payload.slice(0, VERSION_LENGTH))
-  }
-
-  /** Takes its place as the one used last. */
-  join(ring: Kept): void {
-    this.older = ring.older
-    this.newer = ring
-    ring.older.newer = this
-    ring.older = this
-  }
-
-  /** Takes that place again. */
-  renew(ring: Kept): void {
-    if (ring.older === this) return
-    this.leave()
-    this.join(ring)
-  }
-
-  leave(): void {
-    this.older.newer = this.newer
-    this.newer.older = this.older
-    this.older = this
-    this.newer = this
-  }
-}
-
-/** Bytes of the text in memory. The search also joins a string that V8 still holds as the pieces it was built from. */
-function inMemory(payload: string): number {
-  return WIDE.test(payload) ? payload.length * 2 : payload.length
 }
 
 /** The shard of a key. Keys are hashes as a rule, so their first characters are spread well. */
