@@ -44,7 +44,7 @@ const MAX_BYTES: number = 512 * 1024 * 1024
 const LONGEST = 1e15 // ms, more than 30,000 years; Redis refuses what does not fit into its clock
 
 /**
- * Sessions in Redis 6.2 or newer, or what speaks its language: one string per session, which Redis itself lets expire.
+ * Sessions in Redis 6.2 or newer: one string per session, which Redis itself lets expire.
  * Every verb is one script and one round trip; those of concurrent requests share their packets.
  *
  * The clock of Redis alone decides when a session ends: it is told how long from now, never until when, so that clocks
@@ -73,14 +73,13 @@ export class RedisStore implements Store, Counting {
 
   constructor(options: RedisStoreOptions) {
     const { client, url, mode = 'single', tls, now = Date.now } = options
-    if ((client === undefined) === (url === undefined)) {
-      throw new SessionError('ERR_SESSION_OPTIONS', 'redis: either client or url must be given, and not both')
-    }
     const config = url === undefined ? undefined : parseRedisConfig(url, mode)
     const maxBytes = positive('maxBytes', options.maxBytes ?? MAX_BYTES)
     const timeout = positive('timeout', options.timeout ?? config?.timeout ?? TIMEOUT)
-    const source =
-      client ?? (async () => createRedisClient(config ?? parseRedisConfig('', mode), timeout, tls))
+    const source = client ?? (config && (async () => createRedisClient(config, timeout, tls)))
+    if (source === undefined || (client !== undefined && config !== undefined)) {
+      throw new SessionError('ERR_SESSION_OPTIONS', 'redis: either client or url must be given, and not both')
+    }
     this.#prefix = options.prefix ?? config?.prefix ?? 'session:'
     this.#connection = new RedisConnection(source, timeout)
     const where = config === undefined ? 'the server' : whereabouts(config)

@@ -70,7 +70,9 @@ async function unite(nodes: readonly RedisServer[], clients: readonly Redis[]): 
   await until('the cluster serves and its replicas are in step', async () => {
     const all = await Promise.all(clients.map(async (client) => String(await client.call('CLUSTER', 'INFO'))))
     const roles = await Promise.all(clients.map(async (client) => client.info('replication')))
+    const maps = await Promise.all(clients.map(async (client) => client.cluster('SLOTS')))
     return (
+      maps.every((ranges) => ranges.flatMap(([, , ...servers]) => servers).length === nodes.length) &&
       all.every((info) => info.includes('cluster_state:ok')) &&
       roles.every((role, at) => role.includes(at < PRIMARIES ? 'state=online' : 'master_link_status:up'))
     )

@@ -213,15 +213,33 @@ test.serial('F7: a server that has become a replica is left, and found again as 
   t.is(error.message, 'redis: create failed: the server has become a replica (READONLY)')
 })
 
-test.serial('what is under way when the store is closed comes to an end', async (t) => {
+test.serial('what is under way when the store is closed is done or rejected', async (t) => {
   const store = new RedisStore({ url: server.url })
-  t.teardown(async () => store.close())
-  const reading = [store.read(randomKey()), store.create(randomKey(), payload(), soon())]
+  const verbs = [store.read(randomKey()), store.create(randomKey(), payload(), soon())]
   await store.close()
-  const outcomes = await Promise.allSettled(reading)
-  t.is(outcomes.length, 2)
+  for (const outcome of await Promise.allSettled(verbs)) {
+    t.true(outcome.status === 'fulfilled' || outcome.reason.code === 'ERR_SESSION_STORE')
+  }
   await t.throwsAsync(store.read(randomKey()), { ...FAILED, message: 'redis: read after close' })
 })
+
+test.serial(
+  'what waits for the server when the store is closed waits no longer, and connects to nobody',
+  async (t) => {
+    const proxy = await startProxy(server)
+    t.teardown(async () => proxy.stop())
+    const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeout: 60_000 })
+    proxy.cut()
+    const reading = store.read(randomKey())
+    await until('it tries again and again', async () => proxy.connections > 3)
+    await store.close()
+    proxy.mend()
+    await t.throwsAsync(reading, FAILED)
+    const { connections } = proxy
+    await t.throwsAsync(store.read(randomKey()), FAILED)
+    t.is(proxy.connections, connections)
+  },
+)
 
 test.serial('a client that was handed over is used and never closed', async (t) => {
   const client = new Redis(server.url)

@@ -64,11 +64,15 @@ export class RedisCaller {
   async within<T>(name: string, work: () => Promise<T>, past: Past = {}): Promise<T> {
     const { timeout, where } = this.#settings
     if (this.#closed) throw closed(name)
+    let isOver = false
+    const working = work().finally(() => {
+      isOver = true
+    })
     try {
-      return await withDeadline(`redis: ${name} failed`, timeout, work())
+      return await withDeadline(`redis: ${name} failed`, timeout, working)
     } catch (thrown) {
-      // Of a verb whose time ran out while it tried again, the trouble that it had before tells more.
-      const error = thrown instanceof SessionError && past.trouble !== undefined ? past.trouble : thrown
+      // When time runs out during another try, the trouble that the tries before had tells more.
+      const error = isOver ? thrown : (past.trouble ?? thrown)
       if (error instanceof SessionError) throw error
       const { reason } = troubleOf(error, where)
       throw new SessionError('ERR_SESSION_STORE', `redis: ${name} failed: ${reason}`, {
@@ -87,10 +91,10 @@ export class RedisCaller {
     const startedAt = performance.now()
     let doubt: unknown
     for (let tries = 0; ; tries += 1) {
+      if (this.#closed) throw closed(verb.name)
       let sentBy: Redis | Cluster | undefined
       try {
         sentBy = await this.#connection.use()
-        if (this.#closed) throw closed(verb.name)
         const { losses } = this.#connection
         const answer = await this.#ask(sentBy, verb, tries)
         this.#downSince = undefined
@@ -100,6 +104,7 @@ export class RedisCaller {
       } catch (error) {
         if (error === doubt || error instanceof SessionError) throw error
         const trouble = troubleOf(error, where)
+        if (!trouble.passing) throw error
         past.trouble = error
         if (sentBy !== undefined) {
           if (trouble.doubtful) doubt ??= error
@@ -111,7 +116,7 @@ export class RedisCaller {
         // For what has been down for long nobody waits. Yet the first try may have joined somebody's that was about to fail.
         const isHopeless = tries > 0 && at - this.#downSince > timeout
         const isLate = at + pause - startedAt > timeout
-        if (!trouble.passing || isHopeless || isLate || this.#closed) throw error
+        if (isHopeless || isLate || this.#closed) throw error
         await sleep(pause)
       }
     }

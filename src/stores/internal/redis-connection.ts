@@ -14,7 +14,7 @@ export class RedisConnection {
   readonly #owned: boolean
   readonly #timeout: number
   readonly #lose = (): void => void (this.#losses += 1)
-  #watched: Redis | Cluster | undefined
+  #latest: Redis | Cluster | undefined
   #ready: Promise<Redis | Cluster> | undefined
   #losses = 0
 
@@ -24,7 +24,7 @@ export class RedisConnection {
     this.#timeout = timeout
   }
 
-  /** How many connections were lost so far. A client with other settings than ours may have sent again what was on them. */
+  /** How many connections a handed-over client lost so far. It may have sent again by itself what was on them. */
   get losses(): number {
     return this.#losses
   }
@@ -50,7 +50,7 @@ export class RedisConnection {
   /** Lets go of a client that leads to the wrong server. */
   forget(client: Redis | Cluster): void {
     if (!this.#owned) return
-    if (this.#watched === client) this.#ready = undefined
+    if (this.#latest === client) this.#ready = undefined
     client.disconnect()
   }
 
@@ -64,8 +64,10 @@ export class RedisConnection {
 
   async #connect(): Promise<Redis | Cluster> {
     const client = await this.#make()
-    this.#watch(client)
+    this.#latest = client
     if (!this.#owned) {
+      this.#unwatch() // an attempt before this one may have failed
+      client.on('close', this.#lose).on('-node', this.#lose)
       inspectAge(await infoOf(client))
       return client
     }
@@ -102,17 +104,8 @@ export class RedisConnection {
     }
   }
 
-  #watch(client: Redis | Cluster): void {
-    this.#unwatch()
-    this.#watched = client
-    client.on('close', this.#lose)
-    client.on('-node', this.#lose)
-  }
-
   #unwatch(): void {
-    this.#watched?.off('close', this.#lose)
-    this.#watched?.off('-node', this.#lose)
-    this.#watched = undefined
+    this.#latest?.off('close', this.#lose).off('-node', this.#lose)
   }
 }
 
