@@ -64,12 +64,12 @@ export class Decoder {
   }
 
   #fields(object: object, depth: number): object {
-    // JSON.parse made it: every name is an own data property, so assigning to it sets just that.
+    // JSON.parse made it: every own name is a data property, so assigning to it sets just that.
     const fields = object as Record<string, unknown>
     for (const name in fields) {
       if (name === '__proto__') throw damaged()
       const field = fields[name]
-      if (needsReading(field)) fields[name] = this.#value(field, depth)
+      if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.#value(field, depth)
     }
     return fields
   }

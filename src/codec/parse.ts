@@ -57,12 +57,12 @@ class Inspection {
       for (const element of value) if (isObject(element)) this.pass(element, depth + 1)
       return
     }
-    // JSON.parse made it: every name is an own data property.
+    // JSON.parse made it: every own name is a data property.
     const fields = value as Record<string, unknown>
     for (const name in fields) {
       if (name === '__proto__') throw damaged()
       const field = fields[name]
-      if (isObject(field)) this.pass(field, depth + 1)
+      if (isObject(field) && Object.hasOwn(fields, name)) this.pass(field, depth + 1)
     }
   }
 }
