@@ -237,7 +237,7 @@ export class Encoder {
   }
 
   #claim(value: ArrayBufferView | ArrayBufferLike): void {
-    this.#count(value.byteLength)
+    if (!Object.hasOwn(value, 'byteLength')) this.#count(value.byteLength)
     this.#memory ??= new Memory()
     const reason = this.#memory.claim(value)
     if (reason !== undefined) throw this.#trail.refused(reason)

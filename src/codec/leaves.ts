@@ -32,14 +32,14 @@ superjson.registerCustom<ArrayBufferView | ArrayBuffer, string[]>(
 export function whyNoLeaf(value: object): string | undefined {
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return undefined
   if (types.isRegExp(value)) {
+    if (countKeys(value) > 1) return 'named properties on it cannot be kept'
     if (value.lastIndex !== 0) return 'a RegExp in use (its `lastIndex`) cannot be kept'
-    if (value.source.length > LONGEST_PATTERN - FLAGS_AND_SLASHES)
-      return 'a RegExp as long as this cannot be kept'
-    return countKeys(value) > 1 ? 'named properties on it cannot be kept' : undefined
+    const isLong = value.source.length > LONGEST_PATTERN - FLAGS_AND_SLASHES
+    return isLong ? 'a RegExp as long as this cannot be kept' : undefined
   }
   if (!isUrl(value)) return 'it has the prototype of a built-in class, but is of none'
-  if (value.href.length > LONGEST_URL) return 'a URL as long as this cannot be kept'
-  return countKeys(value) > 0 ? 'named properties on it cannot be kept' : undefined
+  if (countKeys(value) > 0) return 'named properties on it cannot be kept'
+  return value.href.length > LONGEST_URL ? 'a URL as long as this cannot be kept' : undefined
 }
 
 function isUrl(value: object): value is URL {

@@ -50,6 +50,8 @@ export class Memory {
 
 function hasFields(value: ArrayBufferView | ArrayBufferLike): boolean {
   if (Object.getOwnPropertySymbols(value).length > 0) return true
+  // These are asked for below, and must be the language's own.
+  if (['length', 'byteLength', 'byteOffset', 'buffer'].some((name) => Object.hasOwn(value, name))) return true
   // The elements of a typed array are own properties too.
   const elements = ArrayBuffer.isView(value) && 'length' in value ? Number(value.length) : 0
   return Object.getOwnPropertyNames(value).length !== elements
