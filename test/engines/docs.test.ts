@@ -18,17 +18,21 @@ const variables: Readonly<Record<string, string>> = {
   couchbase: 'COUCHBASE_URL',
 }
 
-test.before(async (t) => {
-  const stops: (() => Promise<void>)[] = []
-  t.teardown(async () => void (await Promise.all(stops.map(async (stop) => stop()))))
+const stops: (() => Promise<void>)[] = []
+
+test.before('the servers start', async () => {
   await Promise.all(
     Object.entries(variables).map(async ([provider, variable]) => {
       const engine = await engines[provider]?.()
-      if (engine === undefined) return
+      if (engine === undefined) throw new Error(`no engine ${provider}`)
       stops.push(engine.stop)
       process.env[variable] = engine.config
     }),
   )
+})
+
+test.after.always('the servers stop', async () => {
+  await Promise.all(stops.map(async (stop) => stop()))
 })
 
 for (const [index, program] of programs.flat().entries()) {
