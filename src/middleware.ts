@@ -88,17 +88,25 @@ export function session<S extends Schema | undefined = undefined, const P extend
     current: () => Session<ValuesOf<S>> | undefined,
     delivery: Delivery,
   ): Promise<void> {
+    const commit = async (): Promise<void> => {
+      const held = current()
+      if (held !== undefined) await manager.commit(held)
+    }
     try {
-      await next()
+      let failure: { error: unknown } | undefined
+      try {
+        await next()
+      } catch (error) {
+        failure = { error }
+      }
+      // If the commit fails its error is the answer: the client must not take the change for kept.
+      if (failure === undefined || commitOnError(failure.error)) await commit()
+      if (failure !== undefined) throw failure.error
     } catch (error) {
-      const changed = current()
-      // If this commit fails its error is the answer: the client must not take the change for kept.
-      if (changed !== undefined && commitOnError(error)) await manager.commit(changed)
+      // Whatever an earlier commit put on the response goes with the error.
       delivery.attach(error)
       throw error
     }
-    const done = current()
-    if (done !== undefined) await manager.commit(done)
   }
 
   const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> =>

@@ -291,6 +291,24 @@ test('security 55: a handler that throws keeps nothing, but a 4xx for the client
   t.is(await value(visitor, '/get'), 1)
 })
 
+test('a cookie that an early commit has sent goes with the error of a later one that fails', async (t) => {
+  const { visitor, store } = await app(t, {
+    '/twice': async ({ session }) => {
+      session.set('a', 1)
+      await session.commit()
+      session.set('a', 2)
+    },
+    '/get': ({ session }) => session.get('a'),
+  })
+  store.before = (verb) => {
+    if (verb === 'replace') throw new Error('down')
+  }
+  const { status, setCookies } = await visitor.get('/twice')
+  t.is(status, 503)
+  t.is(setCookies.length, 1)
+  t.is(await value(visitor, '/get'), 1)
+})
+
 test('destroy stays done when the handler throws, and the cookie is removed all the same', async (t) => {
   const { visitor, store } = await app(t, {
     '/set': ({ session }) => void session.set('a', 1),

@@ -79,7 +79,9 @@ new Koa().use(session({ ...fromConfig({}), schema })).use((ctx) => {
 
 // the manager speaks the same types
 const manager = new SessionManager({ schema })
-expectTypeOf(manager.open()).resolves.toEqualTypeOf<Session<{ userId: number; cart: Cart; seen: Date | undefined }>>()
+expectTypeOf(manager.open()).resolves.toEqualTypeOf<
+  Session<{ userId: number; cart: Cart; seen: Date | undefined }>
+>()
 expectTypeOf(session({ schema }).manager).toEqualTypeOf<SessionManager<typeof schema>>()
 
 // options are closed

@@ -41,6 +41,10 @@ export interface Running {
 
 const run = promisify(execFile)
 
+/** Those that run; they end with this process, whatever becomes of it. */
+const children = new Set<ChildProcess>()
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
+
 /** A port that nobody listens on. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -81,8 +85,7 @@ export async function start(program: Program): Promise<Running> {
   const port = await freePort()
   const identity = program.uid === undefined ? {} : { uid: program.uid, gid: program.gid ?? program.uid }
   const child = spawn(binary, program.args(port, folder), { cwd: folder, stdio: 'ignore', ...identity })
-  const end = (): void => void child.kill('SIGKILL')
-  process.once('exit', end)
+  children.add(child)
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const answers = program.answers ?? listens
   for (let tries = 0; ; tries += 1) {
@@ -96,7 +99,7 @@ export async function start(program: Program): Promise<Running> {
     }
   }
   const stop = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
-    process.removeListener('exit', end)
+    children.delete(child)
     if (child.exitCode === null) child.kill(signal)
     await exited
     await rm(folder, { recursive: true, force: true })
