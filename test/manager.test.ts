@@ -563,3 +563,21 @@ test('security 38: neither events nor errors name an ID, a key of the store or a
   const told = JSON.stringify(events) + String(error) + JSON.stringify(error)
   for (const text of [id, key, 'planted-value']) t.false(told.includes(text))
 })
+
+test('F19: a thousand concurrent requests on one session keep every increment, and wait for each other', async (t) => {
+  const { manager, store } = fixture()
+  const id = await stored(manager, { n: 0 })
+  const sessions = await Promise.all(Array.from({ length: 1_000 }, async () => manager.open(id)))
+  for (const [index, session] of sessions.entries()) {
+    session.update('n', (n = 0) => n + 1)
+    if (index % 10 === 0) session.set(`key${index}`, index)
+  }
+  store.calls.length = 0
+  const outcomes = await Promise.all(sessions.map(async (session) => manager.commit(session)))
+  t.true(outcomes.every((outcome) => outcome === 'ok'))
+  const after = await manager.open(id)
+  t.is(after.get('n'), 1_000)
+  t.is(after.size, 101)
+  // One try each, and one more in turn: whoever is next knows what the one before has written.
+  t.true(store.calls.length < 2_500, `${store.calls.length} calls`)
+})
