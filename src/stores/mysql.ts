@@ -12,7 +12,7 @@ import { MysqlClient, type MysqlPool } from './internal/mysql-client.ts'
 import { parseMysqlConfig } from './internal/mysql-config.ts'
 import { outdatesTable } from './internal/mysql-failure.ts'
 import { isTable } from './internal/mysql-parameters.ts'
-import { openSchema } from './internal/mysql-schema.ts'
+import { openSchema, type MysqlSchema } from './internal/mysql-schema.ts'
 import { sweepTable } from './internal/mysql-sweep.ts'
 import { MysqlTable } from './internal/mysql-table.ts'
 
@@ -35,6 +35,8 @@ export interface MysqlStoreOptions {
 const TABLE = 'session'
 const POOL_SIZE = 10
 const TIMEOUT = 5_000
+
+const TRAITS = { name: 'mysql', location: 'server', revocable: true, shared: true, durable: true } as const
 
 /** What every table of ours can do, until it is known which one there is. */
 const LEAST = { grain: 'seconds', maxBytes: 65_535 } as const
@@ -83,15 +85,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
   get traits(): StoreTraits {
     const { grain, maxBytes } = this.#table?.schema ?? LEAST
     const resolution = grain === 'seconds' ? 1_000 : 1
-    return {
-      name: 'mysql',
-      location: 'server',
-      revocable: true,
-      shared: true,
-      durable: true,
-      resolution,
-      maxBytes,
-    }
+    return { ...TRAITS, resolution, maxBytes }
   }
 
   /** Connects, and finds or creates the table. */
@@ -163,10 +157,11 @@ export class MysqlStore implements Store, Sweeping, Counting {
     repeatable: boolean,
     work: (connection: PoolConnection, table: MysqlTable) => Promise<T>,
   ): Promise<T> {
-    const until = performance.now() + this.#client.timeout
+    const startedAt = performance.now()
     const table = await this.#found(verb)
+    const left = this.#client.timeout - Math.floor(performance.now() - startedAt)
     try {
-      return await this.#client.run(verb, until, repeatable, async (connection) => work(connection, table))
+      return await this.#client.run(verb, left, repeatable, async (connection) => work(connection, table))
     } catch (error) {
       if (outdatesTable(error)) this.#isOutdated = true // so that the next call looks again
       throw error
@@ -184,9 +179,9 @@ export class MysqlStore implements Store, Sweeping, Counting {
   }
 
   async #find(): Promise<MysqlTable> {
-    const until = performance.now() + this.#client.timeout
-    const schema = await this.#client.run('open', until, true, async (on) => openSchema(on, this.#name))
-    this.#table = new MysqlTable(schema)
+    const look = async (connection: PoolConnection): Promise<MysqlSchema> =>
+      openSchema(connection, this.#name)
+    this.#table = new MysqlTable(await this.#client.run('open', this.#client.timeout, true, look))
     this.#isOutdated = false
     return this.#table
   }

@@ -106,12 +106,15 @@ function programWith(more: readonly string[]): Program {
       await writeFile(path.join(folder, 'setup.sql'), SETUP)
       const installer = await install({ binaries: INSTALLERS, debianPackage: 'mariadb-server' })
       const data = `--datadir=${path.join(folder, 'data')}`
-      await run(installer, ['--no-defaults', data, '--skip-test-db', ...user])
+      // Servers that share a folder for temporary tables delete each other's.
+      const env = { ...process.env, TMPDIR: folder }
+      await run(installer, ['--no-defaults', data, '--skip-test-db', ...user], { env })
     },
     args: (port, folder) => [
       '--no-defaults',
       `--datadir=${path.join(folder, 'data')}`,
       `--socket=${path.join(folder, 'socket')}`,
+      `--tmpdir=${folder}`,
       `--pid-file=${path.join(folder, 'pid')}`,
       `--init-file=${path.join(folder, 'setup.sql')}`,
       `--port=${port}`,

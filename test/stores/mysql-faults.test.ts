@@ -47,7 +47,7 @@ test.serial('a server that answers nobody rejects every verb within the deadline
       store.count(),
     ]
     for (const call of calls) {
-      await t.throwsAsync(call, { code: 'ERR_SESSION_STORE', message: /failed: no answer within 1000 ms$/ })
+      await t.throwsAsync(call, { code: 'ERR_SESSION_STORE', message: /failed: no answer within \d+ ms$/ })
     }
     const late = new MysqlStore({ url: database.url, timeout: 1_000 })
     await t.throwsAsync(late.open(), { code: 'ERR_SESSION_STORE' })
@@ -69,7 +69,7 @@ test.serial("somebody's pool is rid of a connection that does not answer, and se
   await store.create(name, payload(), soon())
   server.freeze()
   try {
-    await t.throwsAsync(store.read(name), { message: 'mysql: read failed: no answer within 1000 ms' })
+    await t.throwsAsync(store.read(name), { message: /^mysql: read failed: no answer within \d+ ms$/ })
   } finally {
     server.thaw()
   }

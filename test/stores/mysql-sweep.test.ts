@@ -32,7 +32,7 @@ function lockOf({ name }: MariadbDatabase): string {
 }
 
 for (const [kind, setUp] of KINDS) {
-  test(`what has expired goes in batches, and what lives stays: ${kind}`, async (t) => {
+  test.serial(`what has expired goes in batches, and what lives stays: ${kind}`, async (t) => {
     const { database, store } = await fill(setUp)
     const name = key()
     await store.create(name, payload(), soon())
@@ -47,7 +47,7 @@ for (const [kind, setUp] of KINDS) {
     await database.drop()
   })
 
-  test(`while another process sweeps, a sweep leaves it to that one: ${kind}`, async (t) => {
+  test.serial(`while another process sweeps, a sweep leaves it to that one: ${kind}`, async (t) => {
     const { database, store } = await fill(setUp)
     const other = await createConnection(database.url)
     await other.query('SELECT GET_LOCK(?, 0)', [lockOf(database)])
@@ -65,55 +65,67 @@ for (const [kind, setUp] of KINDS) {
 }
 
 for (const [kind, setUp] of [KINDS[0], KINDS[2]]) {
-  test(`rows that somebody holds a lock on are left for later, and nobody waits: ${kind}`, async (t) => {
-    const { database, store } = await fill(setUp)
-    await database.sql("DELETE FROM session WHERE session_key > 'old-2'")
-    const before = await remaining(database)
-    const holder = await createConnection(database.url)
-    await holder.query('START TRANSACTION')
-    await holder.query("SELECT * FROM session WHERE session_key IN ('old-1', 'old-10', 'old-100') FOR UPDATE")
-    let removed = 0
-    for (let batch = -1; batch !== 0; removed += batch) batch = await store.sweep(500)
-    t.is(removed, before - 3)
-    await holder.query('ROLLBACK')
-    t.is(await store.sweep(500), 3)
-    await holder.end()
-    await store.close()
-    await database.drop()
-  })
+  test.serial(
+    `rows that somebody holds a lock on are left for later, and nobody waits: ${kind}`,
+    async (t) => {
+      const { database, store } = await fill(setUp)
+      await database.sql("DELETE FROM session WHERE session_key > 'old-2'")
+      const before = await remaining(database)
+      const holder = await createConnection(database.url)
+      await holder.query('START TRANSACTION')
+      await holder.query(
+        "SELECT * FROM session WHERE session_key IN ('old-1', 'old-10', 'old-100') FOR UPDATE",
+      )
+      let removed = 0
+      for (let batch = -1; batch !== 0; removed += batch) batch = await store.sweep(500)
+      t.is(removed, before - 3)
+      await holder.query('ROLLBACK')
+      t.is(await store.sweep(500), 3)
+      await holder.end()
+      await store.close()
+      await database.drop()
+    },
+  )
 }
 
-test('a sweep locks nothing but what it removes, so that others read and write meanwhile', async (t) => {
-  const { database, store } = await fill(undefined)
-  const name = key()
-  await store.create(name, payload(), Date.now() + 60_000)
-  // A trigger stops the sweep in the midst of its transaction, by a lock on a row that it has to wait for.
-  await database.sql('CREATE TABLE gate (id int PRIMARY KEY) ENGINE=InnoDB')
-  await database.sql('INSERT INTO gate VALUES (1)')
-  await database.sql(
-    'CREATE TRIGGER stop BEFORE DELETE ON session FOR EACH ROW UPDATE gate SET id = id WHERE id = 1',
-  )
-  const keeper = await createConnection(database.url)
-  await keeper.query('START TRANSACTION')
-  await keeper.query('SELECT * FROM gate FOR UPDATE')
-  const sweeping = store.sweep(500)
-  const waits =
-    "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE gate%'"
-  while (Number((await database.sql(waits))[0]?.['n']) === 0) await new Promise(setImmediate)
-  const entry = await store.read(name)
-  if (entry === undefined) return t.fail()
-  t.is(await store.touch(name, soon()), 'ok')
-  t.is(typeof (await store.replace(name, payload(), Date.now() + 1_000, entry)), 'object')
-  t.is(typeof (await store.create(key(), payload(), Date.now() + 500)), 'object')
-  t.is(typeof (await store.create('old-2000', payload(), soon())), 'object', 'expired, but not in this batch')
-  await keeper.query('ROLLBACK')
-  t.is(await sweeping, 500)
-  await keeper.end()
-  await store.close()
-  await database.drop()
-})
+test.serial(
+  'a sweep locks nothing but what it removes, so that others read and write meanwhile',
+  async (t) => {
+    const { database, store } = await fill(undefined)
+    const name = key()
+    await store.create(name, payload(), Date.now() + 60_000)
+    // A trigger stops the sweep in the midst of its transaction, by a lock on a row that it has to wait for.
+    await database.sql('CREATE TABLE gate (id int PRIMARY KEY) ENGINE=InnoDB')
+    await database.sql('INSERT INTO gate VALUES (1)')
+    await database.sql(
+      'CREATE TRIGGER stop BEFORE DELETE ON session FOR EACH ROW UPDATE gate SET id = id WHERE id = 1',
+    )
+    const keeper = await createConnection(database.url)
+    await keeper.query('START TRANSACTION')
+    await keeper.query('SELECT * FROM gate FOR UPDATE')
+    const sweeping = store.sweep(500)
+    const waits =
+      "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE gate%'"
+    while (Number((await database.sql(waits))[0]?.['n']) === 0) await new Promise(setImmediate)
+    const entry = await store.read(name)
+    if (entry === undefined) return t.fail()
+    t.is(await store.touch(name, soon()), 'ok')
+    t.is(typeof (await store.replace(name, payload(), Date.now() + 1_000, entry)), 'object')
+    t.is(typeof (await store.create(key(), payload(), Date.now() + 500)), 'object')
+    t.is(
+      typeof (await store.create('old-2000', payload(), soon())),
+      'object',
+      'expired, but not in this batch',
+    )
+    await keeper.query('ROLLBACK')
+    t.is(await sweeping, 500)
+    await keeper.end()
+    await store.close()
+    await database.drop()
+  },
+)
 
-test('a sweep that fails leaves neither a lock nor half a batch', async (t) => {
+test.serial('a sweep that fails leaves neither a lock nor half a batch', async (t) => {
   const { database, store } = await fill(undefined)
   await database.sql(
     "CREATE TRIGGER refuse BEFORE DELETE ON session FOR EACH ROW BEGIN IF OLD.session_key = 'old-7' THEN " +

@@ -20,11 +20,13 @@ interface Site extends MariadbDatabase {
 
 /** A test with a database of its own. */
 function inDatabase(title: string, body: (t: ExecutionContext, site: Site) => Promise<void>): void {
-  test(title, async (t) => {
+  test.serial(title, async (t) => {
     const database = await freshDatabase(server)
     const stores: MysqlStore[] = []
     const open = (options: MysqlStoreOptions = {}): MysqlStore => {
-      const store = new MysqlStore(options.client === undefined ? { url: database.url, ...options } : options)
+      const store = new MysqlStore(
+        options.client === undefined ? { url: database.url, timeout: 20_000, ...options } : options,
+      )
       stores.push(store)
       return store
     }

@@ -53,19 +53,22 @@ export class MysqlClient {
   }
 
   /**
-   * What `work` makes of a connection, by the moment `until` (of `performance.now`). It is run again if the server says
+   * What `work` makes of a connection, within so many ms. It is run again if the server says
    * that it applied nothing and, if it is `repeatable`, once more if the connection was lost.
    */
   async run<T>(
     verb: string,
-    until: number,
+    ms: number,
     repeatable: boolean,
     work: (connection: PoolConnection) => Promise<T>,
   ): Promise<T> {
     const turn: Turn = { isOver: false, wasServed: false, connection: undefined }
     try {
-      const left = Math.max(1, Math.ceil(until - performance.now()))
-      return await withDeadline(`mysql: ${verb} failed`, left, this.#persist(turn, repeatable, work))
+      return await withDeadline(
+        `mysql: ${verb} failed`,
+        Math.max(1, ms),
+        this.#persist(turn, repeatable, work),
+      )
     } catch (error) {
       throw failure(verb, error)
     } finally {
