@@ -1,6 +1,7 @@
 import { SessionError } from '../errors.ts'
 import { blankError } from './failure.ts'
 import { attempt, check, isRecord, record, setFields, upgrade, upgradeFields } from './fields.ts'
+import { MOST_NUMERIC_KEYS, weightOf } from './flood.ts'
 import type { Limits } from './limits.ts'
 import { tooDeep, tooMany } from './parse.ts'
 import type { Plan } from './plan.ts'
@@ -28,6 +29,7 @@ export class Decoder {
   /** In an S line, every object in the order in which the encoder met them; `undefined` while it is not made yet. */
   readonly #objects: (object | undefined)[] | undefined
   #count = 0
+  #numericKeys = 0
   /** Instances that a schema is to look at, when everything they refer to is there. */
   #unchecked: { readonly plan: Plan; readonly instance: object }[] | undefined
 
@@ -191,17 +193,25 @@ export class Decoder {
     const map = new Map<unknown, unknown>()
     const below = this.#enter(map, depth)
     for (let i = 1; i < node.length; i += 2) {
-      const key = this.#value(node[i], below)
+      const key = this.#key(node[i], below)
       map.set(key, this.#value(node[i + 1], below))
     }
     if (map.size !== (node.length - 1) / 2) throw damaged()
     return map
   }
 
+  #key(node: unknown, depth: number): unknown {
+    const key = this.#value(node, depth)
+    this.#numericKeys += weightOf(key)
+    if (this.#numericKeys > MOST_NUMERIC_KEYS)
+      throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
+    return key
+  }
+
   #set(node: unknown[], depth: number): Set<unknown> {
     const set = new Set<unknown>()
     const below = this.#enter(set, depth)
-    for (let i = 1; i < node.length; i++) set.add(this.#value(node[i], below))
+    for (let i = 1; i < node.length; i++) set.add(this.#key(node[i], below))
     if (set.size !== node.length - 1) throw damaged()
     return set
   }

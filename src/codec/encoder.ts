@@ -4,6 +4,7 @@ import { describe, kindOf } from './builtin.ts'
 import { define } from './define.ts'
 import { hiddenField, nameOfError } from './failure.ts'
 import { whyNoLeaf, writeLeaves } from './leaves.ts'
+import { MOST_NUMERIC_KEYS, weightOf } from './flood.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
 import { Met } from './met.ts'
@@ -31,6 +32,7 @@ export class Encoder {
   #open: Set<object> | undefined
   #form: 'T' | 'S' = 'T'
   #units = 0
+  #numericKeys = 0
 
   constructor(registry: Registry, limits: Limits, key: string) {
     this.#registry = registry
@@ -191,11 +193,17 @@ export class Encoder {
     throw this.#trail.refused(describe(prototype))
   }
 
+  #hashed(step: Step, key: unknown, depth: number): unknown {
+    this.#numericKeys += weightOf(key)
+    if (this.#numericKeys > MOST_NUMERIC_KEYS) throw this.#trail.exceeded('numbers as keys and members')
+    return this.#part(step, key, depth)
+  }
+
   #entries(map: ReadonlyMap<unknown, unknown>, depth: number): unknown[] {
     const entries: unknown[] = ['~Map']
     let index = 0
     for (const [key, value] of Map.prototype.entries.call(map)) {
-      entries.push(this.#part({ part: 'key', index }, key, depth))
+      entries.push(this.#hashed({ part: 'key', index }, key, depth))
       entries.push(this.#part({ part: 'value', index }, value, depth))
       index++
     }
@@ -206,7 +214,7 @@ export class Encoder {
     const members: unknown[] = ['~Set']
     let index = 0
     for (const member of Set.prototype.values.call(set)) {
-      members.push(this.#part({ part: 'member', index: index++ }, member, depth))
+      members.push(this.#hashed({ part: 'member', index: index++ }, member, depth))
     }
     return members
   }

@@ -13,6 +13,20 @@ const nested = (open: string, close: string, depth: number): string =>
   open.repeat(depth) + close.repeat(depth)
 const marks = (count: number, mark: string): string => list(count, (index) => `"${index}":${mark}`)
 
+/** Numbers that V8, which hashes them without a secret, files in one bucket of a Map or Set. (Thomas Wang's hash) */
+function colliding(count: number): number[] {
+  const found: number[] = []
+  for (let n = 0; found.length < count; n++) {
+    let hash = (~n + (n << 15)) >>> 0
+    hash ^= hash >>> 12
+    hash = (hash + (hash << 2)) >>> 0
+    hash = Math.imul((hash ^ (hash >>> 4)) >>> 0, 2_057) >>> 0
+    hash ^= hash >>> 16
+    if ((hash & 0x1fff) === 0) found.push(n)
+  }
+  return found
+}
+
 export const bombs: readonly Bomb[] = [
   { name: 'plain lists nested 30,000 deep', make: () => `J ${nested('[', ']', 30_000)}`, fate: 'error' },
   { name: 'plain lists nested 260,000 deep', make: () => `J ${nested('[', ']', 260_000)}`, fate: 'error' },
@@ -127,14 +141,29 @@ export const bombs: readonly Bomb[] = [
     fate: 'error',
   },
   {
-    name: 'numbers that hash alike',
-    make: () => `T \t["~Set",${list(24_000, (n) => String(n * 2 ** 32))}]`,
+    name: '5,000 numbers of one bucket',
+    make: () => `T \t["~Set",${colliding(5_000).join(',')}]`,
     fate: 'value',
   },
   {
-    name: 'bigints that hash alike',
-    make: () => `T \t["~Set",${list(20_000, (n) => `"~n${(n + 1).toString(16)}${'0'.repeat(16)}"`)}]`,
+    name: '20,000 numbers as members',
+    make: () => `T \t["~Set",${list(20_000, (n) => String(n * 2 ** 32))}]`,
+    fate: 'error',
+  },
+  {
+    name: '6,000 numbers as keys of several Maps',
+    make: () => `T \t[${list(6, (map) => `["~Map",${list(1_000, (n) => `${n + map},1`)}]`)}]`,
+    fate: 'error',
+  },
+  {
+    name: '1,600 bigints of one bucket',
+    make: () => `T \t["~Set",${list(1_600, (n) => `"~n${(n + 1).toString(16)}${'0'.repeat(16)}"`)}]`,
     fate: 'value',
+  },
+  {
+    name: '20,000 bigints of one bucket',
+    make: () => `T \t["~Set",${list(20_000, (n) => `"~n${(n + 1).toString(16)}${'0'.repeat(16)}"`)}]`,
+    fate: 'error',
   },
   {
     name: '500 classes in the table',

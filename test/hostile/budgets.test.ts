@@ -27,6 +27,24 @@ for (const { name, make, fate } of bombs) {
   })
 }
 
+test('decoding 4: numbers as keys and members are limited, as they can be chosen to fall into one bucket', (t) => {
+  const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
+  const bigints = (count: number): bigint[] => numbers(count).map((n) => BigInt(n))
+  const halves = (count: number): [number, number][] => numbers(count).map((n) => [n + 0.5, n])
+  for (const value of [
+    new Set(numbers(5_000)),
+    new Map(halves(5_000)),
+    new Set(bigints(1_666)),
+    numbers(50_000),
+  ])
+    t.deepEqual(codec.decode(codec.encode(value, 'key'), 'key'), value)
+  for (const value of [new Set(numbers(5_001)), new Map(halves(5_001)), new Set(bigints(1_667))])
+    t.throws(() => codec.encode(value, 'key'), { code: 'ERR_SESSION_LIMIT' })
+  t.throws(() => codec.encode([new Set(numbers(2_501)), new Map(halves(2_500))], 'key'), {
+    code: 'ERR_SESSION_LIMIT',
+  })
+})
+
 test('decoding 4: each budget holds exactly, on the way in and on the way out', (t) => {
   const nested = (depth: number): unknown => {
     let value: unknown = 1n
