@@ -1,9 +1,15 @@
-import { setImmediate as yieldToOthers } from 'node:timers/promises'
+import { setImmediate as yieldToOthers, setTimeout as delay } from 'node:timers/promises'
 import type { Events } from './events.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import type { Sweeping } from './store.ts'
 
 const BATCH = 500
+/** A sweep rests between batches, twice as long as a batch took: requests come first. */
+const REST = 2
+/** A batch as short as this was in memory, or found little: no rest is needed. */
+const SHORT_MS = 2
+/** What the timer's sweep has not removed by then it leaves for the next time. */
+const BUDGET_MS = 60_000
 
 /** Removes expired entries from stores that do not do so by themselves: in small batches, on a timer that holds no process. */
 export class Sweeper {
@@ -28,7 +34,7 @@ export class Sweeper {
       () => {
         this.#timer = undefined
         // A failure has been reported as an event; the next round tries again.
-        void this.sweep()
+        void this.#sweep(BUDGET_MS)
           .catch(() => 0)
           .then(() => this.start())
       },
@@ -39,7 +45,11 @@ export class Sweeper {
 
   /** Removes all that has expired by now; tells how many entries that were. One sweep at a time. */
   async sweep(): Promise<number> {
-    this.#running ??= this.#sweepAll().finally(() => {
+    return this.#sweep(Infinity)
+  }
+
+  async #sweep(budget: number): Promise<number> {
+    this.#running ??= this.#sweepAll(budget).finally(() => {
       this.#running = undefined
     })
     return this.#running
@@ -52,14 +62,19 @@ export class Sweeper {
     await this.#running?.catch(() => 0)
   }
 
-  async #sweepAll(): Promise<number> {
+  async #sweepAll(budget: number): Promise<number> {
     const { store } = this.#guarded
     if (!isSweeping(store)) return 0
     const startedAt = performance.now()
     let removed = 0
-    for (let batch = BATCH; batch === BATCH && !this.#closed; await yieldToOthers()) {
-      batch = await this.#guarded.run('sweep', async () => store.sweep(BATCH))
+    for (;;) {
+      const batchAt = performance.now()
+      const batch = await this.#guarded.run('sweep', async () => store.sweep(BATCH))
       removed += batch
+      const now = performance.now()
+      if (batch < BATCH || this.#closed || now - startedAt > budget) break
+      const took = now - batchAt
+      await (took < SHORT_MS ? yieldToOthers() : delay(took * REST, undefined, { ref: false }))
     }
     if (removed > 0) this.#events.emit({ type: 'swept', removed, durationMs: performance.now() - startedAt })
     return removed
