@@ -74,7 +74,7 @@ export class Sweeper {
       const now = performance.now()
       if (batch < BATCH || this.#closed || now - startedAt > budget) break
       const took = now - batchAt
-      await (took < SHORT_MS ? yieldToOthers() : delay(took * REST, undefined, { ref: false }))
+      await (took < SHORT_MS ? yieldToOthers() : delay(took * REST, undefined, { ref: budget === Infinity }))
     }
     if (removed > 0) this.#events.emit({ type: 'swept', removed, durationMs: performance.now() - startedAt })
     return removed
