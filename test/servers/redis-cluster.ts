@@ -37,7 +37,7 @@ async function startNode(): Promise<RedisServer> {
     args: [
       ...option('cluster-enabled', 'yes'),
       ...option('cluster-port', bus),
-      ...option('cluster-node-timeout', 1_500),
+      ...option('cluster-node-timeout', 4_000),
       ...option('cluster-replica-validity-factor', 0),
     ],
   })
