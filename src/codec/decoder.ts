@@ -1,8 +1,9 @@
 import { SessionError } from '../errors.ts'
 import { blankError } from './failure.ts'
 import { attempt, check, isRecord, record, setFields, upgrade, upgradeFields } from './fields.ts'
-import { MOST_NUMERIC_KEYS, weightOf } from './flood.ts'
+import { Flood } from './flood.ts'
 import type { Limits } from './limits.ts'
+import { readNames } from './name.ts'
 import { tooDeep, tooMany } from './parse.ts'
 import type { Plan } from './plan.ts'
 import type { Type } from './table.ts'
@@ -29,7 +30,7 @@ export class Decoder {
   /** In an S line, every object in the order in which the encoder met them; `undefined` while it is not made yet. */
   readonly #objects: (object | undefined)[] | undefined
   #count = 0
-  #numericKeys = 0
+  readonly #flood = new Flood()
   /** Instances that a schema is to look at, when everything they refer to is there. */
   #unchecked: { readonly plan: Plan; readonly instance: object }[] | undefined
 
@@ -68,11 +69,14 @@ export class Decoder {
   #fields(object: object, depth: number): object {
     // JSON.parse made it: every own name is a data property, so assigning to it sets just that.
     const fields = object as Record<string, unknown>
+    let isSpelled = false
     for (const name in fields) {
       if (name === '__proto__') throw damaged()
+      isSpelled ||= name.charCodeAt(0) === TILDE
       const field = fields[name]
       if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.#value(field, depth)
     }
+    if (isSpelled) readNames(fields)
     return fields
   }
 
@@ -202,8 +206,7 @@ export class Decoder {
 
   #key(node: unknown, depth: number): unknown {
     const key = this.#value(node, depth)
-    this.#numericKeys += weightOf(key)
-    if (this.#numericKeys > MOST_NUMERIC_KEYS)
+    if (this.#flood.rises(key))
       throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
     return key
   }

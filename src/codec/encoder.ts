@@ -4,10 +4,11 @@ import { describe, kindOf } from './builtin.ts'
 import { define } from './define.ts'
 import { hiddenField, nameOfError } from './failure.ts'
 import { whyNoLeaf, writeLeaves } from './leaves.ts'
-import { MOST_NUMERIC_KEYS, weightOf } from './flood.ts'
+import { Flood } from './flood.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
 import { Met } from './met.ts'
+import { writeName } from './name.ts'
 import { countKeys, hasGetter, hasOnlyElements, namesOf, ordinaryField, whatIsUndefined } from './own.ts'
 import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain.ts'
@@ -26,13 +27,13 @@ export class Encoder {
   /** Every object, numbered: the decoder meets them in the same order. */
   readonly #met = new Met()
   readonly #types = new TypeList()
-  #leaves: object[] | undefined
-  #memory: Memory | undefined
+  readonly #flood = new Flood()
+  readonly #leaves: object[] = []
+  readonly #memory = new Memory()
   /** Instances whose own `encode` made what is being written: nothing in there can refer to them. */
   #open: Set<object> | undefined
   #form: 'T' | 'S' = 'T'
   #units = 0
-  #numericKeys = 0
 
   constructor(registry: Registry, limits: Limits, key: string) {
     this.#registry = registry
@@ -48,7 +49,7 @@ export class Encoder {
     if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
     const text = `${this.#types.text()}\t${JSON.stringify(tree)}`
     if (this.#form === 'T') return `T ${text}`
-    return `S ${this.#leaves === undefined ? '' : JSON.stringify(writeLeaves(this.#leaves))}\t${text}`
+    return `S ${this.#leaves.length === 0 ? '' : JSON.stringify(writeLeaves(this.#leaves))}\t${text}`
   }
 
   /** A part of a value. The step to it is only noted for what has parts itself or can fail. */
@@ -116,7 +117,7 @@ export class Encoder {
     const fields = {}
     for (const name of this.#namesOf(object)) {
       this.#units += name.length
-      define(fields, name, this.#part(name, this.#read(object, name), depth))
+      define(fields, writeName(name), this.#part(name, this.#read(object, name), depth))
     }
     return fields
   }
@@ -194,8 +195,7 @@ export class Encoder {
   }
 
   #hashed(step: Step, key: unknown, depth: number): unknown {
-    this.#numericKeys += weightOf(key)
-    if (this.#numericKeys > MOST_NUMERIC_KEYS) throw this.#trail.exceeded('numbers as keys and members')
+    if (this.#flood.rises(key)) throw this.#trail.exceeded('numbers as keys and members')
     return this.#part(step, key, depth)
   }
 
@@ -204,8 +204,7 @@ export class Encoder {
     let index = 0
     for (const [key, value] of Map.prototype.entries.call(map)) {
       entries.push(this.#hashed({ part: 'key', index }, key, depth))
-      entries.push(this.#part({ part: 'value', index }, value, depth))
-      index++
+      entries.push(this.#part({ part: 'value', index: index++ }, value, depth))
     }
     return entries
   }
@@ -221,15 +220,15 @@ export class Encoder {
 
   /** Its hidden fields and its shown ones. The stack is not kept: it tells of files. */
   #error(error: Error, prototype: object, depth: number): unknown {
-    const hidden = {}
-    const shown = {}
+    const [hidden, shown] = [{}, {}]
     const names = this.#namesOf(error).filter((name) => name !== 'stack')
     for (const name of names) {
       const message = hiddenField(error, name)
       if (message !== undefined) define(hidden, name, this.#part(name, message.value, depth))
     }
     for (const name of names) {
-      if (!Object.hasOwn(hidden, name)) define(shown, name, this.#part(name, this.#read(error, name), depth))
+      if (!Object.hasOwn(hidden, name))
+        define(shown, writeName(name), this.#part(name, this.#read(error, name), depth))
     }
     return ['~Error', nameOfError(prototype), hidden, shown]
   }
@@ -240,13 +239,11 @@ export class Encoder {
     if (reason !== undefined) throw this.#trail.refused(reason)
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) this.#claim(value)
     this.#form = 'S'
-    this.#leaves ??= []
     return `~s${this.#leaves.push(value) - 1}`
   }
 
   #claim(value: ArrayBufferView | ArrayBufferLike): void {
     if (!Object.hasOwn(value, 'byteLength')) this.#count(value.byteLength)
-    this.#memory ??= new Memory()
     const reason = this.#memory.claim(value)
     if (reason !== undefined) throw this.#trail.refused(reason)
   }
@@ -267,7 +264,7 @@ export class Encoder {
     if (result === undefined || result.success) return
     const why = `it is not what the schema of '${plan.name}' asks for`
     const [field] = result.error.issues[0]?.path ?? []
-    throw typeof field === 'string' ? this.#trail.refused(why, field) : this.#trail.refused(why)
+    throw this.#trail.refused(why, typeof field === 'string' ? field : undefined)
   }
 
   #bigint(value: bigint): string {
@@ -290,11 +287,8 @@ export class Encoder {
   }
 
   #hasNoFields(object: object): void {
-    if (countKeys(object) === 0) return
-    throw this.#trail.refused(
-      'a property on a built-in object cannot be kept',
-      this.#namesOf(object)[0] ?? '',
-    )
+    if (countKeys(object) > 0)
+      throw this.#trail.refused('a property on a built-in object cannot be kept', this.#namesOf(object)[0])
   }
 
   #read(object: object, name: string): unknown {

@@ -11,7 +11,7 @@ interface Range {
  */
 export class Memory {
   /** In order, so that a new range has at most two neighbours to look at: there may be thousands of small buffers. */
-  readonly #ranges = new Map<ArrayBufferLike, Range[]>()
+  #ranges: Map<ArrayBufferLike, Range[]> | undefined
 
   /** Takes a view's or a buffer's memory. Returns why it cannot be kept, if so. */
   claim(value: ArrayBufferView | ArrayBufferLike): string | undefined {
@@ -29,6 +29,7 @@ export class Memory {
   }
 
   #isFree(buffer: ArrayBufferLike, range: Range): boolean {
+    this.#ranges ??= new Map()
     const ranges = this.#ranges.get(buffer)
     if (ranges === undefined) {
       this.#ranges.set(buffer, [range])

@@ -4,6 +4,7 @@ import { Decoder } from './decoder.ts'
 import { Encoder } from './encoder.ts'
 import { readLeaves } from './leaves.ts'
 import { exceeds, type Limits } from './limits.ts'
+import { hasEscapedName } from './name.ts'
 import { renderPath, Trail } from './path.ts'
 import { parseJson, parsePlain } from './parse.ts'
 import { isPlain } from './plain.ts'
@@ -32,6 +33,7 @@ const NO_TYPES: readonly Type[] = []
  * | `null` `true` `1` `"text"` `{…}` `[…]` | itself |
  * | `["~0",…]` | an instance of the class `types[0]`: its fields in order, or what its `encode` returned |
  * | `["~Map",k,v,…]` `["~Set",m,…]` | a Map or Set, its members in order |
+ * | `"~…":` as a name | a name that JSON would escape, its UTF-16 in base64url |
  * | `["~Null",{…}]` | an object without a prototype |
  * | `["~Error",name,{hidden},{shown}]` | an error of the language, without its stack (S) |
  * | `"~"` `"~h"` | undefined; a hole in an array |
@@ -95,9 +97,11 @@ export class ValueCodec {
   }
 
   #write(value: unknown, key: string): string {
-    const line = isPlain(value, this.#limits)
-      ? `J ${JSON.stringify(value)}`
-      : new Encoder(this.#registry, this.#limits, key).encode(value)
+    const plain = isPlain(value, this.#limits) ? JSON.stringify(value) : undefined
+    const line =
+      plain === undefined || hasEscapedName(plain)
+        ? new Encoder(this.#registry, this.#limits, key).encode(value)
+        : `J ${plain}`
     if (exceeds(line, this.#limits.keyBytes)) throw new Trail(key).exceeded('bytes')
     if (line.startsWith('S')) this.#verify(value, line, new Trail(key))
     return line

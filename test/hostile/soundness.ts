@@ -49,6 +49,8 @@ function whyUnsound(part: object): string | undefined {
     }
     const field = Reflect.getOwnPropertyDescriptor(part, name)
     if (name === '__proto__') return 'an own __proto__'
+    // Newer V8 keeps the stack of an error behind an accessor of its own.
+    if (name === 'stack' && types.isNativeError(part)) continue
     if (field === undefined || !('value' in field)) return `an accessor ${name}`
     if (field.enumerable !== true && !HIDDEN.has(name)) return `a hidden ${name}`
     if (plan?.fields !== undefined && !plan.fields.has(name)) return `an undeclared ${name}`
