@@ -6,6 +6,7 @@ import { damaged, TILDE } from './word.ts'
  * object with a similar name before: `{"a":1,"\\":2}` and then `{"a":1,"\n":2}` gives a property `\`. A client can bring that
  * about by what it posts. So no name in our text has a backslash; strings as values are not concerned.
  */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/
 
 /** Strings of a JSON text, and whether each is a property's name. */
