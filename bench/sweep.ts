@@ -59,10 +59,10 @@ async function serve(
 ): Promise<number[]> {
   const times: number[] = []
   const underWay = new Set<Promise<void>>()
-  let ended = false
-  void until.finally(() => (ended = true))
+  const end = new AbortController()
+  void until.finally(() => end.abort())
   const startedAt = performance.now()
-  for (let sent = 0; !ended; sent += 1) {
+  for (let sent = 0; !end.signal.aborted; sent += 1) {
     const due = startedAt + (sent * 1_000) / RATE
     if (due > performance.now()) await delay(due - performance.now())
     const request = visit(manager, ids[sent % ids.length] ?? '').then(
