@@ -113,9 +113,9 @@ export class Encoder {
     return `~r${number}`
   }
 
-  #fields(object: object, depth: number): object {
+  #fields(object: object, depth: number, names: readonly string[] = this.#namesOf(object)): object {
     const fields = {}
-    for (const name of this.#namesOf(object)) {
+    for (const name of names) {
       this.#units += name.length
       define(fields, writeName(name), this.#part(name, this.#read(object, name), depth))
     }
@@ -220,17 +220,14 @@ export class Encoder {
 
   /** Its hidden fields and its shown ones. The stack is not kept: it tells of files. */
   #error(error: Error, prototype: object, depth: number): unknown {
-    const [hidden, shown] = [{}, {}]
+    const hidden = {}
     const names = this.#namesOf(error).filter((name) => name !== 'stack')
     for (const name of names) {
       const message = hiddenField(error, name)
       if (message !== undefined) define(hidden, name, this.#part(name, message.value, depth))
     }
-    for (const name of names) {
-      if (!Object.hasOwn(hidden, name))
-        define(shown, writeName(name), this.#part(name, this.#read(error, name), depth))
-    }
-    return ['~Error', nameOfError(prototype), hidden, shown]
+    const rest = names.filter((name) => !Object.hasOwn(hidden, name))
+    return ['~Error', nameOfError(prototype), hidden, this.#fields(error, depth, rest)]
   }
 
   /** What superjson keeps. */
