@@ -38,6 +38,24 @@ for (const [place, lineOf] of [
   })
 }
 
+test('decoding 1: a name in base64url is read in one spelling, and is neither __proto__ nor a name that needs none', (t) => {
+  const spelled = (name: string): string => `~${Buffer.from(name, 'utf16le').toString('base64url')}`
+  for (const name of [
+    spelled('__proto__'),
+    spelled('a'),
+    '~',
+    '~A',
+    '~*',
+    `${spelled('\n')}=`,
+    spelled('\n').slice(0, -1),
+  ]) {
+    t.is(judge(`T \t{"a":"~","${name}":{"admin":true}}`), 'error', name)
+    t.is(judge(`S \t\t["~Error","Error",{},{"${name}":{"admin":true}}]`), 'error', name)
+  }
+  t.deepEqual(codec.decode(`T \t{"${spelled('\n')}":1}`, 'key'), { '\n': 1 })
+  t.is(judge(`T \t{"${spelled('~x')}":1,"~x":2}`), 'error')
+})
+
 test('decoding 1: __proto__ as text is text', (t) => {
   for (const name of SPELLINGS) {
     t.is(codec.decode(`J "${name}"`, 'key'), '__proto__')
