@@ -98,6 +98,7 @@ const limits: z.ZodType<Partial<Limits>> = z.strictObject({
   keyLength: z.int().positive().exactOptional(),
   depth: z.int().positive().max(256, 'must be at most 256').exactOptional(),
   bigintDigits: z.int().positive().exactOptional(),
+  nodes: z.int().positive().exactOptional(),
 })
 
 const managerShape = {

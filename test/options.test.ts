@@ -7,6 +7,7 @@ import {
   SessionManager,
   type SessionOptions,
 } from '../src/index.ts'
+import { defaultLimits } from '../src/codec/limits.ts'
 import { MemoryStore } from '../src/stores/memory.ts'
 
 // What a JavaScript program can pass although the compiler would refuse it.
@@ -59,6 +60,10 @@ for (const [options, expected] of wrong) {
     t.is(error?.code, 'ERR_SESSION_OPTIONS')
   })
 }
+
+test('every limit can be set', (t) => {
+  t.notThrows(() => new SessionManager({ limits: { ...defaultLimits } }))
+})
 
 test('security 30: prefixed names with the attributes they need are accepted', (t) => {
   t.notThrows(() => session({ name: '__Host-sid', cookie: { secure: true } }))
