@@ -12,6 +12,7 @@ export class Delivery {
   /** What the client holds as far as we know: what it sent, or what we have put on this response. */
   #held: string | undefined
   #renewed = false
+  #used = false
   #line: string | undefined
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
@@ -29,16 +30,32 @@ export class Delivery {
     }
   }
 
+  /**
+   * The handler looks at the session, so what it answers is for this client: caches are told, as Django tells them. A
+   * handler that says more of its own about caching is believed.
+   */
+  use(): void {
+    if (this.#used) return
+    this.#used = true
+    const { res } = this.#ctx
+    if (res.headersSent) return
+    this.#ctx.vary(this.#transport.vary)
+    if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
+  }
+
   /** Koa answers an error with no header but the error's own, so the cookie travels there too. */
   attach(error: unknown): void {
-    if (this.#line === undefined) return
+    if (!this.#used) return
+    const line = this.#line
     if (typeof error !== 'object' || error === null || !Object.isExtensible(error)) {
-      this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
+      if (line !== undefined) this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
       return
     }
-    const headers: unknown = 'headers' in error ? error.headers : undefined
-    const cookies = { 'set-cookie': [this.#line], 'cache-control': 'no-store' }
-    Object.assign(error, { headers: { ...(typeof headers === 'object' ? headers : {}), ...cookies } })
+    const own: unknown = 'headers' in error ? error.headers : undefined
+    const { vary } = this.#transport
+    const cache = { ...(vary.length > 0 && { vary: vary.join(', ') }), 'cache-control': 'private' }
+    const cookie = line === undefined ? {} : { 'set-cookie': [line], 'cache-control': 'no-store' }
+    Object.assign(error, { headers: { ...cache, ...(typeof own === 'object' ? own : {}), ...cookie } })
   }
 
   #deliver(handle: string | undefined): void {

@@ -63,6 +63,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
     let current: Session<ValuesOf<S>> | undefined
     let failure: unknown
     const use = (): Session<ValuesOf<S>> => {
+      delivery.use()
       if (failure !== undefined) throw failure
       if (current === undefined) delivery.follow(stateOf((current = manager.begin())))
       return current

@@ -17,6 +17,8 @@ export class Transport {
   readonly cookieName: string | undefined
   /** Whether the browser keeps the cookie for a time of its own, which a response may renew. */
   readonly renewable: boolean
+  /** The request headers that an answer depends on once the session was looked at. */
+  readonly vary: string[]
   readonly #header: string | undefined
   readonly #query: string | undefined
   readonly #secure: boolean | 'auto'
@@ -29,6 +31,7 @@ export class Transport {
     this.cookieName = cookie === false ? undefined : name
     this.#header = header?.toLowerCase()
     this.#query = query
+    this.vary = [...(cookie === false ? [] : ['Cookie']), ...(header === undefined ? [] : [header])]
     const { maxAge, secure = 'auto', path = '/', sameSite = 'lax', httpOnly = true, ...rest } = cookie || {}
     this.renewable = maxAge !== undefined
     this.#secure = secure

@@ -82,7 +82,7 @@ test('an anonymous visit that only reads makes no store call, no record and no c
   const { visitor, store } = await app(t, { '/': ({ session }) => session.get('a') ?? session.has('b') })
   const { setCookies, headers } = await visitor.get('/')
   t.deepEqual(setCookies, [])
-  t.is(headers.get('cache-control'), null)
+  t.is(headers.get('cache-control'), 'private')
   t.deepEqual(store.calls, [])
 })
 
