@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Target {
   readonly host?: string
   readonly port: number
+  /** The server tells clients its port as JSON, and they connect anew to what it tells: then they are told the proxy's. */
+  readonly isTold?: boolean
 }
 
 /** A TCP proxy before a server, which can do to its connections what networks do. */
@@ -34,7 +36,7 @@ export interface Proxy {
 }
 
 /** Starts a proxy on a free port of this machine. */
-export async function startProxy({ host = '127.0.0.1', port: to }: Target): Promise<Proxy> {
+export async function startProxy({ host = '127.0.0.1', port: to, isTold }: Target): Promise<Proxy> {
   let [isCut, latency, drops] = [false, 0, false]
   let [connections, sent, packets] = [0, 0, 0]
   let flowing = Promise.resolve()
@@ -62,7 +64,7 @@ export async function startProxy({ host = '127.0.0.1', port: to }: Target): Prom
       }
       if (latency > 0) await sleep(latency)
       await flowing
-      if (!into.destroyed) into.write(chunk)
+      if (!into.destroyed) into.write(isReply && isTold === true ? retold(chunk) : chunk)
     }
     into.end()
   }
@@ -88,6 +90,14 @@ export async function startProxy({ host = '127.0.0.1', port: to }: Target): Prom
   await once(server, 'listening')
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
+  const { port } = address
+
+  /** Of the same length, as all ports that the system hands out have five digits: so no frame changes its size. */
+  function retold(reply: Buffer): Buffer {
+    const [theirs, ours] = [`:${to}`, `:${port}`]
+    if (theirs.length !== ours.length) throw new Error('the ports differ in length')
+    return Buffer.from(reply.toString('latin1').replaceAll(theirs, ours), 'latin1')
+  }
 
   function reset(): void {
     for (const client of clients) abort(client)
@@ -101,7 +111,7 @@ export async function startProxy({ host = '127.0.0.1', port: to }: Target): Prom
   }
 
   return {
-    port: address.port,
+    port,
     get connections() {
       return connections
     },
