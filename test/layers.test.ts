@@ -25,7 +25,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
   },
   { file: /^providers\.ts$/, ours: /^(errors|store)\.ts$|^stores\/[a-z]+\.ts$/, others: /^$/ },
   {
-    file: /^(options|config|transport)\.ts$/,
+    file: /^(options|options-check|config|transport)\.ts$/,
     ours: /^(?!middleware|manager|stores)/,
     others: /^(zod|cookie|node:)/,
   },
