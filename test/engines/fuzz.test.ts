@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto'
+import { connect } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import test from 'ava'
+import Koa from 'koa'
+import { session, type SessionOptions } from '../../src/index.ts'
+import type { Entry } from '../../src/store.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { serve } from '../support/client.ts'
+import { Fuzz } from './fuzz-headers.ts'
+
+const RUNS = Number(process.env['KTS_RUNS'] ?? 100_000)
+const SEED = Number(process.env['KTS_SEED'] ?? Date.now() % 1_000_000)
+const BATCH = 100
+
+setFlagsFromString('--expose-gc')
+const collect: unknown = runInNewContext('gc')
+
+function heap(): number {
+  if (typeof collect === 'function') collect()
+  return process.memoryUsage().heapUsed
+}
+
+/** A memory store that remembers which keys were asked for, and that nothing else may be done with it. */
+class WatchedStore extends MemoryStore {
+  readonly asked = new Set<string>()
+  writes = 0
+
+  override async read(key: string, extendTo?: number): Promise<Entry | undefined> {
+    this.asked.add(key)
+    return super.read(key, extendTo)
+  }
+
+  override async create(...args: Parameters<MemoryStore['create']>): ReturnType<MemoryStore['create']> {
+    this.writes += 1
+    return super.create(...args)
+  }
+}
+
+/** By the letter of the rules, and not by the library's own code: what could be an ID. */
+function couldBeId(text: string): boolean {
+  return text.length === 43 && Buffer.from(text, 'base64url').toString('base64url') === text
+}
+
+/** The keys under which a store may be asked for what the client sent. */
+function keysOf(candidates: readonly string[]): string[] {
+  return candidates.filter(couldBeId).map((id) => createHash('sha256').update(id).digest('hex'))
+}
+
+const transports: Readonly<Record<string, SessionOptions<undefined, 'session'>>> = {
+  cookie: {},
+  header: { cookie: false, header: 'X-Session-ID' },
+  query: { cookie: false, query: 'sid' },
+}
+
+for (const [transport, options] of Object.entries(transports)) {
+  test.serial(
+    `security 4, 5 and 10: ${RUNS} random and mutated IDs by ${transport} are served, and leave nothing behind`,
+    async (t) => {
+      t.log(`KTS_SEED=${SEED}`)
+      t.timeout(180_000)
+      const store = new WatchedStore()
+      const sessions = session({ ...options, store })
+      const app = new Koa().use(sessions).use((ctx) => {
+        ctx.body = `<${String(ctx.session.get('user'))}>`
+      })
+      const { server, client } = await serve(t, app)
+      const held = sessions.manager.begin()
+      held.set('user', 'ann')
+      await sessions.manager.commit(held)
+      const writes = store.writes
+      const fuzz = new Fuzz(SEED, () => held.id)
+      const allowed = new Set<string>()
+      const expected: boolean[] = []
+
+      const request = (): string => {
+        const [value, cookie] = [fuzz.value().replaceAll(/[\r\n\0]/g, ''), fuzz.cookie('sid')]
+        let sent: readonly string[]
+        let [path, headers] = ['/', '']
+        if (transport === 'cookie') {
+          headers = `Cookie: ${cookie}\r\n`
+          const pairs = cookie.split(';').map((pair) => pair.split('='))
+          sent = pairs
+            .filter(([name]) => name?.trim() === 'sid')
+            .map(([, ...rest]) => rest.join('=').trim())
+            .slice(0, 3)
+        } else if (transport === 'header') {
+          headers = `X-Session-ID: ${value}\r\nCookie: sid=${held.id}\r\n`
+          sent = [value.trim()]
+        } else {
+          path = `/?a=1&sid=${encodeURIComponent(value).replaceAll('%25', '%')}`
+          headers = `X-Session-ID: ${held.id}\r\n`
+          sent = [new URLSearchParams(path.slice(2)).get('sid') ?? '']
+        }
+        for (const key of keysOf(sent)) allowed.add(key)
+        expected.push(sent.includes(held.id))
+        return `GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`
+      }
+
+      const address = server.address()
+      if (address === null || typeof address === 'string') throw new Error('not listening')
+      const socket = connect(address.port, '127.0.0.1')
+      const answers: string[] = []
+      let text = ''
+      let enough: () => void = () => {}
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1')
+        for (let end = text.indexOf('>'); end !== -1; end = text.indexOf('>')) {
+          answers.push(text.slice(0, end))
+          text = text.slice(end + 1)
+        }
+        if (answers.length >= expected.length) enough()
+      })
+      let before = 0
+      for (let made = 0; made < RUNS; made += BATCH) {
+        if (made === BATCH * Math.floor(RUNS / BATCH / 10)) before = heap()
+        const done = new Promise<void>((resolve, reject) => {
+          enough = resolve
+          socket.once('close', () =>
+            reject(new Error(`the connection ended after ${answers.length} answers: ${text}`)),
+          )
+        })
+        socket.write(Buffer.from(Array.from({ length: BATCH }, request).join(''), 'latin1'))
+        await done
+        socket.removeAllListeners('close')
+        for (const [at, answer] of answers.entries()) {
+          const known = answer.endsWith('<ann')
+          if (
+            !answer.startsWith('HTTP/1.1 200 ') ||
+            known !== (expected[at] ?? false) ||
+            /set-cookie/i.test(answer)
+          ) {
+            t.fail(`KTS_SEED=${SEED}, request ${made + at}: ${answer}`)
+          }
+        }
+        answers.length = expected.length = 0
+      }
+      const grown = heap() - before
+      t.true(grown < 16 * 1024 * 1024, `${grown} bytes`) // what was asked for is remembered here, and nothing else
+      t.deepEqual(
+        [...store.asked].filter((key) => !allowed.has(key)),
+        [],
+      )
+      t.true(allowed.size > RUNS / 100)
+      t.is(store.writes, writes)
+      t.is(await store.count(), 1)
+      socket.destroy()
+      t.is((await client().get('/')).status, 200)
+    },
+  )
+}
