@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { createVersion, Document, type Header } from './codec/document.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
@@ -31,7 +30,7 @@ export class Contest {
 
   /** Tries until nobody is in between any more; rebases after each conflict. */
   async run(state: SessionState, attempt: Attempt): Promise<Committed> {
-    const { events, now } = this.#settings
+    const { events, now, pause } = this.#settings
     const startedAt = now()
     const before = entryOf(state).payload
     const first = await attempt(entryOf(state))
@@ -46,7 +45,7 @@ export class Contest {
         const outcome = await attempt(newer)
         if (outcome !== 'conflict')
           return [this.#finish(state, outcome, tries, startedAt, before), state.entry]
-        if (hint === undefined) await delay(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
+        if (hint === undefined) await pause(jitter(tries))
         hint = undefined
       }
       throw contention()
@@ -98,6 +97,11 @@ export function entryOf({ entry }: SessionState): Entry {
 export function keyOf({ key }: SessionState): string {
   if (key === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session has no ID yet')
   return key
+}
+
+/** How long to wait after so many tries, in ms. At random, so that those who met do not meet again. */
+export function jitter(tries: number): number {
+  return Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS)
 }
 
 export function contention(): SessionError {

@@ -52,6 +52,7 @@ const managerShape = {
   sweepInterval: z.int().nonnegative().max(2_147_483_647).exactOptional(),
   onEvent: functionType<(event: SessionEvent) => void>().exactOptional(),
   now: functionType<() => number>().exactOptional(),
+  pause: functionType<(ms: number) => Promise<void>>().exactOptional(),
 }
 
 const cookieType: z.ZodType<CookieOptions> = z

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { defaultLimits, type Limits } from './codec/limits.ts'
 import { Events, type SessionEvent } from './events.ts'
 import { checkManagerOptions, checkSessionOptions, wrong } from './options-check.ts'
@@ -37,6 +38,8 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly onEvent?: (event: SessionEvent) => void
   /** The clock. Default `Date.now`. */
   readonly now?: () => number
+  /** How a commit waits, so many ms, between two tries against other processes. Default: by a timer. For tests, like `now`. */
+  readonly pause?: (ms: number) => Promise<void>
 }
 
 /** How the cookie is sent; names and meanings are those of `Set-Cookie`. */
@@ -141,5 +144,6 @@ export function resolveOptions(options: ManagerOptions): ManagerSettings {
     sweepInterval: options.sweepInterval ?? 60_000,
     events: new Events(options.onEvent),
     now,
+    pause: options.pause ?? delay,
   }
 }

@@ -1,4 +1,4 @@
-import { contention, entryOf, keyOf, MAX_TRIES, nextHeader, type Contest } from './contest.ts'
+import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type Contest } from './contest.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { hashId } from './id.ts'
@@ -25,7 +25,7 @@ export class Regeneration {
   /** `'empty'` if there is nothing to move: then the session is to be removed instead. */
   async run(state: SessionState, nextId: string, expiresAt: number): Promise<'ok' | 'gone' | 'empty'> {
     const { draft } = state
-    const { limits, keepEmpty, events, hash } = this.#settings
+    const { limits, keepEmpty, events, hash, pause } = this.#settings
     const newKey = hashId(nextId, hash)
     let successor: Entry | undefined
     try {
@@ -56,6 +56,7 @@ export class Regeneration {
           return this.#contest.gone(state)
         }
         this.#contest.rebase(state, newer)
+        if (tries > 1) await pause(jitter(tries))
       }
       throw contention()
     } catch (error) {

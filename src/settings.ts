@@ -18,4 +18,5 @@ export interface ManagerSettings {
   readonly sweepInterval: number
   readonly events: Events
   readonly now: () => number
+  readonly pause: (ms: number) => Promise<void>
 }

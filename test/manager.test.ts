@@ -564,6 +564,44 @@ test('security 38: neither events nor errors name an ID, a key of the store or a
   for (const text of [id, key, 'planted-value']) t.false(told.includes(text))
 })
 
+for (const move of ['commit', 'regenerate'] as const) {
+  test(`F19: a ${move} that others keep outrunning ends after a hundred tries with pauses at random, by an error that says so`, async (t) => {
+    const pauses: number[] = []
+    const pause = async (ms: number): Promise<void> => void pauses.push(ms)
+    const { manager, store } = fixture({ pause })
+    const id = await stored(manager, { n: 0 })
+    const session = await manager.open(id)
+    session.update('n', (n = 0) => n + 1)
+    let outran = 0
+    store.before = async (verb) => {
+      if (verb !== (move === 'commit' ? 'replace' : 'destroy') || outran === 100) return
+      const { before } = store
+      store.before = () => {}
+      const other = await manager.open(id)
+      other.set('other', (outran += 1))
+      await manager.commit(other)
+      store.before = before
+    }
+    await t.throwsAsync(manager[move](session), {
+      code: 'ERR_SESSION_CONFLICT',
+      message: 'other requests changed this session 100 times while this one tried to commit',
+    })
+    t.is(outran, 100)
+    t.true(pauses.length > 90 && pauses.length < 100)
+    t.true(pauses.every((ms) => ms >= 0 && ms <= 50))
+    t.true(new Set(pauses).size > pauses.length / 2)
+    store.before = () => {}
+    t.deepEqual(
+      [...(await manager.open(id))],
+      [
+        ['n', 0],
+        ['other', 100],
+      ],
+    )
+    t.is(await store.count(), 1)
+  })
+}
+
 test('F19: a thousand concurrent requests on one session keep every increment, and wait for each other', async (t) => {
   const { manager, store } = fixture()
   const id = await stored(manager, { n: 0 })
