@@ -69,13 +69,13 @@ export class Committer {
 
   async #create(state: SessionState): Promise<Committed> {
     const { draft } = state
-    const { limits, events, now, hash, idPrefix } = this.#settings
+    const { events, now, hash, idPrefix } = this.#settings
     const changes = draft.changes()
     if (changes.size === 0) return 'ok'
     const startedAt = now()
     state.id ??= createId(idPrefix)
     state.key = hashId(state.id, hash)
-    const payload = draft.base.write(nextHeader(state), changes, limits)
+    const payload = draft.write(nextHeader(state), changes)
     const written = await this.#store.create(state.key, payload, this.expiresAt(state))
     if (written === 'exists') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
     Object.assign(state, { status: 'stored', entry: written.entry, handle: written.handle })
@@ -87,10 +87,11 @@ export class Committer {
   /** One try to store the changes upon `base`. */
   async #write(state: SessionState, base: Entry): Promise<Committed | 'conflict'> {
     const { draft } = state
-    const { limits, keepEmpty } = this.#settings
+    const { keepEmpty } = this.#settings
     const changes = draft.changes()
-    if (changes.size === 0 && (keepEmpty || !isEmpty(base.payload))) return this.#touchIfDue(state, base)
-    const payload = draft.base.write(nextHeader(state), changes, limits)
+    const unchanged = changes.size === 0 && !draft.dropsDamage
+    if (unchanged && (keepEmpty || !isEmpty(base.payload))) return this.#touchIfDue(state, base)
+    const payload = draft.write(nextHeader(state), changes)
     if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
     const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base)
     if (typeof written === 'string') return written

@@ -1,4 +1,4 @@
-import { Document } from './codec/document.ts'
+import { Document, type Header } from './codec/document.ts'
 import type { Limits } from './codec/limits.ts'
 import type { ValueCodec } from './codec/value.ts'
 import { SessionError } from './errors.ts'
@@ -29,6 +29,8 @@ export interface DraftSettings {
   readonly schema: SessionSchema | undefined
   /** Told when a stored key cannot be decoded, just before `get` throws. */
   readonly decodeFailed: (error: unknown) => void
+  /** Whether anybody listens, so that it is worth looking for damage that no key tells of. */
+  readonly heard: () => boolean
 }
 
 /** A snapshot of the stored session and a log of what one request changed. Knows nothing of stores or time. */
@@ -41,6 +43,7 @@ export class Draft {
   /** Objects that the route may still hold although a rebase put newer ones in their place, and how they were spelled. */
   readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
   #clearSent = false
+  #damageTold = false
   #base: Document | undefined
   #payload: string | undefined
 
@@ -62,7 +65,10 @@ export class Draft {
     const slot = this.slots.get(key)
     if (slot !== undefined) return slot.value
     const line = this.cleared ? undefined : this.base.line(key)
-    if (line === undefined) return undefined
+    if (line === undefined) {
+      this.#tellDamage()
+      return undefined
+    }
     const value = this.decode(key, line)
     this.slots.set(key, { kind: 'read', value, text: line, updates: noUpdates, sent: 0, own: false })
     return value
@@ -71,10 +77,13 @@ export class Draft {
   has(key: string): boolean {
     const slot = this.slots.get(key)
     if (slot !== undefined) return slot.kind !== 'delete'
-    return !this.cleared && this.base.has(key)
+    if (!this.cleared && this.base.has(key)) return true
+    this.#tellDamage()
+    return false
   }
 
   keys(): string[] {
+    this.#tellDamage()
     const keys = this.cleared ? [] : this.base.keys().filter((key) => this.slots.get(key)?.kind !== 'delete')
     for (const [key, slot] of this.slots) {
       if (slot.kind !== 'delete' && (this.cleared || !this.base.has(key))) keys.push(key)
@@ -143,6 +152,16 @@ export class Draft {
     return changes
   }
 
+  /** Whether what cannot even be told apart is to go with a `clear`, though no key tells of it. */
+  get dropsDamage(): boolean {
+    return this.cleared && this.base.damaged
+  }
+
+  /** The next payload: the snapshot with what {@link changes} told. */
+  write(header: Header, changes: ReadonlyMap<string, string | undefined>): string {
+    return this.base.write(header, changes, this.settings.limits, this.cleared)
+  }
+
   /** The payload with everything that {@link changes} told is stored: it is the new snapshot. */
   settle(payload: string): void {
     this.#payload = payload
@@ -176,6 +195,15 @@ export class Draft {
       decodeFailed(error)
       throw error
     }
+  }
+
+  /** A key that seems to be missing may stand in a damaged line: told once per request that misses one or lists all. */
+  #tellDamage(): void {
+    if (this.#damageTold || this.cleared || !this.settings.heard() || !this.base.damaged) return
+    this.#damageTold = true
+    const text =
+      'a line of the stored session is damaged; it stays as it is, and its key may seem to be missing'
+    this.settings.decodeFailed(new SessionError('ERR_SESSION_DECODE', text))
   }
 
   /** A change in place of an object that is no longer the session's would be lost in silence. */

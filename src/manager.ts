@@ -42,6 +42,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       limits: settings.limits,
       schema: settings.schema,
       decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
+      heard: () => settings.events.heard,
     }
     this.#port = this.#createPort(new Committer(settings, this.#store))
   }

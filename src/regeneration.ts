@@ -25,12 +25,12 @@ export class Regeneration {
   /** `'empty'` if there is nothing to move: then the session is to be removed instead. */
   async run(state: SessionState, nextId: string, expiresAt: number): Promise<'ok' | 'gone' | 'empty'> {
     const { draft } = state
-    const { limits, keepEmpty, events, hash, pause } = this.#settings
+    const { keepEmpty, events, hash, pause } = this.#settings
     const newKey = hashId(nextId, hash)
     let successor: Entry | undefined
     try {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-        const payload = draft.base.write(nextHeader(state), draft.changes(), limits)
+        const payload = draft.write(nextHeader(state), draft.changes())
         if (!keepEmpty && isEmpty(payload)) {
           if (successor !== undefined) await this.#store.destroy(newKey)
           return 'empty'

@@ -1,4 +1,5 @@
 import { SessionError } from '../errors.ts'
+import { CHECKSUM_LENGTH, checksum } from './checksum.ts'
 import { damaged, type Header, readHeader, writeHeader } from './header.ts'
 import { exceeds, type Limits } from './limits.ts'
 
@@ -6,32 +7,45 @@ export { createVersion, type Header } from './header.ts'
 
 /** A key that stands in its line as it is, between quotes. */
 const SIMPLE_KEY = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+/** A key in JSON that JSON.parse will not throw at: throwing takes longer than all the rest. */
+// oxlint-disable-next-line no-control-regex
+const JSON_KEY = /^"[^"\\\0-\x1f]*(?:\\(?:["\\bfnrt]|u[0-9a-f]{4})[^"\\\0-\x1f]*)*"$/
 const QUOTE = 0x22
 const SPACE = 0x20
-const FORMS = 'JTS'
+const CHECKSUM = / #[0-9a-f]{8}$/
+/** Handed out for a key that stands there twice. No encoded value holds a newline. */
+const TWICE = '\n'
+
+/** Everything that stands in a payload: the encoded value of each key, and whether anything in it is damaged. */
+interface Index {
+  readonly lines: ReadonlyMap<string, string>
+  readonly damaged: boolean
+}
 
 /**
  * An immutable snapshot of one payload: a header line, and under it one line per key.
  *
  * ```text
- * kts1 <version> <createdAt> <length> [name=value …]
- * "userId" J 4711
- * "cart" T …
+ * kts1 <version> <createdAt> <length> #<checksum> [name=value …]
+ * "userId" J 4711 #5b2f0c9e
+ * "cart" T … #<checksum>
  * ```
  *
  * `length` counts the UTF-16 units after the header line, so a payload that was cut anywhere, even between two lines, is
  * recognised without being looked through. Lines are looked at when they are asked for. No line can hold a raw newline,
  * so going from newline to newline finds a key without parsing the others.
  *
- * Everything here throws `ERR_SESSION_PAYLOAD` when it meets a line that is not ours, or the same key twice.
+ * Damage costs no more than the key that it hit. A line that ends with another checksum than its own is handed out with
+ * it, as text that no codec takes for a value. One whose key cannot be read belongs to nobody. Both are copied as they
+ * are from payload to payload. If two lines have one key, a sound one is believed rather than a damaged one, and of two
+ * sound ones neither is: no writer of ours makes such, so nobody knows which is the newer.
  */
 export class Document {
   readonly header: Header
   readonly #text: string
   /** Where the newline stands that ends the header. */
   readonly #top: number
-  /** Where the value of each key begins, once all keys were asked for. */
-  #index: ReadonlyMap<string, number> | undefined
+  #index: Index | undefined
 
   private constructor(header: Header, text: string, top: number) {
     this.header = header
@@ -58,32 +72,41 @@ export class Document {
     return new Document(header, payload, end)
   }
 
-  /** The encoded value of a key: `J 4711`. */
+  /** The encoded value of a key: `J 4711`. If it is damaged, text that is no encoded value. */
   line(key: string): string | undefined {
-    const start = this.#index === undefined ? this.#find(key) : this.#index.get(key)
-    return start === undefined ? undefined : this.#text.slice(start, this.#text.indexOf('\n', start))
+    return this.#index === undefined ? this.#find(key) : this.#index.lines.get(key)
   }
 
   has(key: string): boolean {
-    return this.#index?.has(key) ?? this.#find(key) !== undefined
+    return this.line(key) !== undefined
   }
 
   /** The keys in the order in which they were first written. */
   keys(): readonly string[] {
-    return [...this.#all().keys()]
+    return [...this.#all().lines.keys()]
   }
 
   get size(): number {
-    return this.#all().size
+    return this.#all().lines.size
+  }
+
+  /** Whether a line in it is damaged, so that a key which seems to be missing may be there. Looks at every line. */
+  get damaged(): boolean {
+    return this.#all().damaged
   }
 
   /**
    * The next payload: changed lines in their old place, removed ones (`undefined`) gone, new keys at the end, all others
-   * copied as they are, whether or not they can be decoded here.
+   * copied as they are, whether or not they can be decoded here. With `readable`, lines whose key cannot be read go.
    *
    * @throws SessionError `ERR_SESSION_LIMIT` if there would be too many keys or bytes, or a new key is too long.
    */
-  write(header: Header, changes: ReadonlyMap<string, string | undefined>, limits: Limits): string {
+  write(
+    header: Header,
+    changes: ReadonlyMap<string, string | undefined>,
+    limits: Limits,
+    readable = false,
+  ): string {
     const text = this.#text
     const found = new Set<string>()
     let body = ''
@@ -91,23 +114,22 @@ export class Document {
     let copied = this.#top + 1
     for (let at = this.#top, end = 0; at < text.length - 1; at = end) {
       end = text.indexOf('\n', at + 1)
-      const key = this.#keyAt(at)
+      const key = this.#keyAt(at, end)
       count++
-      if (!changes.has(key)) continue
-      if (found.has(key)) throw twice()
-      found.add(key)
+      if (key === undefined ? !readable : !changes.has(key) || !this.#isOf(key, at, end)) continue
       body += text.slice(copied, at + 1)
       copied = end + 1
-      const line = changes.get(key)
-      if (line === undefined) count--
-      else body += `${quote(key)} ${line}\n`
+      const line = key === undefined || found.has(key) ? undefined : changes.get(key)
+      if (key !== undefined) found.add(key)
+      if (key === undefined || line === undefined) count--
+      else body += lineOf(key, line)
     }
     body += text.slice(copied)
     for (const [key, line] of changes) {
       if (line === undefined || found.has(key)) continue
       if (key.length > limits.keyLength)
         throw new SessionError('ERR_SESSION_LIMIT', 'a key is longer than its limit')
-      body += `${quote(key)} ${line}\n`
+      body += lineOf(key, line)
       count++
     }
     if (count > limits.keys) throw new SessionError('ERR_SESSION_LIMIT', 'the session has too many keys')
@@ -116,46 +138,82 @@ export class Document {
     return payload
   }
 
-  #all(): ReadonlyMap<string, number> {
+  #all(): Index {
     if (this.#index !== undefined) return this.#index
-    const index = new Map<string, number>()
+    const lines = new Map<string, string>()
     const text = this.#text
-    for (let at = this.#top; at < text.length - 1; at = text.indexOf('\n', at + 1)) {
-      const key = this.#keyAt(at)
-      if (index.has(key)) throw twice()
-      index.set(key, at + quote(key).length + 2)
+    let unsound = false
+    for (let at = this.#top, end = 0; at < text.length - 1; at = end) {
+      end = text.indexOf('\n', at + 1)
+      const key = this.#keyAt(at, end)
+      if (key === undefined) {
+        unsound = true
+        continue
+      }
+      const line = this.#valueAt(at, quote(key).length, end)
+      const other = lines.get(key)
+      unsound ||= other !== undefined || isDamaged(line)
+      lines.set(key, other === undefined ? line : sounder(other, line))
     }
-    this.#index = index
-    return index
+    this.#index = { lines, damaged: unsound }
+    return this.#index
   }
 
-  /** Where the value of a key begins, without a look at other keys. */
-  #find(key: string): number | undefined {
-    const opening = `\n${quote(key)} `
+  /** The encoded value of a key, without a look at the lines of others. */
+  #find(key: string): string | undefined {
+    const quoted = quote(key)
+    const opening = `\n${quoted} `
     const text = this.#text
-    let found: number | undefined
+    let found: string | undefined
     for (let at = this.#top; at !== -1; at = text.indexOf('\n', at + 1)) {
       if (!text.startsWith(opening, at)) continue
-      if (found !== undefined) throw twice()
-      found = at + opening.length
+      const line = this.#valueAt(at, quoted.length, text.indexOf('\n', at + 1))
+      found = found === undefined ? line : sounder(found, line)
     }
     return found
   }
 
-  /** The key of the line after the newline at `at`. It is spelled as we spell it, or it could stand there twice. */
-  #keyAt(at: number): string {
+  /** What stands behind the key of the line after the newline at `at`; without its checksum if that is right. */
+  #valueAt(at: number, keyLength: number, end: number): string {
+    const text = this.#text
+    const sum = end - CHECKSUM_LENGTH
+    const sound = text.startsWith(' #', sum) && text.startsWith(checksum(text.slice(at + 1, sum)), sum)
+    return text.slice(at + keyLength + 2, sound ? sum : end)
+  }
+
+  /** Whether the key's value stands in that line. In a damaged one beside it stands what may be another key's. */
+  #isOf(key: string, at: number, end: number): boolean {
+    const line = this.line(key)
+    return line === TWICE || line === this.#valueAt(at, quote(key).length, end)
+  }
+
+  /** The key of the line between two newlines; `undefined` if none is spelled there as we spell it. */
+  #keyAt(at: number, newline: number): string | undefined {
     const text = this.#text
     const start = at + 1
+    if (text.charCodeAt(start) !== QUOTE) return undefined
     let end = text.indexOf('"', start + 1)
-    let key = text.slice(start + 1, end)
-    if (!SIMPLE_KEY.test(key)) {
-      while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
-      key = unquote(text.slice(start, end + 1))
-    }
-    if (end === -1 || text.charCodeAt(start) !== QUOTE || !isForm(text, end + 1))
-      throw damaged('a line in it is not ours')
-    return key
+    while (end !== -1 && end < newline && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+    if (end === -1 || end > newline || text.charCodeAt(end + 1) !== SPACE) return undefined
+    const key = text.slice(start + 1, end)
+    return SIMPLE_KEY.test(key) ? key : unquote(text.slice(start, end + 1))
   }
+}
+
+function lineOf(key: string, line: string): string {
+  const text = `${quote(key)} ${line}`
+  return `${text}${checksum(text)}\n`
+}
+
+/** A checksum that still stands there is wrong. */
+function isDamaged(line: string): boolean {
+  return CHECKSUM.test(line)
+}
+
+/** Which of two lines of one key is believed. */
+function sounder(one: string, other: string): string {
+  if (isDamaged(one) === isDamaged(other)) return TWICE
+  return isDamaged(one) ? other : one
 }
 
 /** A key in JSON. */
@@ -163,31 +221,16 @@ function quote(key: string): string {
   return SIMPLE_KEY.test(key) ? `"${key}"` : JSON.stringify(key)
 }
 
-function unquote(json: string): string {
-  try {
-    const key: unknown = JSON.parse(json)
-    if (typeof key === 'string' && quote(key) === json) return key
-  } catch {
-    // It is no JSON, and so no key.
-  }
-  throw damaged('a key in it is not ours')
-}
-
-/** Whether a line goes on with ` J `, ` T ` or ` S ` there. */
-function isForm(text: string, at: number): boolean {
-  return (
-    text.charCodeAt(at) === SPACE && text.charCodeAt(at + 2) === SPACE && FORMS.includes(text.charAt(at + 1))
-  )
+/** The key that is spelled so; `undefined` if we would spell it otherwise, for then it could stand in two lines. */
+function unquote(json: string): string | undefined {
+  const key: unknown = JSON_KEY.test(json) ? JSON.parse(json) : undefined
+  return typeof key === 'string' && quote(key) === json ? key : undefined
 }
 
 function isEscaped(text: string, at: number): boolean {
   let slashes = 0
   while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++
   return slashes % 2 === 1
-}
-
-function twice(): SessionError {
-  return damaged('a key stands in it twice')
 }
 
 function tooLarge(): SessionError {

@@ -1,5 +1,6 @@
 import * as crypto from 'node:crypto'
 import { SessionError } from '../errors.ts'
+import { checksum } from './checksum.ts'
 
 /** What the first line of a payload says. */
 export interface Header {
@@ -12,7 +13,8 @@ export interface Header {
 }
 
 const FORMAT = 'kts1 '
-const HEADER = /^kts1 ([\w-]{16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15})((?: [a-z][\w-]*=[\x21-\x7e]*)*)\n/
+const HEADER =
+  /^(kts1 ([\w-]{16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15}))( #[0-9a-f]{8})?((?: [a-z][\w-]*=[\x21-\x7e]*)*)\n/
 const NEWER = /^kts[1-9]\d* /
 const VERSION = /^[\w-]{16}$/
 const ATTRIBUTE = /^[a-z][\w-]*=[\x21-\x7e]*$/
@@ -40,7 +42,8 @@ export function readHeader(payload: string): { header: Header; length: number; e
     const newer = NEWER.test(payload) && !payload.startsWith(FORMAT)
     throw damaged(newer ? 'its format is newer' : 'its header is not ours')
   }
-  const [line, version = '', createdAt = '', length = '', attributes = ''] = match
+  const [line, head = '', version = '', createdAt = '', length = '', sum, attributes = ''] = match
+  if (sum !== undefined && sum !== checksum(head + attributes)) throw damaged('its header was changed')
   const header: Header = {
     version,
     createdAt: Number(createdAt),
@@ -64,14 +67,16 @@ function readAttributes(text: string): ReadonlyMap<string, string> {
 export function writeHeader({ version, createdAt, attributes }: Header, length: number): string {
   if (!VERSION.test(version) || !Number.isSafeInteger(createdAt) || createdAt < 0)
     throw new SessionError('ERR_SESSION_VALUE', 'the header of a session cannot be written')
-  let text = `${FORMAT}${version} ${createdAt} ${length}`
+  const head = `${FORMAT}${version} ${createdAt} ${length}`
+  let text = ''
   for (const [name, value] of attributes) {
     const attribute = `${name}=${value}`
     if (!ATTRIBUTE.test(attribute))
       throw new SessionError('ERR_SESSION_VALUE', 'an attribute cannot stand in the header of a session')
     text += ` ${attribute}`
   }
-  return text
+  // In front of the attributes, for an attribute could swallow it.
+  return `${head}${checksum(head + text)}${text}`
 }
 
 /** The whole payload is of no use. */

@@ -102,7 +102,7 @@ test('no error shows a part of a payload, nor a key in it', (t) => {
   for (let n = 0; n < 5_000; n++) {
     let text = mutator.mutate(payload, payload)
     const end = text.indexOf('\n')
-    if (n % 2 === 0) text = text.replace(/^(kts1 \S+ \d+) \d+/, `$1 ${text.length - end - 1}`)
+    if (n % 2 === 0) text = text.replace(/^(kts1 \S+ \d+) \d+(?: #\w+)?/, `$1 ${text.length - end - 1}`)
     try {
       const document = Document.parse(text, defaultLimits)
       document.keys()

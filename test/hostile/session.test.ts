@@ -50,7 +50,7 @@ async function forge({ store, key }: Fixture, payload: string): Promise<void> {
 function doctored(payload: string, change: (line: string) => string, name = 'cart'): string {
   const [head = '', ...lines] = payload.split('\n')
   const body = lines.map((line) => (line.startsWith(`"${name}" `) ? change(line) : line)).join('\n')
-  return `${head.replace(/^(kts1 \S+ \d+) \d+/, `$1 ${body.length}`)}\n${body}`
+  return `${head.replace(/^(kts1 \S+ \d+) \d+(?: #\w+)?/, `$1 ${body.length}`)}\n${body}`
 }
 
 const foreign: readonly (readonly [string, (payload: string) => string])[] = [
