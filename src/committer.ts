@@ -3,6 +3,7 @@ import { Contest, keyOf, nextHeader } from './contest.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { createId, hashId } from './id.ts'
+import { idleTimeoutOf } from './life.ts'
 import { rebase } from './rebase.ts'
 import { isEmpty, Regeneration } from './regeneration.ts'
 import type { Committed, SessionState } from './session.ts'
@@ -63,8 +64,8 @@ export class Committer {
 
   /** Until when the session lives if it is committed or touched now. */
   expiresAt(state: SessionState): number {
-    const { now, idleTimeout, absoluteTimeout } = this.#settings
-    return Math.min(now() + idleTimeout, state.createdAt + absoluteTimeout)
+    const { now, absoluteTimeout } = this.#settings
+    return Math.min(now() + idleTimeoutOf(state.draft, this.#settings), state.createdAt + absoluteTimeout)
   }
 
   async #create(state: SessionState): Promise<Committed> {
@@ -89,7 +90,7 @@ export class Committer {
     const { draft } = state
     const { keepEmpty } = this.#settings
     const changes = draft.changes()
-    const unchanged = changes.size === 0 && !draft.dropsDamage
+    const unchanged = changes.size === 0 && !draft.dropsDamage && !draft.attributes.differ
     if (unchanged && (keepEmpty || !isEmpty(base.payload))) return this.#touchIfDue(state, base)
     const payload = draft.write(nextHeader(state), changes)
     if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
@@ -105,6 +106,7 @@ export class Committer {
     const outcome = await this.#store.destroy(keyOf(state), base)
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
+    state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })
     const ended = {
       status: 'new',
       id: undefined,

@@ -86,7 +86,7 @@ export class Contest {
 
 /** The header of the next payload: a version of its own, and what the one before carried. */
 export function nextHeader({ createdAt, draft }: SessionState): Header {
-  return { version: createVersion(), createdAt, attributes: draft.base.header.attributes }
+  return { version: createVersion(), createdAt, attributes: draft.attributes.write() }
 }
 
 export function entryOf({ entry }: SessionState): Entry {

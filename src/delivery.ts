@@ -1,6 +1,7 @@
 import type { ParameterizedContext } from 'koa'
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
+import { maxAgeOf } from './life.ts'
 import type { SessionState } from './session.ts'
 import type { Transport } from './transport.ts'
 
@@ -11,6 +12,8 @@ export class Delivery {
   readonly #events: Events
   /** What the client holds as far as we know: what it sent, or what we have put on this response. */
   #held: string | undefined
+  /** The session's own `maxAge` as the client's cookie has it. */
+  #maxAge: number | undefined
   #renewed = false
   #used = false
   #line: string | undefined
@@ -24,8 +27,9 @@ export class Delivery {
   /** From now on the response says what the session's commits make of it. `held` is the ID it was opened with. */
   follow(state: SessionState, held?: string): void {
     this.#held = held
+    if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
     state.onCommit = () => {
-      if (state.status === 'stored') this.#deliver(state.handle ?? state.id)
+      if (state.status === 'stored') this.#deliver(state.handle ?? state.id, maxAgeOf(state.draft))
       else if (state.status === 'new' && state.ended) this.#deliver(undefined)
     }
   }
@@ -45,8 +49,8 @@ export class Delivery {
 
   /** Koa answers an error with no header but the error's own, so the cookie travels there too. */
   attach(error: unknown): void {
-    if (!this.#used) return
     const line = this.#line
+    if (!this.#used && line === undefined) return
     if (typeof error !== 'object' || error === null || !Object.isExtensible(error)) {
       if (line !== undefined) this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
       return
@@ -58,8 +62,9 @@ export class Delivery {
     Object.assign(error, { headers: { ...cache, ...(typeof own === 'object' ? own : {}), ...cookie } })
   }
 
-  #deliver(handle: string | undefined): void {
-    const renewal = handle !== undefined && this.#transport.renewable && !this.#renewed
+  #deliver(handle: string | undefined, maxAge?: number): void {
+    const lasts = maxAge !== undefined || this.#transport.renewable
+    const renewal = handle !== undefined && ((lasts && !this.#renewed) || maxAge !== this.#maxAge)
     if (handle === this.#held && !renewal) return
     const { res, secure } = this.#ctx
     const obstacle = this.#transport.obstacle(res, secure)
@@ -68,8 +73,9 @@ export class Delivery {
       return
     }
     this.#held = handle
+    this.#maxAge = maxAge
     this.#renewed = true
-    this.#line = this.#transport.write(res, handle, secure)
+    this.#line = this.#transport.write(res, handle, secure, maxAge)
   }
 
   #report(reason: 'headers-sent' | 'not-secure'): void {

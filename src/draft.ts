@@ -1,3 +1,4 @@
+import { Attributes } from './attributes.ts'
 import { Document, type Header } from './codec/document.ts'
 import type { Limits } from './codec/limits.ts'
 import type { ValueCodec } from './codec/value.ts'
@@ -42,6 +43,8 @@ export class Draft {
   cleared = false
   /** Objects that the route may still hold although a rebase put newer ones in their place, and how they were spelled. */
   readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
+  /** What the header says besides. */
+  readonly attributes: Attributes
   #clearSent = false
   #damageTold = false
   #base: Document | undefined
@@ -49,6 +52,7 @@ export class Draft {
 
   constructor(base: Document, settings: DraftSettings) {
     this.#base = base
+    this.attributes = new Attributes(base.header.attributes)
     this.settings = settings
   }
 
@@ -59,6 +63,7 @@ export class Draft {
 
   set base(document: Document) {
     this.#base = document
+    this.attributes.rebase(document.header.attributes)
   }
 
   get(key: string): unknown {
@@ -166,6 +171,7 @@ export class Draft {
   settle(payload: string): void {
     this.#payload = payload
     this.#base = undefined
+    this.attributes.settle()
     if (this.#clearSent) this.cleared = this.#clearSent = false
     for (const [key, slot] of this.slots) {
       slot.own = false

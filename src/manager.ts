@@ -5,6 +5,7 @@ import { Draft, type DraftSettings } from './draft.ts'
 import { SessionError } from './errors.ts'
 import { GuardedStore } from './guarded-store.ts'
 import { createId, hashId, isId } from './id.ts'
+import { setMaxAge } from './life.ts'
 import { resolveOptions, type ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
@@ -179,6 +180,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return {
       id: (state) => state.nextId ?? (state.id ??= createId(idPrefix)),
       expiresAt: (state) => Math.min(state.entry?.expiresAt ?? Infinity, committer.expiresAt(state)),
+      setMaxAge: (state, maxAge) => setMaxAge(state, maxAge, this.#settings),
       regenerate: (state) => {
         if (state.status === 'new') state.id = undefined
         else state.nextId ??= createId(idPrefix)

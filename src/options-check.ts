@@ -3,13 +3,13 @@ import { z } from 'zod'
 import type { Limits } from './codec/limits.ts'
 import { SessionError } from './errors.ts'
 import type { SessionEvent } from './events.ts'
+import { DAYS_400 } from './life.ts'
 import type { CookieOptions, ManagerOptions, SessionOptions } from './options.ts'
 import type { Registry } from './registry.ts'
 import type { Schema } from './schema.ts'
 import type { Store } from './store.ts'
 
 const ms = z.int('must be a whole number of ms').positive('must be more than 0 ms')
-const DAYS_400 = 400 * 24 * 60 * 60 * 1000
 const functionType = <T>(): z.ZodType<T> =>
   z.custom<T>((value) => typeof value === 'function', 'must be a function')
 const objectType = <T>(what: string): z.ZodType<T> =>

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Draft } from './draft.ts'
 import { SessionError } from './errors.ts'
+import { maxAgeOf } from './life.ts'
 import type { Entry } from './store.ts'
 
 /** What a session holds where no schema says more. `any` on purpose: what comes out is what the program put in. */
@@ -41,6 +42,7 @@ export interface SessionState {
 export interface SessionPort {
   id(state: SessionState): string
   expiresAt(state: SessionState): number
+  setMaxAge(state: SessionState, maxAge: number | undefined): void
   regenerate(state: SessionState): void
   claim(state: SessionState, key: string): Promise<unknown>
   commit(state: SessionState): Promise<Committed>
@@ -93,6 +95,25 @@ export class Session<V extends SessionValues = SessionValues> {
   /** When it ends unless it is used again, in ms since the epoch; never later than its absolute timeout. */
   get expiresAt(): number {
     return this.#port.expiresAt(this.#state)
+  }
+
+  /**
+   * How long this session and its cookie live after their last use, in ms, where that is not what the settings say:
+   * "remember me". With the next commit the cookie gets this `Max-Age`, and again whenever the session is used; the idle
+   * timeout becomes as long, if it is not longer anyway. It is kept with the session, through `regenerate()` too.
+   * `undefined`, the default, goes back to the settings.
+   *
+   * The name is koa-session's.
+   *
+   * @throws SessionError `ERR_SESSION_OPTIONS` if it is longer than `absoluteTimeout` or 400 days
+   */
+  get maxAge(): number | undefined {
+    return maxAgeOf(this.#state.draft)
+  }
+
+  set maxAge(ms: number | undefined) {
+    this.#writable()
+    this.#port.setMaxAge(this.#state, ms)
   }
 
   /** How many keys it holds. */

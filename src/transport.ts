@@ -22,8 +22,8 @@ export class Transport {
   readonly #header: string | undefined
   readonly #query: string | undefined
   readonly #secure: boolean | 'auto'
-  /** What follows the handle in `Set-Cookie`, when it is set and when it is removed. */
-  readonly #attributes: string
+  /** What follows the handle in `Set-Cookie`, when it is set for as many ms and when it is removed. */
+  readonly #attributes: (maxAge: number | undefined) => string
   readonly #removal: string
 
   constructor(options: SessionOptions) {
@@ -36,9 +36,12 @@ export class Transport {
     this.renewable = maxAge !== undefined
     this.#secure = secure
     const attributes = { ...rest, path, sameSite, httpOnly, secure: secure === true }
-    const spell = (life: { maxAge?: number; expires?: Date }): string =>
+    const spell = (life: { maxAge?: number; expires?: Date } = {}): string =>
       stringifySetCookie({ name: 'x', value: '', ...attributes, ...life }).slice('x='.length)
-    this.#attributes = spell(maxAge === undefined ? {} : { maxAge: Math.floor(maxAge / 1000) })
+    // In whole seconds, and rather one too many: when the session ends is for the server to say.
+    const lasting = (ms: number): string => spell({ maxAge: Math.ceil(ms / 1000) })
+    const usual = maxAge === undefined ? spell() : lasting(maxAge)
+    this.#attributes = (own) => (own === undefined ? usual : lasting(own))
     this.#removal = spell({ maxAge: 0, expires: new Date(0) })
   }
 
@@ -60,16 +63,21 @@ export class Transport {
   }
 
   /**
-   * Puts the handle on the response, or removes it from the client with `undefined`.
+   * Puts the handle on the response, or removes it from the client with `undefined`. `maxAge` is the session's own, in ms.
    *
    * @returns the `Set-Cookie` line, for an error whose answer Koa builds from scratch
    */
-  write(response: ServerResponse, handle: string | undefined, secure: boolean): string | undefined {
+  write(
+    response: ServerResponse,
+    handle: string | undefined,
+    secure: boolean,
+    maxAge?: number,
+  ): string | undefined {
     if (this.#header !== undefined && handle !== undefined) response.setHeader(this.#header, handle)
     response.setHeader('cache-control', 'no-store')
     const { cookieName } = this
     if (cookieName === undefined) return undefined
-    const attributes = handle === undefined ? this.#removal : this.#attributes
+    const attributes = handle === undefined ? this.#removal : this.#attributes(maxAge)
     const upgrade = secure && this.#secure === 'auto' ? '; Secure' : ''
     const line = `${cookieName}=${handle ?? ''}${attributes}${upgrade}`
     response.setHeader('set-cookie', [...otherCookies(response, cookieName), line])
