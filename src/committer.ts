@@ -1,5 +1,5 @@
 import { Document } from './codec/document.ts'
-import { Contest, keyOf, nextHeader } from './contest.ts'
+import { Contest, entryOf, keyOf, nextHeader } from './contest.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { createId, hashId } from './id.ts'
@@ -9,6 +9,8 @@ import { isEmpty, Regeneration } from './regeneration.ts'
 import type { Committed, SessionState } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
+
+type Changes = ReadonlyMap<string, string | undefined>
 
 /** Brings a session's changes into the store, by compare-and-swap. */
 export class Committer {
@@ -33,7 +35,7 @@ export class Committer {
       if (outcome !== 'empty') return outcome
       state.nextId = undefined
     }
-    return this.#contest.run(state, async (base) => this.#write(state, base))
+    return this.#update(state)
   }
 
   /** Removes one key from the stored session and returns its value, for this caller alone. */
@@ -85,13 +87,26 @@ export class Committer {
     return 'ok'
   }
 
+  /** What changed nothing waits for nobody; the rest is tried until nobody is in between. */
+  async #update(state: SessionState): Promise<Committed> {
+    const { draft } = state
+    const base = entryOf(state)
+    const { base: snapshot } = draft
+    const changes = draft.changes()
+    if (this.#isSettled(state, base, changes)) {
+      const touched = await this.#touchIfDue(state, base)
+      return touched === 'ok' ? 'ok' : this.#contest.gone(state)
+    }
+    return this.#contest.run(state, async (latest) =>
+      this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
+    )
+  }
+
   /** One try to store the changes upon `base`. */
-  async #write(state: SessionState, base: Entry): Promise<Committed | 'conflict'> {
+  async #write(state: SessionState, base: Entry, changes: Changes): Promise<Committed | 'conflict'> {
     const { draft } = state
     const { keepEmpty } = this.#settings
-    const changes = draft.changes()
-    const unchanged = changes.size === 0 && !draft.dropsDamage && !draft.attributes.differ
-    if (unchanged && (keepEmpty || !isEmpty(base.payload))) return this.#touchIfDue(state, base)
+    if (this.#isSettled(state, base, changes)) return this.#touchIfDue(state, base)
     const payload = draft.write(nextHeader(state), changes)
     if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
     const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base)
@@ -99,6 +114,12 @@ export class Committer {
     Object.assign(state, { entry: written.entry, handle: written.handle ?? state.handle })
     draft.settle(payload)
     return 'ok'
+  }
+
+  /** Whether there is nothing to store. A session that others left empty is still to be removed. */
+  #isSettled({ draft }: SessionState, base: Entry, changes: Changes): boolean {
+    const unchanged = changes.size === 0 && !draft.dropsDamage && !draft.attributes.differ
+    return unchanged && (this.#settings.keepEmpty || !isEmpty(base.payload))
   }
 
   /** A session that was emptied ends; what is set on its object afterwards begins another one. */

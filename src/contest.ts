@@ -30,26 +30,38 @@ export class Contest {
 
   /** Tries until nobody is in between any more; rebases after each conflict. */
   async run(state: SessionState, attempt: Attempt): Promise<Committed> {
-    const { events, now, pause } = this.#settings
-    const startedAt = now()
+    const startedAt = this.#settings.now()
     const before = entryOf(state).payload
+    const finish = (outcome: Committed, tries: number): Committed =>
+      this.#finish(state, outcome, tries, startedAt, before)
+    if (this.#turns.taken(keyOf(state))) return this.#turns.take(keyOf(state), inTurn.bind(this, 1))
     const first = await attempt(entryOf(state))
-    if (first !== 'conflict') return this.#finish(state, first, 1, startedAt, before)
-    return this.#turns.take(keyOf(state), async (latest) => {
-      let hint = latest
-      for (let tries = 2; tries <= MAX_TRIES; tries += 1) {
+    if (first !== 'conflict') return finish(first, 1)
+    return this.#turns.take(keyOf(state), inTurn.bind(this, 2))
+
+    /** With those of this process that came before out of the way. They tell what they left; others must be asked. */
+    async function inTurn(
+      this: Contest,
+      from: number,
+      latest: Entry | undefined,
+    ): Promise<[Committed, Entry | undefined]> {
+      const { events, pause } = this.#settings
+      // Who has not tried yet still believes in what it read.
+      let hint = latest ?? (from === 1 ? entryOf(state) : undefined)
+      for (let tries = from; tries <= MAX_TRIES; tries += 1) {
         const newer = hint ?? (await this.#store.read(keyOf(state)))
         if (newer === undefined) return [this.gone(state), undefined]
-        this.rebase(state, newer)
-        if (events.heard) events.emit({ type: 'rebased', tries })
+        if (newer !== entryOf(state)) {
+          this.rebase(state, newer)
+          if (events.heard) events.emit({ type: 'rebased', tries })
+        }
         const outcome = await attempt(newer)
-        if (outcome !== 'conflict')
-          return [this.#finish(state, outcome, tries, startedAt, before), state.entry]
+        if (outcome !== 'conflict') return [finish(outcome, tries), state.entry]
         if (hint === undefined) await pause(jitter(tries))
         hint = undefined
       }
       throw contention()
-    })
+    }
   }
 
   /** Puts the session's changes upon what somebody else has stored. */

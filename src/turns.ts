@@ -8,11 +8,16 @@ interface Queue {
 }
 
 /**
- * Lets the requests of this process that contend for one session rebase one after another, so that only other processes
- * can still get in between. Requests that meet no conflict never come here.
+ * Lets the requests of this process that contend for one session commit one after another, so that only other processes
+ * can still get in between. Requests that meet no conflict, and find nobody waiting, never come here.
  */
 export class Turns {
   readonly #queues = new Map<string, Queue>()
+
+  /** Whether somebody of this process is at it, so that a try out of turn would only be in the way. */
+  taken(key: string): boolean {
+    return this.#queues.has(key)
+  }
 
   /**
    * Runs `turn` when everybody who came before is done. It gets the entry that the one before wrote, if any, which

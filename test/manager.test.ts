@@ -568,7 +568,8 @@ for (const move of ['commit', 'regenerate'] as const) {
   test(`F19: a ${move} that others keep outrunning ends after a hundred tries with pauses at random, by an error that says so`, async (t) => {
     const pauses: number[] = []
     const pause = async (ms: number): Promise<void> => void pauses.push(ms)
-    const { manager, store } = fixture({ pause })
+    const { manager, store, clock } = fixture({ pause })
+    const elsewhere = new SessionManager({ store, registry, now: () => clock.now })
     const id = await stored(manager, { n: 0 })
     const session = await manager.open(id)
     session.update('n', (n = 0) => n + 1)
@@ -577,9 +578,9 @@ for (const move of ['commit', 'regenerate'] as const) {
       if (verb !== (move === 'commit' ? 'replace' : 'destroy') || outran === 100) return
       const { before } = store
       store.before = () => {}
-      const other = await manager.open(id)
+      const other = await elsewhere.open(id)
       other.set('other', (outran += 1))
-      await manager.commit(other)
+      await elsewhere.commit(other)
       store.before = before
     }
     await t.throwsAsync(manager[move](session), {
@@ -601,6 +602,34 @@ for (const move of ['commit', 'regenerate'] as const) {
     t.is(await store.count(), 1)
   })
 }
+
+test('F19: who comes while others of its process contend waits for them, and who changed nothing does not', async (t) => {
+  const { manager, store, events } = fixture()
+  const id = await stored(manager, { n: 0 })
+  const [one, two, late, reader] = await Promise.all(Array.from({ length: 4 }, async () => manager.open(id)))
+  if (one === undefined || two === undefined || late === undefined || reader === undefined) return t.fail()
+  for (const session of [one, two, late]) session.update('n', (n = 0) => n + 1)
+  await manager.commit(one)
+  store.calls.length = 0
+  let waited: Promise<unknown> | undefined
+  store.before = async (verb) => {
+    if (verb !== 'read' || waited !== undefined) return
+    // The second has met a conflict and is looking again; now comes the third.
+    waited = manager.commit(late)
+    t.is(await manager.commit(reader), 'ok')
+  }
+  t.is(await manager.commit(two), 'ok')
+  t.is(await waited, 'ok')
+  t.deepEqual(store.calls, ['replace', 'read', 'replace', 'replace'])
+  t.is((await manager.open(id)).get('n'), 3)
+  t.deepEqual(
+    events.filter(({ type }) => type === 'rebased'),
+    [
+      { type: 'rebased', tries: 2 },
+      { type: 'rebased', tries: 1 },
+    ],
+  )
+})
 
 test('F19: a thousand concurrent requests on one session keep every increment, and wait for each other', async (t) => {
   const { manager, store } = fixture()
