@@ -23,6 +23,8 @@ export interface Proxy {
   cut(): void
   /** Resets the connections that are open; new ones are welcome. */
   reset(): void
+  /** Forgets the connections that are open, as a firewall does: each is reset when its client sends something. */
+  forget(): void
   /** Keeps all connections and takes new ones, and forwards nothing in either direction. */
   stall(): void
   /** Forwards everything so many ms later, in each direction. */
@@ -42,6 +44,7 @@ export async function startProxy({ host = '127.0.0.1', port: to, isTold }: Targe
   let flowing = Promise.resolve()
   let flow: (() => void) | undefined
   const clients = new Set<Socket>()
+  const forgotten = new WeakSet<Socket>()
 
   /** Resets a connection. Whoever destroys a socket during that, or resets one that is closing, leaves it open for ever. */
   function abort(client: Socket): void {
@@ -57,6 +60,7 @@ export async function startProxy({ host = '127.0.0.1', port: to, isTold }: Targe
         sent += chunk.length
         packets += 1
       }
+      if (!isReply && forgotten.has(from)) return abort(from)
       if (isReply && drops) {
         drops = false
         abort(into)
@@ -126,6 +130,9 @@ export async function startProxy({ host = '127.0.0.1', port: to, isTold }: Targe
     cut() {
       isCut = true
       reset()
+    },
+    forget() {
+      for (const client of clients) forgotten.add(client)
     },
     stall() {
       if (flow !== undefined) return

@@ -197,8 +197,11 @@ test.serial(
     await fails(t, store.replace('cut', next, soon(), entry), /replace failed/)
     t.is((await store.read('cut'))?.payload, next, 'the version tells that the write was applied')
     proxy.dropReply()
-    await fails(t, store.destroy('cut'), /destroy failed/)
+    await fails(t, store.destroy('cut', { payload: next, expiresAt: 0 }), /destroy failed/)
     t.is(await store.read('cut'), undefined)
+    await created(store, 'cut')
+    proxy.dropReply()
+    t.is(await store.destroy('cut'), 'gone', 'it is; who did it has been forgotten')
     await store.close()
   },
 )

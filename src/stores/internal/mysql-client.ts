@@ -19,10 +19,13 @@ const MAX_WAITING = 1_000
 /** A statement that the server did not apply is tried so often. */
 const MAX_TRIES = 6
 
+/** So many connections of a pool may have died unnoticed, as behind a firewall, before one is had that lives. */
+const MAX_LOST = 32
+
 /** One call of a verb, for as long as its caller waits. */
 interface Turn {
   isOver: boolean
-  /** Whether a connection was had, so that something may have been sent. */
+  /** Whether the last try had a connection, so that something may have been sent. */
   wasServed: boolean
   /** The connection that is at work for it. */
   connection: PoolConnection | undefined
@@ -54,7 +57,7 @@ export class MysqlClient {
 
   /**
    * What `work` makes of a connection, within so many ms. It is run again if the server says
-   * that it applied nothing and, if it is `repeatable`, once more if the connection was lost.
+   * that it applied nothing and, if it is `repeatable`, if the connection turned out to be lost.
    */
   async run<T>(
     verb: string,
@@ -100,23 +103,23 @@ export class MysqlClient {
     repeatable: boolean,
     work: (connection: PoolConnection) => Promise<T>,
   ): Promise<T> {
-    let mayBeLost = repeatable
-    for (let tries = 1; ; tries += 1) {
+    let [tries, lost] = [0, 0]
+    for (;;) {
       try {
         return await this.#attempt(turn, work)
       } catch (error) {
-        if (turn.isOver || tries === MAX_TRIES) throw error
-        if (wasNotApplied(error)) await pause(Math.random() * 10 * 2 ** tries)
-        else if (mayBeLost && turn.wasServed && wasLost(error)) {
-          mayBeLost = false
+        if (turn.isOver) throw error
+        if (wasNotApplied(error) && (tries += 1) < MAX_TRIES) await pause(Math.random() * 10 * 2 ** tries)
+        else if (repeatable && turn.wasServed && wasLost(error) && (lost += 1) <= MAX_LOST) {
           // Where one connection is lost others may be too, and the pool is about to hear of it.
-          await pause(10 + Math.random() * 20)
+          if (lost === 1) await pause(10 + Math.random() * 20)
         } else throw error
       }
     }
   }
 
   async #attempt<T>(turn: Turn, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    turn.wasServed = false
     const connection = await this.#acquire()
     if (turn.isOver) {
       connection.release()

@@ -32,6 +32,9 @@ const MAX_WAITING = 10_000
 /** So often a statement is tried that the server rolled back for the sake of another one. */
 const TRIES = 5
 
+/** So many connections of a pool may have died unnoticed, as behind a firewall, before one is had that lives. */
+const MAX_LOST = 32
+
 /** Whatever parsers an application has set for its own types, here a value is the text that the server wrote. */
 const AS_TEXT = { getTypeParser: (): StringConstructor => String }
 
@@ -96,13 +99,16 @@ export class PostgresLink {
   }
 
   async #persist<T>(errand: Errand, work: (ask: Ask) => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries += 1) {
+    let [rolledBack, lost] = [0, 0]
+    for (;;) {
       try {
         return await this.#attempt(errand, work)
       } catch (error) {
-        const most = isRolledBack(error) ? TRIES : 2
-        if (errand.isOver || !errand.mayTryAgain || tries >= most) throw error
-        if (isRolledBack(error)) await pause(Math.random() * 10 * tries)
+        if (errand.isOver || !errand.mayTryAgain) throw error
+        if (isRolledBack(error)) {
+          if ((rolledBack += 1) >= TRIES) throw error
+          await pause(Math.random() * 10 * rolledBack)
+        } else if ((lost += 1) > MAX_LOST) throw error
       }
     }
   }

@@ -1,0 +1,183 @@
+import test, { type ExecutionContext } from 'ava'
+import type { Store } from '../../src/store.ts'
+import { TappedStore } from '../support/tapped-store.ts'
+import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
+import { openSite, type Answer, type Route, type Site } from './site.ts'
+
+const running = new Map<string, ProxiedEngine>()
+/** One test at a time has an engine to itself, while those of the other engines go on. */
+const free = new Map<string, Promise<unknown>>()
+test.before('the servers start', async () => {
+  const starts = Object.entries(proxiedEngines).map(async ([provider, start]) =>
+    running.set(provider, await start()),
+  )
+  await Promise.all(starts)
+})
+test.after.always('the servers stop', async () => {
+  await Promise.all([...running.values()].map(async (engine) => engine.stop()))
+})
+
+const acts: Readonly<Record<string, Route>> = {
+  begin: ({ session }) => void session.set('n', 0),
+  count: ({ session }) => session.update('n', (n = 0) => n + 1),
+  look: ({ session }) => session.get('n'),
+  login: ({ session }) => {
+    session.regenerate()
+    session.update('n', (n = 0) => n + 1)
+  },
+  logout: async ({ session }) => session.destroy(),
+}
+
+interface Stage {
+  readonly proxy: ProxiedEngine['proxy']
+  readonly tap: TappedStore
+  readonly site: Site
+  /** Asks until the engine is back. */
+  back(path: string, cookie?: string): Promise<Answer>
+  /** How many of the records that anybody was ever asked for are there. */
+  records(): Promise<number>
+  /** Turns the clock of the site. */
+  turn(ms: number): void
+}
+
+/** A site on an engine behind its proxy; `/cut/count` cuts the proxy when the session is open and changed. */
+async function stage(t: ExecutionContext, provider: string, timeout: number): Promise<Stage> {
+  const engine = running.get(provider)
+  if (engine === undefined) throw new Error(`no engine ${provider}`)
+  const { proxy } = engine
+  const before = free.get(provider)
+  let leave = (): void => {}
+  free.set(provider, new Promise<void>((resolve) => (leave = resolve)))
+  await before
+  const tap = new TappedStore(engine.store(timeout))
+  let turned = 0
+  const cut: Route = async (ctx, rest) => {
+    ctx.session.get('n')
+    if (rest === 'logout') proxy.cut()
+    await acts[rest]?.(ctx, '')
+    proxy.cut()
+  }
+  const site = await openSite({ store: tap, now: () => Date.now() + turned }, { ...acts, cut })
+  const eye: Store = engine.store(10_000)
+  t.teardown(async () => {
+    await site.close()
+    await eye.close()
+    leave()
+  })
+  return {
+    proxy,
+    tap,
+    site,
+    async back(path, cookie) {
+      for (;;) {
+        const answer = await site.ask(path, cookie)
+        if (answer.status !== 503) return answer
+      }
+    },
+    async records() {
+      const entries = await Promise.all([...tap.keys].map(async (key) => eye.read(key)))
+      return entries.filter((entry) => entry !== undefined).length
+    },
+    turn(ms) {
+      turned += ms
+    },
+  }
+}
+
+for (const provider of Object.keys(proxiedEngines)) {
+  test(`F2: ${provider}: what is cut off between opening and commit is a 503 without a cookie, and leaves nothing behind`, async (t) => {
+    const { proxy, tap, site, back, records } = await stage(t, provider, 400)
+    await back('/begin') // connects, which may take its time
+    tap.keys.clear()
+    const { cookie = '' } = await site.ask('/begin')
+    for (const act of ['count', 'login', 'logout']) {
+      t.is((await back('/look', cookie)).text, '0')
+      const { status, text, cookie: given } = await site.ask(`/cut/${act}`, cookie)
+      t.deepEqual([status, text, given], [503, 'Service Unavailable', undefined], act)
+      proxy.mend()
+    }
+    await back('/look', cookie)
+    const { status, cookie: given } = await site.ask('/cut/begin')
+    t.deepEqual([status, given], [503, undefined])
+    proxy.mend()
+    t.is((await back('/count', cookie)).text, '1')
+    t.is(await records(), 1)
+  })
+
+  test(`F6: ${provider}: connections that a firewall has forgotten disturb nobody, however many there are`, async (t) => {
+    const { proxy, site } = await stage(t, provider, 5_000)
+    const { cookie: id = '' } = await site.ask('/begin')
+    const crowd = async (path: string): Promise<unknown[]> =>
+      Promise.all(Array.from({ length: 12 }, async () => (await site.ask(path, id)).status))
+    const well = Array.from({ length: 12 }, () => 200)
+    t.deepEqual(await crowd('/look'), well)
+    for (const path of ['/look', '/count']) {
+      proxy.forget()
+      t.is((await site.ask(path, id)).status, 200)
+      t.deepEqual(await crowd(path), well)
+    }
+    proxy.forget()
+    t.is((await site.ask('/login', id)).status, 200)
+  })
+
+  test(`F5: ${provider}: a lost reply costs nothing, counts nothing twice and leaves one session`, async (t) => {
+    const { proxy, tap, site, records, turn } = await stage(t, provider, 5_000)
+    /** Has every connection learn its statements, so that the reply that is lost is the one to the deed. */
+    async function warm(): Promise<void> {
+      let { cookie = '' } = await site.ask('/begin')
+      for (const path of ['/count', '/look', '/login', '/logout']) {
+        cookie = (await site.ask(path, cookie)).cookie ?? cookie
+      }
+      tap.keys.clear()
+    }
+    /** Asks, and loses the reply to the first such verb on the way. */
+    async function lose(verb: string, path: string, cookie?: string): Promise<Answer> {
+      let lost = false
+      tap.before = (sent) => {
+        if (sent !== verb || lost) return
+        lost = true
+        proxy.dropReply()
+      }
+      const answer = await site.ask(path, cookie)
+      tap.before = () => {}
+      proxy.mend()
+      return answer
+    }
+    await warm()
+    const created = await lose('create', '/begin')
+    t.is(created.status, 200)
+    const id = created.cookie ?? ''
+    t.is((await site.ask('/look', id)).text, '0')
+    t.is(await records(), 1)
+
+    await warm()
+    t.deepEqual(await lose('read', '/count', id), { status: 200, text: '1', cookie: undefined })
+    await warm()
+    t.deepEqual(await lose('replace', '/count', id), { status: 200, text: '2', cookie: undefined })
+    t.is((await site.ask('/look', id)).text, '2')
+
+    turn(10 * 60_000)
+    await warm()
+    t.deepEqual(await lose('touch', '/look', id), { status: 200, text: '2', cookie: undefined })
+
+    await warm()
+    const renewed = await lose('create', '/login', id)
+    t.is(renewed.status, 200)
+    const next = renewed.cookie ?? ''
+    t.is((await site.ask('/look', next)).text, '3')
+    t.is((await site.ask('/look', id)).text, 'null')
+    t.is(await records(), 1)
+
+    await warm()
+    t.is((await lose('destroy', '/logout', next)).status, 200)
+    t.is((await site.ask('/look', next)).text, 'null')
+    t.is(await records(), 0)
+
+    await warm()
+    const { cookie: last = '' } = await site.ask('/begin')
+    const moved = await lose('destroy', '/login', last)
+    const alive = await records()
+    t.is(alive, moved.status === 200 ? 1 : 0)
+    t.is((await site.ask('/look', last)).text, 'null')
+  })
+}

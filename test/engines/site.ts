@@ -1,0 +1,70 @@
+import { Agent, request as ask, type IncomingHttpHeaders } from 'node:http'
+import Koa from 'koa'
+import { session, type Session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
+
+/** What a site answers. */
+export interface Answer {
+  readonly status: number
+  readonly text: string
+  /** What `Set-Cookie` says of our cookie: its new value, `''` if it is to be forgotten, `undefined` if nothing. */
+  readonly cookie: string | undefined
+}
+
+/** A route of a site, told the part of the path behind its name. */
+export type Route = (ctx: { readonly session: Session }, rest: string) => unknown
+
+/** A real Koa application with sessions, listening, and a client that keeps its connections. */
+export interface Site {
+  readonly sessions: SessionMiddleware
+  /** Asks `/name/rest` with the cookie of that value, if any. */
+  ask(path: string, cookie?: string): Promise<Answer>
+  close(): Promise<void>
+}
+
+/** Opens a site; what a route returns is its answer, as JSON. */
+export async function openSite(
+  options: SessionOptions<undefined, 'session'>,
+  routes: Readonly<Record<string, Route>>,
+): Promise<Site> {
+  const sessions = session(options)
+  const app = new Koa().use(sessions)
+  app.silent = true
+  app.use(async (ctx) => {
+    const [, name = '', rest = ''] = ctx.path.split('/')
+    const answer = await routes[name]?.(ctx, rest)
+    ctx.body = JSON.stringify(answer ?? null)
+  })
+  const server = app.listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('not listening')
+  const { port } = address
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+
+  return {
+    sessions,
+    ask: async (path, cookie) =>
+      new Promise((resolve, reject) => {
+        const headers = cookie === undefined ? {} : { cookie: `sid=${cookie}` }
+        const request = ask({ host: '127.0.0.1', port, path, agent, headers }, (response) => {
+          let text = ''
+          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+          response.on('error', reject).on('end', () => {
+            resolve({ status: response.statusCode ?? 0, text, cookie: cookieOf(response.headers) })
+          })
+        })
+        request.on('error', reject).end()
+      }),
+    async close() {
+      agent.destroy()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await sessions.manager.close()
+    },
+  }
+}
+
+function cookieOf(headers: IncomingHttpHeaders): string | undefined {
+  const [line] = headers['set-cookie'] ?? []
+  return line === undefined ? undefined : /^sid=([^;]*)/.exec(line)?.[1]
+}
