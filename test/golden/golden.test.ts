@@ -1,0 +1,49 @@
+// Payloads that were written once are read for good.
+import { readFile } from 'node:fs/promises'
+import test from 'ava'
+import { hashId, createId } from '../../src/id.ts'
+import { SessionManager, type Session } from '../../src/index.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { registry } from '../fidelity/classes.ts'
+import { fingerprint } from '../fidelity/fingerprint.ts'
+import { goldenNames, goldens, nextOf, payloadOf, readGolden, sumOf, sums } from './golden.ts'
+
+const NOW = 1_760_000_001_000
+const now = (): number => NOW
+const store = new MemoryStore({ now })
+const manager = new SessionManager({ store, registry, now, sweepInterval: 0, keepEmpty: true })
+const names = await goldenNames()
+
+/** The session that a payload in the store is. */
+async function opened(payload: string): Promise<{ session: Session; key: string }> {
+  const id = createId('')
+  await store.create(hashId(id), payload, NOW + 60_000)
+  return { session: await manager.open(id), key: hashId(id) }
+}
+
+for (const name of names) {
+  test(`golden: ${name} of format 1 is read as what it was, and carried along byte for byte`, async (t) => {
+    const { payload, value } = await readGolden(name)
+    const { session, key } = await opened(payload)
+    t.false(session.isNew)
+    t.is(session.createdAt, 1_760_000_000_000)
+    t.is(fingerprint(new Map(session.entries())), value)
+    // Nobody changed anything, so nothing is written, although every value was looked at.
+    t.is(await manager.commit(session), 'ok')
+    t.is((await store.read(key))?.payload, payload)
+    t.true(nextOf(payload).includes(payload.slice(payload.indexOf('\n'))))
+  })
+}
+
+test('golden: what is written today is what was written then', async (t) => {
+  for (const golden of goldens) {
+    if (names.includes(golden.name)) t.is(payloadOf(golden), (await readGolden(golden.name)).payload)
+    else t.fail(`${golden.name} has no golden file yet: npm run golden`)
+  }
+})
+
+test('golden: no file was ever changed or removed', async (t) => {
+  t.true(names.length >= 80)
+  const listed = (await readFile(sums, 'utf8')).trimEnd().split('\n')
+  t.deepEqual(listed.toSorted(), (await Promise.all(names.map(sumOf))).toSorted())
+})
