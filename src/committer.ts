@@ -67,14 +67,21 @@ export class Committer {
   /** Until when the session lives if it is committed or touched now. */
   expiresAt(state: SessionState): number {
     const { now, absoluteTimeout } = this.#settings
+    const { entry, visit } = state
+    if (entry !== undefined && visit.passive === true) return entry.expiresAt
     return Math.min(now() + idleTimeoutOf(state.draft, this.#settings), state.createdAt + absoluteTimeout)
   }
 
   async #create(state: SessionState): Promise<Committed> {
     const { draft } = state
     const { events, now, hash, idPrefix } = this.#settings
-    const changes = draft.changes()
+    const { mayCreate } = state.visit
+    let changes = draft.changes()
     if (changes.size === 0) return 'ok'
+    if (state.isNew && mayCreate !== undefined) {
+      if (!(await mayCreate())) throw tooMany()
+      changes = draft.changes() // what was set while it was asked belongs to it
+    }
     const startedAt = now()
     state.id ??= createId(idPrefix)
     state.key = hashId(state.id, hash)
@@ -149,4 +156,9 @@ export class Committer {
     if (outcome === 'ok') state.entry = { ...base, expiresAt }
     return outcome
   }
+}
+
+function tooMany(): SessionError {
+  const text = 'mayCreate: this visitor may not have a session now, so nothing was stored'
+  return new SessionError('ERR_SESSION_LIMIT', text, { status: 429 })
 }

@@ -29,7 +29,8 @@ export class Delivery {
     this.#held = held
     if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
     state.onCommit = () => {
-      if (state.status === 'stored') this.#deliver(state.handle ?? state.id, maxAgeOf(state.draft))
+      if (state.status === 'stored')
+        this.#deliver(state.handle ?? state.id, maxAgeOf(state.draft), state.visit.passive)
       else if (state.status === 'new' && state.ended) this.#deliver(undefined)
     }
   }
@@ -62,9 +63,9 @@ export class Delivery {
     Object.assign(error, { headers: { ...cache, ...(typeof own === 'object' ? own : {}), ...cookie } })
   }
 
-  #deliver(handle: string | undefined, maxAge?: number): void {
+  #deliver(handle: string | undefined, maxAge?: number, passive = false): void {
     const lasts = maxAge !== undefined || this.#transport.renewable
-    const renewal = handle !== undefined && ((lasts && !this.#renewed) || maxAge !== this.#maxAge)
+    const renewal = handle !== undefined && ((lasts && !passive && !this.#renewed) || maxAge !== this.#maxAge)
     if (handle === this.#held && !renewal) return
     const { res, secure } = this.#ctx
     const obstacle = this.#transport.obstacle(res, secure)

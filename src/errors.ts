@@ -6,7 +6,7 @@
  * - `ERR_SESSION_VALUE` – a value cannot be kept exactly; the text holds its path.
  * - `ERR_SESSION_DECODE` – one key of a stored session cannot be decoded here; its text stays as it is.
  * - `ERR_SESSION_PAYLOAD` – a whole stored payload is not ours, damaged, or of a newer format.
- * - `ERR_SESSION_LIMIT` – a budget was exceeded: bytes, depth, keys, the store's own limit.
+ * - `ERR_SESSION_LIMIT` – a budget was exceeded: bytes, depth, keys, the store's own limit, new sessions (`mayCreate`, 429).
  * - `ERR_SESSION_STORE` – the backend failed; the driver's error is the `cause`.
  * - `ERR_SESSION_CONFLICT` – other requests kept changing this session; the bounded number of tries is used up.
  * - `ERR_SESSION_STATE` – the session cannot do that now: off, not mounted, ended, or the response has gone out.
@@ -26,7 +26,7 @@ export type SessionErrorCode =
 export interface SessionErrorDetails {
   /** The error underneath, a driver's for example. It is for logs, never for a client. */
   readonly cause?: unknown
-  /** The HTTP status Koa answers with when nobody catches the error: 500, and 503 when the store is in trouble. */
+  /** The HTTP status Koa answers with when nobody catches the error: 500, 503 when the store is in trouble, 429 by `mayCreate`. */
   readonly status?: number
 }
 

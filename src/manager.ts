@@ -12,6 +12,7 @@ import { Session, stateOf, type Committed, type SessionPort, type SessionState }
 import type { ManagerSettings } from './settings.ts'
 import type { Counting, Entry, StoreTraits } from './store.ts'
 import { Sweeper } from './sweeper.ts'
+import type { Visit } from './visit.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 
@@ -54,27 +55,27 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /** The stored session with this ID, or a new one if there is none: an ID that we did not issue is never adopted. */
-  async open(id?: string): Promise<Session<ValuesOf<S>>> {
-    return (await this.find(id)) ?? this.begin()
+  async open(id?: string, visit?: Visit): Promise<Session<ValuesOf<S>>> {
+    return (await this.find(id, visit)) ?? this.begin(visit)
   }
 
   /** A session of which nothing is stored until it is committed with something in it. */
-  begin(): Session<ValuesOf<S>> {
-    return new Session(this.#state(undefined, undefined, noDocument, this.#settings.now()), this.#port)
+  begin(visit: Visit = {}): Session<ValuesOf<S>> {
+    return new Session(this.#state(undefined, undefined, noDocument, this.#settings.now(), visit), this.#port)
   }
 
   /**
    * The stored session with this ID, or `undefined`. One round trip, which also extends the session's life where the
-   * store can do both at once. Text that cannot be an ID costs none.
+   * store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
    *
    * @throws SessionError `ERR_SESSION_STORE` if the store fails
    */
-  async find(id: string | undefined): Promise<Session<ValuesOf<S>> | undefined> {
+  async find(id: string | undefined, visit: Visit = {}): Promise<Session<ValuesOf<S>> | undefined> {
     const { hash, idPrefix, idleTimeout, absoluteTimeout, events, now } = this.#settings
     if (id === undefined || !isId(id, idPrefix)) return undefined
     const openedAt = now()
     const key = hashId(id, hash)
-    const found = await this.#read(key, openedAt + idleTimeout)
+    const found = await this.#read(key, visit.passive === true ? undefined : openedAt + idleTimeout)
     if (found === undefined) return undefined
     const { entry, document } = found
     const { createdAt } = document.header
@@ -83,7 +84,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       events.emit({ type: 'expired' })
       return undefined
     }
-    const state = this.#state(id, entry, document, createdAt)
+    const state = this.#state(id, entry, document, createdAt, visit)
     state.key = key
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
@@ -142,10 +143,12 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     entry: Entry | undefined,
     document: Document,
     createdAt: number,
+    visit: Visit,
   ): SessionState {
     return {
       status: entry === undefined ? 'new' : 'stored',
       isNew: entry === undefined,
+      visit,
       id,
       key: undefined,
       nextId: undefined,
@@ -161,7 +164,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /** A payload that cannot be read stays where it is; its holder gets a new session under a new ID. */
-  async #read(key: string, extendTo: number): Promise<{ entry: Entry; document: Document } | undefined> {
+  async #read(
+    key: string,
+    extendTo: number | undefined,
+  ): Promise<{ entry: Entry; document: Document } | undefined> {
     const { events, limits } = this.#settings
     try {
       const entry = await this.#store.read(key, extendTo)
@@ -200,7 +206,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
             state.ended = true
           }
           const { isNew, pending, ended, closed, onCommit } = state
-          const fresh = this.#state(undefined, undefined, noDocument, now())
+          const fresh = this.#state(undefined, undefined, noDocument, now(), state.visit)
           Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit })
         })
         state.onCommit?.()

@@ -9,6 +9,7 @@ import { splitOptions, type SessionOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { stateOf, type Session } from './session.ts'
 import { Transport } from './transport.ts'
+import { RequestVisit, type Visit } from './visit.ts'
 
 /** What the middleware adds to Koa's context: `ctx.session`, or the `property` of the settings. */
 export type SessionContext<S, P extends string = 'session'> = { readonly [K in P]: Session<ValuesOf<S>> }
@@ -40,15 +41,18 @@ export interface SessionMiddleware<
 export function session<S extends Schema | undefined = undefined, const P extends string = 'session'>(
   options: SessionOptions<S, P> = {},
 ): SessionMiddleware<S, P> {
-  const { enabled, property, commitOnError, managerOptions } = splitOptions(options)
+  const { enabled, property, commitOnError, hooks, managerOptions } = splitOptions(options)
   const manager = new SessionManager<S>(managerOptions)
   const transport = new Transport(options)
   const events = new Events(options.onEvent)
   const { cookieName } = transport
 
-  async function find(ids: readonly string[]): Promise<[Session<ValuesOf<S>>, string] | undefined> {
+  async function find(
+    ids: readonly string[],
+    visit?: Visit,
+  ): Promise<[Session<ValuesOf<S>>, string] | undefined> {
     for (const id of ids) {
-      const found = await manager.find(id)
+      const found = await manager.find(id, visit)
       if (found !== undefined) return [found, id]
     }
     return undefined
@@ -60,17 +64,18 @@ export function session<S extends Schema | undefined = undefined, const P extend
     if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
 
     const delivery = new Delivery(ctx, transport, events)
+    const visit = new RequestVisit(ctx, hooks)
     let current: Session<ValuesOf<S>> | undefined
     let failure: unknown
     const use = (): Session<ValuesOf<S>> => {
       delivery.use()
       if (failure !== undefined) throw failure
-      if (current === undefined) delivery.follow(stateOf((current = manager.begin())))
+      if (current === undefined) delivery.follow(stateOf((current = manager.begin(visit))))
       return current
     }
     setSlot(ctx, property, { owner: manager, cookieName, use: enabled ? use : turnedOff })
     try {
-      const found = enabled ? await find(transport.read(ctx.req)) : undefined
+      const found = enabled ? await find(transport.read(ctx.req), visit) : undefined
       if (found !== undefined) delivery.follow(stateOf((current = found[0])), found[1])
     } catch (error) {
       // Thrown at the first use of the session: routes that never look are not hurt by a store that is down.

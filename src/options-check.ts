@@ -92,6 +92,8 @@ const sessionType: z.ZodType<SessionOptions> = z.strictObject({
   commitOnError: z
     .union([z.boolean(), functionType<(error: unknown) => boolean>()], 'must be true, false or a function')
     .exactOptional(),
+  passive: functionType<NonNullable<SessionOptions['passive']>>().exactOptional(),
+  mayCreate: functionType<NonNullable<SessionOptions['mayCreate']>>().exactOptional(),
 })
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` that names the field */

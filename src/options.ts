@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ParameterizedContext } from 'koa'
 import { defaultLimits, type Limits } from './codec/limits.ts'
 import { Events, type SessionEvent } from './events.ts'
 import { checkManagerOptions, checkSessionOptions, wrong } from './options-check.ts'
@@ -81,6 +82,16 @@ export interface SessionOptions<
    * for nothing else.
    */
   readonly commitOnError?: boolean | ((error: unknown) => boolean)
+  /**
+   * Whether a request is no sign of life, a page's polling for instance: then it does not extend the session's. Default:
+   * a prefetch is none (`Sec-Purpose: prefetch`), every other request is one, `HEAD` and `OPTIONS` too.
+   */
+  readonly passive?: (ctx: ParameterizedContext) => boolean
+  /**
+   * Whether a visitor who has no session may have one now: the place for a limit by address. It is asked once per request,
+   * before anything is stored; `false` answers 429, or it throws an error of its own. Default: everybody may.
+   */
+  readonly mayCreate?: (ctx: ParameterizedContext) => boolean | Promise<boolean>
 }
 
 /** Checks the middleware's options, and parts them by who needs what. */
@@ -90,14 +101,17 @@ export function splitOptions<S extends Schema | undefined, P extends string>(
   enabled: boolean
   property: P | 'session'
   commitOnError: (error: unknown) => boolean
+  hooks: Pick<SessionOptions, 'passive' | 'mayCreate'>
   managerOptions: ManagerOptions<S>
 } {
   checkSessionOptions(options)
   checkCookie(options)
   const { enabled = true, property = 'session', commitOnError = isExposed, ...rest } = options
-  const { name: _name, cookie: _cookie, header: _header, query: _query, ...managerOptions } = rest
+  const { name: _name, cookie: _cookie, header: _header, query: _query, ...others } = rest
+  const { passive, mayCreate, ...managerOptions } = others
+  const hooks = { ...(passive && { passive }), ...(mayCreate && { mayCreate }) }
   const decide = typeof commitOnError === 'function' ? commitOnError : (): boolean => commitOnError
-  return { enabled, property, commitOnError: decide, managerOptions }
+  return { enabled, property, commitOnError: decide, hooks, managerOptions }
 }
 
 /** Koa shows such an error to the client: the handler meant to answer with it. */

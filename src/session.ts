@@ -3,6 +3,7 @@ import type { Draft } from './draft.ts'
 import { SessionError } from './errors.ts'
 import { maxAgeOf } from './life.ts'
 import type { Entry } from './store.ts'
+import type { Visit } from './visit.ts'
 
 /** What a session holds where no schema says more. `any` on purpose: what comes out is what the program put in. */
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -34,6 +35,7 @@ export interface SessionState {
   /** This object ended a stored session, so the client should forget its cookie. */
   ended: boolean
   readonly isNew: boolean
+  readonly visit: Visit
   /** Told after each commit and `destroy()`, so that the response can carry what the client must hold. */
   onCommit: (() => void) | undefined
 }
@@ -159,11 +161,14 @@ export class Session<V extends SessionValues = SessionValues> {
     return this.#writable().update(key, change as (value: unknown) => unknown) as V[K] | undefined
   }
 
-  /** Reads and forgets, a flash message for instance. Two concurrent requests may both get it; `claim` is exact. */
+  /**
+   * Reads and forgets, a flash message for instance. Two concurrent requests may both get it; `claim` is exact. Where
+   * nobody may ever see the answer, to a prefetch or to `HEAD`, it only reads.
+   */
   take<K extends Key<V>>(key: K): V[K] | undefined {
     const draft = this.#writable()
     const value = this.get(key)
-    if (draft.has(key)) draft.delete(key)
+    if (this.#state.visit.unseen !== true && draft.has(key)) draft.delete(key)
     return value
   }
 
