@@ -84,3 +84,26 @@ test('each command of CONTRIBUTING is a script of the package', async (t) => {
   t.true(named.length > 3)
   for (const name of named) t.true(name in scripts, name)
 })
+
+test('each dependency has its reason in SECURITY.md, and brings what stands there', async (t) => {
+  const security = await readFile('SECURITY.md', 'utf8')
+  const rows = [...security.matchAll(/^\| `([^`]+)` \|.*\| (.*) \|$/gm)].map(([, name, brought]) => [
+    name,
+    brought,
+  ])
+  const installed = Object.keys(field('dependencies')).map(async (name) => {
+    const names = [...new Set(await below(name))].toSorted()
+    return [name, names.length === 0 ? 'nothing' : names.map((each) => `\`${each}\``).join(', ')]
+  })
+  t.deepEqual(rows, await Promise.all(installed))
+})
+
+/** What a package depends on, all the way down. */
+async function below(name: string): Promise<string[]> {
+  const text = await readFile(`node_modules/${name}/package.json`, 'utf8')
+  const { dependencies = {} }: { dependencies?: Record<string, string> } = JSON.parse(text)
+  const deeper = await Promise.all(
+    Object.keys(dependencies).map(async (each) => [each, ...(await below(each))]),
+  )
+  return deeper.flat()
+}
