@@ -9,6 +9,7 @@ import { isEmpty, Regeneration } from './regeneration.ts'
 import type { Committed, SessionState } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
+import { Writer } from './writer.ts'
 
 type Changes = ReadonlyMap<string, string | undefined>
 
@@ -18,17 +19,20 @@ export class Committer {
   readonly #store: GuardedStore
   readonly #contest: Contest
   readonly #regeneration: Regeneration
+  readonly #writer: Writer
 
   constructor(settings: ManagerSettings, store: GuardedStore) {
     this.#settings = settings
     this.#store = store
     this.#contest = new Contest(settings, store)
+    this.#writer = new Writer(store)
     this.#regeneration = new Regeneration(settings, store, this.#contest)
   }
 
   /** Stores what changed; with nothing changed at most extends the session's life. */
   async commit(state: SessionState): Promise<Committed> {
     if (state.status === 'gone') return 'gone'
+    if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return 'gone'
     if (state.status === 'new') return this.#create(state)
     if (state.nextId !== undefined) {
       const outcome = await this.#regeneration.run(state, state.nextId, this.expiresAt(state))
@@ -40,7 +44,8 @@ export class Committer {
 
   /** Removes one key from the stored session and returns its value, for this caller alone. */
   async claim(state: SessionState, key: string): Promise<unknown> {
-    const { draft } = state
+    const { draft, deadline } = state
+    if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
     const kind = draft.slots.get(key)?.kind
     if (draft.cleared || kind === 'set' || kind === 'delete' || !draft.base.has(key)) {
       const value = draft.get(key)
@@ -54,7 +59,7 @@ export class Committer {
       if (!draft.base.has(key)) return 'ok'
       value = draft.get(key)
       const payload = draft.base.write(nextHeader(state), new Map([[key, undefined]]), limits)
-      const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base)
+      const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base, deadline)
       if (typeof written === 'string') return written
       state.entry = written.entry
       draft.slots.delete(key)
@@ -79,17 +84,16 @@ export class Committer {
     let changes = draft.changes()
     if (changes.size === 0) return 'ok'
     if (state.isNew && mayCreate !== undefined) {
-      if (!(await mayCreate())) throw tooMany()
+      const answer = Promise.resolve(mayCreate())
+      if (!(await this.#store.calls.queue(answer, state.deadline))) throw tooMany()
       changes = draft.changes() // what was set while it was asked belongs to it
     }
     const startedAt = now()
     state.id ??= createId(idPrefix)
     state.key = hashId(state.id, hash)
     const payload = draft.write(nextHeader(state), changes)
-    const written = await this.#store.create(state.key, payload, this.expiresAt(state))
-    if (written === 'exists') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
-    Object.assign(state, { status: 'stored', entry: written.entry, handle: written.handle })
-    draft.settle(payload)
+    const outcome = await this.#writer.create(state, payload, this.expiresAt(state))
+    if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
     if (events.heard) events.emit({ type: 'created', bytes: payload.length, durationMs: now() - startedAt })
     return 'ok'
   }
@@ -116,11 +120,13 @@ export class Committer {
     if (this.#isSettled(state, base, changes)) return this.#touchIfDue(state, base)
     const payload = draft.write(nextHeader(state), changes)
     if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
-    const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base)
-    if (typeof written === 'string') return written
-    Object.assign(state, { entry: written.entry, handle: written.handle ?? state.handle })
-    draft.settle(payload)
-    return 'ok'
+    return this.#writer.replace(state, payload, this.expiresAt(state), base)
+  }
+
+  /** A write of unknown outcome comes first. */
+  async #settle(state: SessionState): Promise<Committed> {
+    const outcome = await this.#writer.settle(state, this.expiresAt(state))
+    return outcome === 'gone' ? this.#contest.gone(state) : outcome
   }
 
   /** Whether there is nothing to store. A session that others left empty is still to be removed. */
@@ -131,7 +137,7 @@ export class Committer {
 
   /** A session that was emptied ends; what is set on its object afterwards begins another one. */
   async #remove(state: SessionState, payload: string, base: Entry): Promise<Committed | 'conflict'> {
-    const outcome = await this.#store.destroy(keyOf(state), base)
+    const outcome = await this.#store.destroy(keyOf(state), base, state.deadline)
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
     state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })
@@ -152,7 +158,7 @@ export class Committer {
   async #touchIfDue(state: SessionState, base: Entry): Promise<Committed> {
     const expiresAt = this.expiresAt(state)
     if (expiresAt - base.expiresAt <= this.#settings.idleTimeout / 10) return 'ok'
-    const outcome = await this.#store.touch(keyOf(state), expiresAt)
+    const outcome = await this.#store.touch(keyOf(state), expiresAt, state.deadline)
     if (outcome === 'ok') state.entry = { ...base, expiresAt }
     return outcome
   }

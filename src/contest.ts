@@ -30,14 +30,16 @@ export class Contest {
 
   /** Tries until nobody is in between any more; rebases after each conflict. */
   async run(state: SessionState, attempt: Attempt): Promise<Committed> {
+    const { deadline } = state
     const startedAt = this.#settings.now()
     const before = entryOf(state).payload
     const finish = (outcome: Committed, tries: number): Committed =>
       this.#finish(state, outcome, tries, startedAt, before)
-    if (this.#turns.taken(keyOf(state))) return this.#turns.take(keyOf(state), inTurn.bind(this, 1))
+    const wait = async <T>(others: Promise<T>): Promise<T> => this.#store.calls.queue(others, deadline)
+    if (this.#turns.taken(keyOf(state))) return this.#turns.take(keyOf(state), wait, inTurn.bind(this, 1))
     const first = await attempt(entryOf(state))
     if (first !== 'conflict') return finish(first, 1)
-    return this.#turns.take(keyOf(state), inTurn.bind(this, 2))
+    return this.#turns.take(keyOf(state), wait, inTurn.bind(this, 2))
 
     /** With those of this process that came before out of the way. They tell what they left; others must be asked. */
     async function inTurn(
@@ -49,7 +51,7 @@ export class Contest {
       // Who has not tried yet still believes in what it read.
       let hint = latest ?? (from === 1 ? entryOf(state) : undefined)
       for (let tries = from; tries <= MAX_TRIES; tries += 1) {
-        const newer = hint ?? (await this.#store.read(keyOf(state)))
+        const newer = hint ?? (await this.#store.read(keyOf(state), undefined, deadline))
         if (newer === undefined) return [this.gone(state), undefined]
         if (newer !== entryOf(state)) {
           this.rebase(state, newer)
@@ -57,7 +59,7 @@ export class Contest {
         }
         const outcome = await attempt(newer)
         if (outcome !== 'conflict') return [finish(outcome, tries), state.entry]
-        if (hint === undefined) await pause(jitter(tries))
+        if (hint === undefined) await wait(pause(jitter(tries)))
         hint = undefined
       }
       throw contention()

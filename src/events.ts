@@ -14,6 +14,8 @@ import { channel } from 'node:diagnostics_channel'
  * - `expired`: a stored session was past its absolute timeout
  * - `decode-failed`: one key (`scope: 'key'`) or a whole payload cannot be read here; what is stored stays as it is
  * - `store-failed`: the backend failed in `verb`
+ * - `store-refused`: it was not asked, since it is `down` or too many calls are `pending`
+ * - `store-down`, `store-up`: it failed several times in a row and is left alone for a while; it answers again
  * - `swept`: expired entries were removed
  * - `cookie-not-sent`: the data is saved, but the client could not be told its ID
  */
@@ -35,6 +37,9 @@ export type SessionEvent =
   | { readonly type: 'expired' }
   | { readonly type: 'decode-failed'; readonly scope: 'key' | 'payload'; readonly error: unknown }
   | { readonly type: 'store-failed'; readonly verb: StoreVerb; readonly error: unknown }
+  | { readonly type: 'store-refused'; readonly verb: StoreVerb; readonly reason: 'down' | 'pending' }
+  | { readonly type: 'store-down' }
+  | { readonly type: 'store-up'; readonly downMs: number }
   | { readonly type: 'swept'; readonly removed: number; readonly durationMs: number }
   | { readonly type: 'cookie-not-sent'; readonly reason: 'headers-sent' | 'not-secure' | 'not-an-error' }
 

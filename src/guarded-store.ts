@@ -1,40 +1,61 @@
+import { isRefusal, type Calls } from './calls.ts'
+import { startDeadline, type Deadline } from './deadlines.ts'
 import { SessionError } from './errors.ts'
-import type { Events, StoreVerb } from './events.ts'
+import { Loads } from './loads.ts'
+import type { ManagerSettings } from './settings.ts'
 import { VERSION_LENGTH, type Entry, type Store, type Written } from './store.ts'
 
+/** With fewer calls than this under way there is no crowd, and nothing to look up. */
+const CROWD = 8
+
 /**
- * A store whose failures are reported, wrapped in a `SessionError`, and settled where that is possible: when a write is
- * rejected its outcome is unknown, and the version in the stored payload tells whether it was applied.
+ * A store whose writes are settled where that is possible: when a write is rejected its outcome is unknown, and the version in
+ * the stored payload tells whether it was applied. Every call belongs to an opening or a commit and ends by its deadline.
  */
 export class GuardedStore {
   readonly store: Store
-  readonly #events: Events
+  readonly calls: Calls
+  readonly #openTimeout: number
+  readonly #loads = new Loads()
 
-  constructor(store: Store, events: Events) {
+  constructor({ store, openTimeout }: ManagerSettings, calls: Calls) {
     this.store = store
-    this.#events = events
+    this.calls = calls
+    this.#openTimeout = openTimeout
   }
 
-  async read(key: string, extendTo?: number): Promise<Entry | undefined> {
-    return this.run('read', () => this.store.read(key, extendTo))
+  async read(key: string, extendTo: number | undefined, deadline: Deadline): Promise<Entry | undefined> {
+    const { calls, store } = this
+    const read = (): Promise<Entry | undefined> => store.read(key, extendTo)
+    if (calls.pending < CROWD || store.traits.location === 'client') return calls.run('read', read, deadline)
+    return this.#loads.load(
+      key,
+      async () => calls.run('read', read, deadline),
+      async () => calls.run('read', read, startDeadline('openTimeout', this.#openTimeout), true),
+      async (loaded) => calls.join('read', loaded, deadline),
+    )
   }
 
-  async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    return this.run('touch', () => this.store.touch(key, expiresAt))
+  async touch(key: string, expiresAt: number, deadline: Deadline): Promise<'ok' | 'gone'> {
+    return this.calls.run('touch', () => this.store.touch(key, expiresAt), deadline)
   }
 
   /** As the store's, and settled. */
-  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    const create = async (): Promise<Written | 'exists'> =>
-      this.run('create', () => this.store.create(key, payload, expiresAt))
+  async create(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    deadline: Deadline,
+  ): Promise<Written | 'exists'> {
+    const create = (): Promise<Written | 'exists'> => this.store.create(key, payload, expiresAt)
     try {
-      return await create()
+      return await this.calls.run('create', create, deadline)
     } catch (error) {
-      const stored = await this.#reread(key, error)
+      const stored = await this.#reread(key, error, deadline)
       if (stored !== undefined) return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
-      const again = await create()
+      const again = await this.calls.run('create', create, deadline)
       // The first attempt may have arrived late; what exists is ours then.
-      return again === 'exists' ? this.#ours(key, payload, error) : again
+      return again === 'exists' ? this.#ours(key, payload, error, deadline) : again
     }
   }
 
@@ -44,54 +65,51 @@ export class GuardedStore {
     payload: string,
     expiresAt: number,
     base: Entry,
+    deadline: Deadline,
   ): Promise<Written | 'conflict' | 'gone'> {
-    const replace = async (): Promise<Written | 'conflict' | 'gone'> =>
-      this.run('replace', () => this.store.replace(key, payload, expiresAt, base))
+    const replace = (): Promise<Written | 'conflict' | 'gone'> =>
+      this.store.replace(key, payload, expiresAt, base)
     try {
-      return await replace()
+      return await this.calls.run('replace', replace, deadline)
     } catch (error) {
-      const stored = await this.#reread(key, error)
+      const stored = await this.#reread(key, error, deadline)
       if (stored === undefined) return 'gone'
       if (sameVersion(stored.payload, payload)) return { entry: stored }
       if (!sameVersion(stored.payload, base.payload)) throw error
-      const again = await replace()
-      return again === 'conflict' ? this.#ours(key, payload, error) : again
+      const again = await this.calls.run('replace', replace, deadline)
+      return again === 'conflict' ? this.#ours(key, payload, error, deadline) : again
     }
   }
 
   /** Unconditional without `base`. An unknown outcome stays a rejection: absence would not tell who ended the entry. */
-  async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.run('destroy', () => this.store.destroy(key, base))
-  }
-
-  /** Runs a verb; reports and wraps its failure. */
-  async run<T>(verb: StoreVerb, call: () => Promise<T>): Promise<T> {
-    try {
-      return await call()
-    } catch (cause) {
-      const error =
-        cause instanceof SessionError
-          ? cause
-          : new SessionError('ERR_SESSION_STORE', `${this.store.traits.name}: ${verb} failed`, { cause })
-      if (error.code === 'ERR_SESSION_STORE') this.#events.emit({ type: 'store-failed', verb, error })
-      throw error
-    }
+  async destroy(
+    key: string,
+    base: Entry | undefined,
+    deadline: Deadline,
+  ): Promise<'ok' | 'conflict' | 'gone'> {
+    return this.calls.run('destroy', () => this.store.destroy(key, base), deadline)
   }
 
   /** What is stored after a write was rejected; rejects where that cannot be found out. */
-  async #reread(key: string, error: unknown): Promise<Entry | undefined> {
-    const unknown = error instanceof SessionError && error.code === 'ERR_SESSION_STORE'
-    if (!unknown || this.store.traits.location === 'client') throw error
-    return this.store.read(key).catch(() => {
-      throw error
-    })
+  async #reread(key: string, error: unknown, deadline: Deadline): Promise<Entry | undefined> {
+    if (!isUnknown(error) || this.store.traits.location === 'client') throw error
+    return this.calls
+      .run('read', () => this.store.read(key), deadline)
+      .catch(() => {
+        throw error
+      })
   }
 
-  async #ours(key: string, payload: string, error: unknown): Promise<Written> {
-    const stored = await this.#reread(key, error)
+  async #ours(key: string, payload: string, error: unknown, deadline: Deadline): Promise<Written> {
+    const stored = await this.#reread(key, error, deadline)
     if (stored === undefined || !sameVersion(stored.payload, payload)) throw error
     return { entry: stored }
   }
+}
+
+/** Whether a write that was rejected so may have been applied. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && !isRefusal(error)
 }
 
 /** Whether two payloads are the same commit. */

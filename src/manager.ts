@@ -1,9 +1,12 @@
 import { Document } from './codec/document.ts'
 import { ValueCodec } from './codec/value.ts'
+import { Calls } from './calls.ts'
 import { Committer } from './committer.ts'
+import { startDeadline, type Deadline } from './deadlines.ts'
 import { Draft, type DraftSettings } from './draft.ts'
 import { SessionError } from './errors.ts'
 import { GuardedStore } from './guarded-store.ts'
+import { checkHealth, type Health } from './health.ts'
 import { createId, hashId, isId } from './id.ts'
 import { setMaxAge } from './life.ts'
 import { resolveOptions, type ManagerOptions } from './options.ts'
@@ -11,6 +14,7 @@ import type { Schema, ValuesOf } from './schema.ts'
 import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Counting, Entry, StoreTraits } from './store.ts'
+import { noStep, Steps } from './steps.ts'
 import { Sweeper } from './sweeper.ts'
 import type { Visit } from './visit.ts'
 
@@ -29,7 +33,10 @@ const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new M
  */
 export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #settings: ManagerSettings
+  readonly #calls: Calls
   readonly #store: GuardedStore
+  readonly #steps: Steps
+  #closing: Promise<void> | undefined
   readonly #sweeper: Sweeper
   readonly #draftSettings: DraftSettings
   readonly #port: SessionPort
@@ -37,7 +44,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   constructor(options: ManagerOptions<S> = {}) {
     const settings = resolveOptions(options)
     this.#settings = settings
-    this.#store = new GuardedStore(settings.store, settings.events)
+    this.#calls = new Calls(settings)
+    this.#store = new GuardedStore(settings, this.#calls)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     this.#draftSettings = {
       codec: new ValueCodec(settings.registry, settings.limits),
@@ -46,6 +54,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
       heard: () => settings.events.heard,
     }
+    this.#steps = new Steps(settings, this.#calls)
     this.#port = this.#createPort(new Committer(settings, this.#store))
   }
 
@@ -68,19 +77,25 @@ export class SessionManager<S extends Schema | undefined = undefined> {
    * The stored session with this ID, or `undefined`. One round trip, which also extends the session's life where the
    * store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
    *
+   * @param deadline where several IDs are tried in turn: that of the first
    * @throws SessionError `ERR_SESSION_STORE` if the store fails
    */
-  async find(id: string | undefined, visit: Visit = {}): Promise<Session<ValuesOf<S>> | undefined> {
+  async find(
+    id: string | undefined,
+    visit: Visit = {},
+    deadline: Deadline = this.openDeadline(),
+  ): Promise<Session<ValuesOf<S>> | undefined> {
     const { hash, idPrefix, idleTimeout, absoluteTimeout, events, now } = this.#settings
     if (id === undefined || !isId(id, idPrefix)) return undefined
     const openedAt = now()
     const key = hashId(id, hash)
-    const found = await this.#read(key, visit.passive === true ? undefined : openedAt + idleTimeout)
+    const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
+    const found = await this.#read(key, extendTo, deadline)
     if (found === undefined) return undefined
     const { entry, document } = found
     const { createdAt } = document.header
     if (createdAt + absoluteTimeout <= openedAt) {
-      await this.#store.destroy(key, entry)
+      await this.#store.destroy(key, entry, deadline)
       events.emit({ type: 'expired' })
       return undefined
     }
@@ -89,6 +104,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
     return new Session(state, this.#port)
+  }
+
+  /** @internal By when an opening that begins now must be over. */
+  openDeadline(): Deadline {
+    return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
   /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
@@ -106,7 +126,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
     if (typeof session !== 'string') return this.#port.destroy(stateOf(session))
     if (!isId(session, this.#settings.idPrefix)) return
-    await this.#store.destroy(hashId(session, this.#settings.hash))
+    const deadline = startDeadline('commitTimeout', this.#settings.commitTimeout)
+    await this.#store.destroy(hashId(session, this.#settings.hash), undefined, deadline)
     this.#settings.events.emit({ type: 'destroyed' })
   }
 
@@ -119,7 +140,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
         `${store.traits.name}: this store cannot count its sessions`,
       )
     }
-    return this.#store.run('count', async () => store.count())
+    return this.#calls.run('count', async () => store.count())
   }
 
   /** Removes what has expired, where the backend does not do so by itself; tells how many entries that were. */
@@ -129,13 +150,31 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** Connects to the store now, and rejects if that fails; without it the first request connects. */
   async ready(): Promise<void> {
-    await this.#store.run('open', async () => this.#store.store.open?.())
+    const { store } = this.#settings
+    await this.#calls.run('open', async () => store.open?.(), this.openDeadline())
   }
 
-  /** Stops the timers and closes the store, which closes what it opened itself. */
+  /** How the store is, for a readiness probe: asks it, and waits at most `timeout` ms for the answer. Never rejects. */
+  async health(timeout: number = 1_000): Promise<Health> {
+    return checkHealth(this.#settings, this.#calls, timeout)
+  }
+
+  /**
+   * Lets the commits under way finish, for at most `commitTimeout` ms, and refuses what begins after that; then stops the timers
+   * and closes the store, which closes what it opened itself. Calling it again does nothing.
+   */
   async close(): Promise<void> {
-    await this.#sweeper.close()
-    await this.#store.run('close', async () => this.#store.store.close())
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { store, commitTimeout } = this.#settings
+    this.#calls.close()
+    await this.#steps.over()
+    const deadline = startDeadline('commitTimeout', commitTimeout)
+    await this.#calls.queue(this.#sweeper.close(), deadline).catch(() => {}) // a batch that hangs must not keep the store open
+    await this.#calls.run('close', async () => store.close(), startDeadline('commitTimeout', commitTimeout))
   }
 
   #state(
@@ -157,6 +196,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       createdAt,
       draft: new Draft(document, this.#draftSettings),
       pending: undefined,
+      deadline: noStep,
+      unsettled: undefined,
+      failure: undefined,
       closed: false,
       onCommit: undefined,
       ended: false,
@@ -167,14 +209,16 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async #read(
     key: string,
     extendTo: number | undefined,
+    deadline: Deadline,
   ): Promise<{ entry: Entry; document: Document } | undefined> {
     const { events, limits } = this.#settings
     try {
-      const entry = await this.#store.read(key, extendTo)
+      const entry = await this.#store.read(key, extendTo, deadline)
       if (entry !== undefined) return { entry, document: Document.parse(entry.payload, limits) }
       events.emit({ type: 'unknown' })
     } catch (error) {
-      const unreadable = error instanceof SessionError && error.code !== 'ERR_SESSION_STORE'
+      // A store that failed, or a manager that is closed, says nothing about the payload.
+      const unreadable = error instanceof SessionError && error.status !== 503
       if (!unreadable) throw error
       events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
@@ -188,20 +232,20 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       expiresAt: (state) => Math.min(state.entry?.expiresAt ?? Infinity, committer.expiresAt(state)),
       setMaxAge: (state, maxAge) => setMaxAge(state, maxAge, this.#settings),
       regenerate: (state) => {
-        if (state.status === 'new') state.id = undefined
+        if (state.status === 'new' && state.unsettled === undefined) state.id = undefined
         else state.nextId ??= createId(idPrefix)
       },
       commit: async (state) => {
-        const outcome = await inTurn(state, async () => committer.commit(state))
+        const outcome = await this.#steps.run(state, async () => committer.commit(state))
         if (state.status === 'stored') this.#sweeper.start()
         if (outcome === 'ok') state.onCommit?.()
         return outcome
       },
-      claim: async (state, key) => inTurn(state, async () => committer.claim(state, key)),
+      claim: async (state, key) => this.#steps.run(state, async () => committer.claim(state, key)),
       destroy: async (state) => {
-        await inTurn(state, async () => {
+        await this.#steps.run(state, async () => {
           if (state.status === 'stored' && state.key !== undefined) {
-            await this.#store.destroy(state.key)
+            await this.#store.destroy(state.key, undefined, state.deadline)
             events.emit({ type: 'destroyed' })
             state.ended = true
           }
@@ -212,18 +256,6 @@ export class SessionManager<S extends Schema | undefined = undefined> {
         state.onCommit?.()
       },
     }
-  }
-}
-
-/** One step at a time per session object: a second one waits for the first, whatever became of it. */
-async function inTurn<T>(state: SessionState, step: () => Promise<T>): Promise<T> {
-  while (state.pending !== undefined) await state.pending.catch(() => {})
-  const pending = step()
-  state.pending = pending
-  try {
-    return await pending
-  } finally {
-    if (state.pending === pending) state.pending = undefined
   }
 }
 

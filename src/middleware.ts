@@ -41,7 +41,7 @@ export interface SessionMiddleware<
 export function session<S extends Schema | undefined = undefined, const P extends string = 'session'>(
   options: SessionOptions<S, P> = {},
 ): SessionMiddleware<S, P> {
-  const { enabled, property, commitOnError, hooks, managerOptions } = splitOptions(options)
+  const { enabled, property, commitOnError, onStoreError, hooks, managerOptions } = splitOptions(options)
   const manager = new SessionManager<S>(managerOptions)
   const transport = new Transport(options)
   const events = new Events(options.onEvent)
@@ -51,11 +51,21 @@ export function session<S extends Schema | undefined = undefined, const P extend
     ids: readonly string[],
     visit?: Visit,
   ): Promise<[Session<ValuesOf<S>>, string] | undefined> {
+    const deadline = ids.length > 1 ? manager.openDeadline() : undefined // one, however many are tried
     for (const id of ids) {
-      const found = await manager.find(id, visit)
+      const found = await manager.find(id, visit, deadline)
       if (found !== undefined) return [found, id]
     }
     return undefined
+  }
+
+  /** Instead of a session that cannot be opened: the error, or an empty one that nobody can write. */
+  function standIn(failure: unknown): Session<ValuesOf<S>> {
+    const isTolerated = failure instanceof SessionError && failure.code === 'ERR_SESSION_STORE'
+    if (onStoreError === 'throw' || !isTolerated) throw failure
+    const empty = manager.begin()
+    stateOf(empty).failure = failure
+    return empty
   }
 
   async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
@@ -69,7 +79,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
     let failure: unknown
     const use = (): Session<ValuesOf<S>> => {
       delivery.use()
-      if (failure !== undefined) throw failure
+      if (failure !== undefined) return (current ??= standIn(failure))
       if (current === undefined) delivery.follow(stateOf((current = manager.begin(visit))))
       return current
     }
@@ -115,8 +125,13 @@ export function session<S extends Schema | undefined = undefined, const P extend
     }
   }
 
-  const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> =>
-    (await find(transport.read(request)))?.[0] ?? manager.begin()
+  const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> => {
+    try {
+      return (await find(transport.read(request)))?.[0] ?? manager.begin()
+    } catch (error) {
+      return standIn(error)
+    }
+  }
 
   return Object.assign(typedSession, { manager, open })
 }

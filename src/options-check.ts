@@ -10,6 +10,7 @@ import type { Schema } from './schema.ts'
 import type { Store } from './store.ts'
 
 const ms = z.int('must be a whole number of ms').positive('must be more than 0 ms')
+const timer = ms.max(2_147_483_647, 'must be at most 24 days')
 const functionType = <T>(): z.ZodType<T> =>
   z.custom<T>((value) => typeof value === 'function', 'must be a function')
 const objectType = <T>(what: string): z.ZodType<T> =>
@@ -33,6 +34,9 @@ const managerShape = {
   providerConfig: z.string().exactOptional(),
   idleTimeout: ms.exactOptional(),
   absoluteTimeout: ms.exactOptional(),
+  openTimeout: timer.exactOptional(),
+  commitTimeout: timer.exactOptional(),
+  maxPending: z.int().positive('must be more than 0').exactOptional(),
   hash: z
     .string()
     .refine(
@@ -94,6 +98,7 @@ const sessionType: z.ZodType<SessionOptions> = z.strictObject({
     .exactOptional(),
   passive: functionType<NonNullable<SessionOptions['passive']>>().exactOptional(),
   mayCreate: functionType<NonNullable<SessionOptions['mayCreate']>>().exactOptional(),
+  onStoreError: z.enum(['throw', 'anonymous'], "must be 'throw' or 'anonymous'").exactOptional(),
 })
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` that names the field */

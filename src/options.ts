@@ -21,6 +21,15 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly idleTimeout?: number
   /** A session ends that long after it began, however it is used; `regenerate` does not extend it. Default 7 days. */
   readonly absoluteTimeout?: number
+  /**
+   * A session is opened within so many ms, or not at all: 503. A little more than the 5 s that a store gives one call, so that
+   * the store can tell what is wrong. Default 6 seconds.
+   */
+  readonly openTimeout?: number
+  /** The same for a commit, with all its tries. A write that is cut off may still arrive, once. Default 12 seconds. */
+  readonly commitTimeout?: number
+  /** So many calls may wait for the store; more fail at once. `destroy()` may always. Default 1,000. */
+  readonly maxPending?: number
   /** How an ID is hashed into the key that the store sees; any of `crypto.getHashes()` with 160 bits or more. Default `sha256`. */
   readonly hash?: string
   /** Put before every session ID: letters, digits, `-` and `_`. Default `''`. */
@@ -92,6 +101,11 @@ export interface SessionOptions<
    * before anything is stored; `false` answers 429, or it throws an error of its own. Default: everybody may.
    */
   readonly mayCreate?: (ctx: ParameterizedContext) => boolean | Promise<boolean>
+  /**
+   * What a route gets whose session cannot be opened because the store fails. `throw`: the error, 503, where it first uses
+   * `ctx.session`. `anonymous`: an empty session that `isReadOnly`. A commit that fails always throws. Default `throw`.
+   */
+  readonly onStoreError?: 'throw' | 'anonymous'
 }
 
 /** Checks the middleware's options, and parts them by who needs what. */
@@ -102,16 +116,23 @@ export function splitOptions<S extends Schema | undefined, P extends string>(
   property: P | 'session'
   commitOnError: (error: unknown) => boolean
   hooks: Pick<SessionOptions, 'passive' | 'mayCreate'>
+  onStoreError: 'throw' | 'anonymous'
   managerOptions: ManagerOptions<S>
 } {
   checkSessionOptions(options)
   checkCookie(options)
-  const { enabled = true, property = 'session', commitOnError = isExposed, ...rest } = options
+  const {
+    enabled = true,
+    property = 'session',
+    commitOnError = isExposed,
+    onStoreError = 'throw',
+    ...rest
+  } = options
   const { name: _name, cookie: _cookie, header: _header, query: _query, ...others } = rest
   const { passive, mayCreate, ...managerOptions } = others
   const hooks = { ...(passive && { passive }), ...(mayCreate && { mayCreate }) }
   const decide = typeof commitOnError === 'function' ? commitOnError : (): boolean => commitOnError
-  return { enabled, property, commitOnError: decide, hooks, managerOptions }
+  return { enabled, property, commitOnError: decide, onStoreError, hooks, managerOptions }
 }
 
 /** Koa shows such an error to the client: the handler meant to answer with it. */
@@ -149,6 +170,9 @@ export function resolveOptions(options: ManagerOptions): ManagerSettings {
     store: store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now }),
     idleTimeout,
     absoluteTimeout,
+    openTimeout: options.openTimeout ?? 6_000,
+    commitTimeout: options.commitTimeout ?? 12_000,
+    maxPending: options.maxPending ?? 1_000,
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',
     keepEmpty: options.keepEmpty ?? false,

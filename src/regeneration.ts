@@ -1,4 +1,5 @@
 import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type Contest } from './contest.ts'
+import type { Deadline } from './deadlines.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { hashId } from './id.ts'
@@ -24,7 +25,7 @@ export class Regeneration {
 
   /** `'empty'` if there is nothing to move: then the session is to be removed instead. */
   async run(state: SessionState, nextId: string, expiresAt: number): Promise<'ok' | 'gone' | 'empty'> {
-    const { draft } = state
+    const { draft, deadline } = state
     const { keepEmpty, events, hash, pause } = this.#settings
     const newKey = hashId(nextId, hash)
     let successor: Entry | undefined
@@ -32,12 +33,12 @@ export class Regeneration {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
         const payload = draft.write(nextHeader(state), draft.changes())
         if (!keepEmpty && isEmpty(payload)) {
-          if (successor !== undefined) await this.#store.destroy(newKey)
+          if (successor !== undefined) await this.#store.destroy(newKey, undefined, deadline)
           return 'empty'
         }
-        const written = await this.#write(newKey, payload, expiresAt, successor)
+        const written = await this.#write(newKey, payload, expiresAt, successor, deadline)
         successor = written.entry
-        const outcome = await this.#store.destroy(keyOf(state), entryOf(state))
+        const outcome = await this.#store.destroy(keyOf(state), entryOf(state), deadline)
         if (outcome === 'ok') {
           Object.assign(state, {
             id: nextId,
@@ -50,28 +51,35 @@ export class Regeneration {
           events.emit({ type: 'regenerated' })
           return 'ok'
         }
-        const newer = outcome === 'gone' ? undefined : await this.#store.read(keyOf(state))
+        const newer =
+          outcome === 'gone' ? undefined : await this.#store.read(keyOf(state), undefined, deadline)
         if (newer === undefined) {
-          await this.#store.destroy(newKey)
+          await this.#store.destroy(newKey, undefined, deadline)
           return this.#contest.gone(state)
         }
         this.#contest.rebase(state, newer)
-        if (tries > 1) await pause(jitter(tries))
+        if (tries > 1) await this.#store.calls.queue(pause(jitter(tries)), deadline)
       }
       throw contention()
     } catch (error) {
       // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen.
-      if (successor !== undefined) await this.#store.destroy(newKey).catch(() => {})
+      if (successor !== undefined) await this.#store.destroy(newKey, undefined, deadline).catch(() => {})
       throw error
     }
   }
 
   /** Nobody else knows the new key, so whatever else the store answers is trouble. */
-  async #write(key: string, payload: string, expiresAt: number, before: Entry | undefined): Promise<Written> {
+  async #write(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    before: Entry | undefined,
+    deadline: Deadline,
+  ): Promise<Written> {
     const written =
       before === undefined
-        ? await this.#store.create(key, payload, expiresAt)
-        : await this.#store.replace(key, payload, expiresAt, before)
+        ? await this.#store.create(key, payload, expiresAt, deadline)
+        : await this.#store.replace(key, payload, expiresAt, before, deadline)
     if (typeof written !== 'string') return written
     throw new SessionError(
       'ERR_SESSION_STORE',

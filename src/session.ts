@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import type { Deadline } from './deadlines.ts'
 import type { Draft } from './draft.ts'
 import { SessionError } from './errors.ts'
 import { maxAgeOf } from './life.ts'
@@ -30,6 +31,12 @@ export interface SessionState {
   draft: Draft
   /** The commit under way; the next one waits for it. */
   pending: Promise<unknown> | undefined
+  /** By when the opening or the commit under way must be over. */
+  deadline: Deadline
+  /** A write whose outcome is unknown, and what it was based upon: it is settled before anything else is written. */
+  unsettled: { readonly payload: string; readonly base: Entry | undefined } | undefined
+  /** Why the session could not be opened: it is empty, and cannot be written. */
+  failure: unknown
   /** The request is over: a change from now on would be lost, so it throws. */
   closed: boolean
   /** This object ended a stored session, so the client should forget its cookie. */
@@ -81,12 +88,21 @@ export class Session<V extends SessionValues = SessionValues> {
 
   /** The session ID, 256 random bits in base64url. After `regenerate()` the new one. Treat it like a password. */
   get id(): string {
+    this.#refuseReadOnly()
     return this.#port.id(this.#state)
   }
 
   /** Whether the session did not exist before this request. */
   get isNew(): boolean {
     return this.#state.isNew
+  }
+
+  /**
+   * The store failed when this request began, and `onStoreError` is `'anonymous'`: the session looks empty, has no ID, and whatever
+   * would change it throws `ERR_SESSION_STORE`. What is stored stays as it is, and so does the cookie.
+   */
+  get isReadOnly(): boolean {
+    return this.#state.failure !== undefined
   }
 
   /** When the session began, in ms since the epoch; `regenerate()` does not change it. */
@@ -221,6 +237,7 @@ export class Session<V extends SessionValues = SessionValues> {
    * afterwards begins a new session under a new ID.
    */
   async destroy(): Promise<void> {
+    this.#refuseReadOnly()
     await this.#port.destroy(this.#state)
   }
 
@@ -239,6 +256,7 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   #writable(): Draft {
+    this.#refuseReadOnly()
     if (this.#state.closed) {
       throw new SessionError(
         'ERR_SESSION_STATE',
@@ -246,5 +264,13 @@ export class Session<V extends SessionValues = SessionValues> {
       )
     }
     return this.#state.draft
+  }
+
+  #refuseReadOnly(): void {
+    const { failure: cause } = this.#state
+    if (cause === undefined) return
+    const text =
+      'the store failed when this session was opened, so it is empty and read-only; ask isReadOnly first'
+    throw new SessionError('ERR_SESSION_STORE', text, { cause })
   }
 }

@@ -9,6 +9,9 @@ export interface ManagerSettings {
   readonly store: Store
   readonly idleTimeout: number
   readonly absoluteTimeout: number
+  readonly openTimeout: number
+  readonly commitTimeout: number
+  readonly maxPending: number
   readonly hash: string
   readonly idPrefix: string
   readonly keepEmpty: boolean

@@ -69,7 +69,7 @@ export class Sweeper {
     let removed = 0
     for (;;) {
       const batchAt = performance.now()
-      const batch = await this.#guarded.run('sweep', async () => store.sweep(BATCH))
+      const batch = await this.#guarded.calls.run('sweep', async () => store.sweep(BATCH))
       removed += batch
       const now = performance.now()
       if (batch < BATCH || this.#closed || now - startedAt > budget) break

@@ -21,22 +21,23 @@ export class Turns {
 
   /**
    * Runs `turn` when everybody who came before is done. It gets the entry that the one before wrote, if any, which
-   * saves a read, and returns the entry that it leaves.
+   * saves a read, and returns the entry that it leaves. `wait` may give up waiting.
    */
   async take<T>(
     key: string,
+    wait: (before: Promise<void>) => Promise<void>,
     turn: (latest: Entry | undefined) => Promise<[result: T, entry: Entry | undefined]>,
   ): Promise<T> {
     const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), waiting: 0, latest: undefined }
     this.#queues.set(key, queue)
     queue.waiting += 1
     const before = queue.tail
-    let done: () => void = noop
+    let leave: () => void = noop
     queue.tail = new Promise((resolve) => {
-      done = resolve
+      leave = resolve
     })
     try {
-      await before
+      await wait(before)
       const [result, entry] = await turn(queue.latest)
       queue.latest = entry
       return result
@@ -46,7 +47,8 @@ export class Turns {
     } finally {
       queue.waiting -= 1
       if (queue.waiting === 0) this.#queues.delete(key)
-      done()
+      // Whoever gave up may have left before the one in front of it did.
+      void before.then(leave)
     }
   }
 }
