@@ -1,18 +1,17 @@
 import { SessionError } from '../errors.ts'
-import { CHECKSUM_LENGTH, checksum } from './checksum.ts'
+import { CHECKSUM_LENGTH, checksum, hasChecksum } from './checksum.ts'
 import { damaged, type Header, readHeader, writeHeader } from './header.ts'
 import { exceeds, type Limits } from './limits.ts'
 
 export { createVersion, type Header } from './header.ts'
 
-/** A key that stands in its line as it is, between quotes. */
-const SIMPLE_KEY = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 /** A key in JSON that JSON.parse will not throw at: throwing takes longer than all the rest. */
 // oxlint-disable-next-line no-control-regex
 const JSON_KEY = /^"[^"\\\0-\x1f]*(?:\\(?:["\\bfnrt]|u[0-9a-f]{4})[^"\\\0-\x1f]*)*"$/
 const QUOTE = 0x22
+const BACKSLASH = 0x5c
 const SPACE = 0x20
-const CHECKSUM = / #[0-9a-f]{8}$/
+const CHECKSUM = /^ #[0-9a-f]{8}$/
 /** Handed out for a key that stands there twice. No encoded value holds a newline. */
 const TWICE = '\n'
 
@@ -114,7 +113,7 @@ export class Document {
     let copied = this.#top + 1
     for (let at = this.#top, end = 0; at < text.length - 1; at = end) {
       end = text.indexOf('\n', at + 1)
-      const key = this.#keyAt(at, end)
+      const key = this.#keyAt(at, this.#endOfKey(at, end))
       count++
       if (key === undefined ? !readable : !changes.has(key) || !this.#isOf(key, at, end)) continue
       body += text.slice(copied, at + 1)
@@ -145,12 +144,13 @@ export class Document {
     let unsound = false
     for (let at = this.#top, end = 0; at < text.length - 1; at = end) {
       end = text.indexOf('\n', at + 1)
-      const key = this.#keyAt(at, end)
+      const last = this.#endOfKey(at, end)
+      const key = this.#keyAt(at, last)
       if (key === undefined) {
         unsound = true
         continue
       }
-      const line = this.#valueAt(at, quote(key).length, end)
+      const line = this.#valueAt(at, last + 2, end)
       const other = lines.get(key)
       unsound ||= other !== undefined || isDamaged(line)
       lines.set(key, other === undefined ? line : sounder(other, line))
@@ -161,42 +161,44 @@ export class Document {
 
   /** The encoded value of a key, without a look at the lines of others. */
   #find(key: string): string | undefined {
-    const quoted = quote(key)
-    const opening = `\n${quoted} `
+    const opening = `\n${quote(key)} `
     const text = this.#text
     let found: string | undefined
     for (let at = this.#top; at !== -1; at = text.indexOf('\n', at + 1)) {
       if (!text.startsWith(opening, at)) continue
-      const line = this.#valueAt(at, quoted.length, text.indexOf('\n', at + 1))
+      const line = this.#valueAt(at, at + opening.length, text.indexOf('\n', at + 1))
       found = found === undefined ? line : sounder(found, line)
     }
     return found
   }
 
-  /** What stands behind the key of the line after the newline at `at`; without its checksum if that is right. */
-  #valueAt(at: number, keyLength: number, end: number): string {
+  /** What stands from `start` on in the line after the newline at `at`; without its checksum if that is right. */
+  #valueAt(at: number, start: number, end: number): string {
     const text = this.#text
     const sum = end - CHECKSUM_LENGTH
-    const sound = text.startsWith(' #', sum) && text.startsWith(checksum(text.slice(at + 1, sum)), sum)
-    return text.slice(at + keyLength + 2, sound ? sum : end)
+    return text.slice(start, hasChecksum(text, at + 1, sum) ? sum : end)
   }
 
   /** Whether the key's value stands in that line. In a damaged one beside it stands what may be another key's. */
   #isOf(key: string, at: number, end: number): boolean {
     const line = this.line(key)
-    return line === TWICE || line === this.#valueAt(at, quote(key).length, end)
+    return line === TWICE || line === this.#valueAt(at, at + quote(key).length + 2, end)
   }
 
-  /** The key of the line between two newlines; `undefined` if none is spelled there as we spell it. */
-  #keyAt(at: number, newline: number): string | undefined {
+  /** Where the quote stands that ends the key of the line between two newlines; -1 if there is none. */
+  #endOfKey(at: number, newline: number): number {
     const text = this.#text
-    const start = at + 1
-    if (text.charCodeAt(start) !== QUOTE) return undefined
-    let end = text.indexOf('"', start + 1)
+    if (text.charCodeAt(at + 1) !== QUOTE) return -1
+    let end = text.indexOf('"', at + 2)
     while (end !== -1 && end < newline && isEscaped(text, end)) end = text.indexOf('"', end + 1)
-    if (end === -1 || end > newline || text.charCodeAt(end + 1) !== SPACE) return undefined
-    const key = text.slice(start + 1, end)
-    return SIMPLE_KEY.test(key) ? key : unquote(text.slice(start, end + 1))
+    return end > newline || text.charCodeAt(end + 1) !== SPACE ? -1 : end
+  }
+
+  /** The key that ends with that quote; `undefined` if we would not spell it so. */
+  #keyAt(at: number, last: number): string | undefined {
+    if (last === -1) return undefined
+    const key = this.#text.slice(at + 2, last)
+    return isSimple(key) ? key : unquote(this.#text.slice(at + 1, last + 1))
   }
 }
 
@@ -207,7 +209,8 @@ function lineOf(key: string, line: string): string {
 
 /** A checksum that still stands there is wrong. */
 function isDamaged(line: string): boolean {
-  return CHECKSUM.test(line)
+  const at = line.length - CHECKSUM_LENGTH
+  return line.charCodeAt(at) === SPACE && CHECKSUM.test(line.slice(at))
 }
 
 /** Which of two lines of one key is believed. */
@@ -216,9 +219,18 @@ function sounder(one: string, other: string): string {
   return isDamaged(one) ? other : one
 }
 
+/** Whether a key stands in its line as it is, between quotes. */
+function isSimple(key: string): boolean {
+  for (let at = 0; at < key.length; at++) {
+    const code = key.charCodeAt(at)
+    if (code < SPACE || code > 0x7e || code === QUOTE || code === BACKSLASH) return false
+  }
+  return true
+}
+
 /** A key in JSON. */
 function quote(key: string): string {
-  return SIMPLE_KEY.test(key) ? `"${key}"` : JSON.stringify(key)
+  return isSimple(key) ? `"${key}"` : JSON.stringify(key)
 }
 
 /** The key that is spelled so; `undefined` if we would spell it otherwise, for then it could stand in two lines. */
@@ -229,7 +241,7 @@ function unquote(json: string): string | undefined {
 
 function isEscaped(text: string, at: number): boolean {
   let slashes = 0
-  while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++
+  while (text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++
   return slashes % 2 === 1
 }
 

@@ -90,8 +90,7 @@ export class Encoder {
 
   #object(value: object, depth: number): unknown {
     if (types.isProxy(value)) throw this.#trail.refused('a proxy cannot be kept')
-    const number = this.#met.again(value)
-    if (number !== -1) return this.#reference(value, number)
+    if (this.#met.again(value)) return this.#reference(value)
     if (depth > this.#limits.depth) throw this.#trail.exceeded('depth')
     if (this.#met.size > this.#limits.nodes) throw this.#trail.exceeded('objects')
 
@@ -106,11 +105,11 @@ export class Encoder {
   }
 
   /** The object was met before, so it must come back as one, not as two. */
-  #reference(value: object, number: number): string {
+  #reference(value: object): string {
     if (this.#open?.has(value) === true)
       throw this.#trail.refused('it is part of what its own `encode` returned')
     this.#form = 'S'
-    return `~r${number}`
+    return `~r${this.#met.numberOf(value)}`
   }
 
   #fields(object: object, depth: number, names: readonly string[] = this.#namesOf(object)): object {

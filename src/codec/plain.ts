@@ -22,7 +22,11 @@ export function isPlain(value: unknown, limits: Limits): boolean {
 /** Whether JSON has a text for a value that is no object. */
 export function isPlainScalar(value: unknown): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
-  return typeof value === 'number' && Number.isFinite(value) && (value !== 0 || 1 / value > 0)
+  return typeof value === 'number' && isPlainNumber(value)
+}
+
+function isPlainNumber(value: number): boolean {
+  return Number.isFinite(value) && (value !== 0 || 1 / value > 0)
 }
 
 class Walk {
@@ -37,11 +41,10 @@ class Walk {
 
   accepts(object: object, depth: number): boolean {
     if (isProxy(object) || depth > this.#limits.depth) return false
+    if (this.#met.again(object) || this.#met.size > this.#limits.nodes) return false
     const prototype: unknown = Object.getPrototypeOf(object)
-    if (prototype !== Object.prototype && prototype !== Array.prototype) return false
-    if (this.#met.again(object) !== -1 || this.#met.size > this.#limits.nodes) return false
-    if (Array.isArray(object)) return prototype === Array.prototype && this.#holdsElements(object, depth)
-    return prototype === Object.prototype && this.#holdsFields(object, depth)
+    if (prototype === Object.prototype) return this.#holdsFields(object, depth)
+    return prototype === Array.prototype && Array.isArray(object) && this.#holdsElements(object, depth)
   }
 
   #holdsElements(array: readonly unknown[], depth: number): boolean {
@@ -57,7 +60,8 @@ class Walk {
   #holdsFields(object: object, depth: number): boolean {
     const names = namesOf(object)
     if (names === undefined) return false
-    for (const name of names) {
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] ?? ''
       const field = ordinaryField(object, name)
       if (field === undefined || name === '__proto__') return false
       this.units += name.length
@@ -68,7 +72,8 @@ class Walk {
 
   #holds(value: unknown, depth: number): boolean {
     if (typeof value === 'string') this.units += value.length
-    else if (typeof value === 'object' && value !== null) return this.accepts(value, depth + 1)
-    return isPlainScalar(value)
+    else if (typeof value === 'number') return isPlainNumber(value)
+    else if (typeof value === 'object') return value === null || this.accepts(value, depth + 1)
+    return typeof value === 'string' || typeof value === 'boolean'
   }
 }
