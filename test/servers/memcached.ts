@@ -87,7 +87,7 @@ export async function startMemcachedWithUser(username: string, password: string)
   return { url, port: running.port, pid: running.child.pid ?? 0, stop: async () => running.stop() }
 }
 
-/** What one memcached holds and has done, seen from outside of any store: by its text protocol. */
+/** What one memcached holds and has done, seen from outside of any store: by its text protocol. A character is a byte. */
 export class MemcachedConsole {
   readonly #port: number
 
@@ -117,7 +117,7 @@ export class MemcachedConsole {
 
   /** Puts something under a key, whatever stands there. */
   async put(key: string, flags: number, expiry: number, value: string): Promise<void> {
-    await this.#ask(`ms ${key} ${Buffer.byteLength(value)} F${flags} T${expiry}\r\n${value}`)
+    await this.#ask(`ms ${key} ${value.length} F${flags} T${expiry}\r\n${value}`)
   }
 
   /** Makes the items under these keys `seconds` older: memcached ends them so much sooner, and so do their flags. */
@@ -138,8 +138,8 @@ export class MemcachedConsole {
 
   /** The answer to a command. An empty command of the meta protocol marks the end of it. */
   async #ask(command: string): Promise<string> {
-    const socket = connect(this.#port, '127.0.0.1').setEncoding('utf8')
-    socket.write(`${command}\r\nmn\r\n`)
+    const socket = connect(this.#port, '127.0.0.1').setEncoding('latin1')
+    socket.write(`${command}\r\nmn\r\n`, 'latin1')
     let answer = ''
     for await (const chunk of socket) {
       answer += String(chunk)
