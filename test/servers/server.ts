@@ -80,6 +80,20 @@ export async function install({
 /** Starts a program and waits until it answers. It ends with this process, whatever becomes of it. */
 export async function start(program: Program): Promise<Running> {
   const binary = await install(program)
+  for (let attempts = 1; ; attempts += 1) {
+    const outcome = await launch(program, binary)
+    if ('port' in outcome) return outcome
+    // Between the search for a free port and its use, somebody else may have found it too.
+    if (!outcome.hasEnded || attempts === 3)
+      throw new Error(`${binary} did not start`, { cause: outcome.error })
+  }
+}
+
+/** One attempt; where it fails, nothing of it is left. */
+async function launch(
+  program: Program,
+  binary: string,
+): Promise<Running | { readonly error: unknown; readonly hasEnded: boolean }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kts-server-'))
   await program.prepare?.(folder)
   const port = await freePort()
@@ -88,23 +102,26 @@ export async function start(program: Program): Promise<Running> {
   children.add(child)
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const answers = program.answers ?? listens
-  for (let tries = 0; ; tries += 1) {
-    try {
-      await answers(port)
-      break
-    } catch (error) {
-      if (tries === 300 || child.exitCode !== null)
-        throw new Error(`${binary} did not start`, { cause: error })
-      await delay(100)
-    }
-  }
   const stop = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
     children.delete(child)
     if (child.exitCode === null) child.kill(signal)
     await exited
     await rm(folder, { recursive: true, force: true })
   }
-  return { port, folder, child, stop }
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await answers(port)
+      return { port, folder, child, stop }
+    } catch (error) {
+      const hasEnded = child.exitCode !== null
+      if (tries < 300 && !hasEnded) {
+        await delay(100)
+        continue
+      }
+      await stop()
+      return { error, hasEnded }
+    }
+  }
 }
 
 /** Resolves when somebody accepts connections on the port. */

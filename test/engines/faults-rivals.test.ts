@@ -1,0 +1,168 @@
+import test from 'ava'
+import { createRegistry, SessionError, SessionManager, type Registry } from '../../src/index.ts'
+import { openSite, type Answer, type Route, type Site } from './site.ts'
+import { providers, sharedEngine } from './shared.ts'
+
+/** Version 1 of a program. */
+function olderProgram(): { registry: Registry; newCart: () => object } {
+  const registry = createRegistry()
+  class Cart {
+    items: string[] = []
+  }
+  registry.registerType(Cart)
+  return { registry, newCart: () => new Cart() }
+}
+
+/** Version 2: another cart, into which it makes the older one, and a class that version 1 does not have. */
+function newerProgram(): { registry: Registry; newCart: () => object; newWish: () => object } {
+  const registry = createRegistry()
+  class Cart {
+    lines = new Map<string, bigint>()
+  }
+  class Wish {
+    wishes = new Set(['boat'])
+  }
+  registry.registerType(Cart, {
+    version: 2,
+    upgrade: ({ items }) => ({
+      lines: new Map((Array.isArray(items) ? items : []).map((item) => [item, 1n])),
+    }),
+  })
+  registry.registerType(Wish)
+  return { registry, newCart: () => new Cart(), newWish: () => new Wish() }
+}
+
+const VISITS = 12
+const TIMES = 10
+
+for (const provider of providers) {
+  test(`F15: ${provider}: two versions of a program on one session lose nothing, and neither destroys what it cannot read`, async (t) => {
+    const engine = await sharedEngine(provider)
+    const [older, newer] = [olderProgram(), newerProgram()]
+    const at = { provider, providerConfig: engine.config }
+    const old = new SessionManager({ ...at, registry: older.registry })
+    const recent = new SessionManager({ ...at, registry: newer.registry })
+    t.teardown(async () => void (await Promise.all([old.close(), recent.close()])))
+    const begun = old.begin().set('cart', Object.assign(older.newCart(), { items: ['apple'] }))
+    await old.commit(begun.set('plain', older.newCart()))
+    const { id } = begun
+
+    // The newer one reads what the older one wrote, changes the cart and stores a class of its own.
+    const upgraded = await recent.open(id)
+    upgraded.get('cart').lines.set('pear', 2n)
+    await recent.commit(upgraded.set('wish', newer.newWish()))
+
+    /** One request of either version, at the same time as others. */
+    async function visit(manager: SessionManager, own: string): Promise<void> {
+      const session = await manager.open(id)
+      session.update('n', (n = 0) => n + 1)
+      session.update(own, (n = 0) => n + 1)
+      if (manager === old) {
+        for (const key of ['cart', 'wish']) {
+          t.throws(() => session.get(key), { instanceOf: SessionError, code: 'ERR_SESSION_DECODE' })
+        }
+      }
+      t.is(await manager.commit(session), 'ok')
+    }
+    const visits = Array.from({ length: VISITS }, async (_, n) =>
+      n % 2 === 0 ? visit(old, 'old') : visit(recent, 'recent'),
+    )
+    await Promise.all(visits)
+
+    const last = await recent.open(id)
+    t.deepEqual(
+      ['n', 'old', 'recent'].map((key) => last.get(key)),
+      [VISITS, VISITS / 2, VISITS / 2],
+    )
+    t.deepEqual(
+      last.get('cart').lines,
+      new Map([
+        ['apple', 1n],
+        ['pear', 2n],
+      ]),
+    )
+    t.deepEqual(last.get('wish').wishes, new Set(['boat']))
+    // What the newer one has read and not changed the older one still reads.
+    t.deepEqual(last.get('plain').lines, new Map())
+    await recent.commit(last)
+    t.deepEqual((await old.open(id)).get('plain'), older.newCart())
+  })
+
+  test(`F20: ${provider}: of logins, logouts and writes in one session, whoever comes too late gets nothing and spoils nothing`, async (t) => {
+    const { config } = await sharedEngine(provider)
+    const gates = new Map<string, { readonly arrive: () => void; readonly opened: Promise<void> }>()
+    const acts: Readonly<Record<string, Route>> = {
+      begin: ({ session }) => void session.set('n', 0),
+      login({ session }) {
+        session.regenerate()
+        session.update('n', (n = 0) => n + 1)
+      },
+      write: ({ session }) => session.update('n', (n = 0) => n + 1),
+      logout: async ({ session }) => session.destroy(),
+      look: ({ session }) => session.get('n'),
+      /** `/held/login-7` opens the session, waits at the gate `login-7`, and logs in. */
+      async held(ctx, gate) {
+        ctx.session.get('n')
+        gates.get(gate)?.arrive()
+        await gates.get(gate)?.opened
+        await acts[gate.replace(/-.*/, '')]?.(ctx, '')
+      },
+    }
+    const site = await openSite({ provider, providerConfig: config }, acts)
+    t.teardown(async () => site.close())
+
+    await Promise.all(
+      Array.from({ length: TIMES }, async (_, time) => {
+        // A login that another request overtakes: by a login, a logout, a write.
+        for (const [first, status] of [
+          ['login', 'null'],
+          ['logout', 'null'],
+          ['write', '2'],
+        ] as const) {
+          const { id, early, late } = await overtake(site, gates, first, 'login', String(time))
+          t.is((await site.ask('/look', id)).text, 'null', `the old ID is dead after ${first}, login`)
+          t.is(late.status, 200)
+          if (first === 'write') t.is((await site.ask('/look', late.cookie)).text, status)
+          else t.is(late.cookie, undefined, `a login that came after a ${first} gets no cookie`)
+          if (first === 'login') t.is((await site.ask('/look', early.cookie)).text, '1')
+        }
+        // A write that a login overtakes is dropped, and the session that moved knows nothing of it.
+        const { id, early, late } = await overtake(site, gates, 'login', 'write', String(time))
+        t.is(late.cookie, undefined)
+        t.is((await site.ask('/look', id)).text, 'null')
+        t.is((await site.ask('/look', early.cookie)).text, '1')
+
+        // Logins at the same moment: one session.
+        const { cookie } = await site.ask('/begin')
+        const answers = await Promise.all([1, 2, 3].map(async () => site.ask('/login', cookie)))
+        const winners = answers.filter((answer) => answer.cookie !== undefined)
+        t.true(winners.length <= 3 && winners.length >= 1)
+        const looks = await Promise.all(winners.map(async (winner) => site.ask('/look', winner.cookie)))
+        t.is(looks.filter(({ text }) => text !== 'null').length, 1)
+        t.is((await site.ask('/look', cookie)).text, 'null')
+      }),
+    )
+  })
+}
+
+/** Sends two requests; when both have the session open, the first one is served to its end before the second one goes on. */
+async function overtake(
+  site: Site,
+  gates: Map<string, { readonly arrive: () => void; readonly opened: Promise<void> }>,
+  first: string,
+  second: string,
+  time: string,
+): Promise<{ id: string | undefined; early: Answer; late: Answer }> {
+  const { cookie: id } = await site.ask('/begin')
+  const gate = `${second}-${first}-${time}`
+  let go = (): void => {}
+  const opened = new Promise<void>((resolve) => (go = resolve))
+  let arrive = (): void => {}
+  const arrived = new Promise<void>((resolve) => (arrive = resolve))
+  gates.set(gate, { arrive, opened })
+  const held = site.ask(`/held/${gate}`, id)
+  await arrived
+  const early = await site.ask(`/${first}`, id)
+  go()
+  return { id, early, late: await held }
+}
