@@ -21,7 +21,8 @@ export class Children {
     // Readable by anybody, for one of the children is nobody.
     await fs.chmod(folder, 0o755)
     await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
-    const sources = ['victim', 'worker', 'cramped'].map((name) => `test/stores/file/${name}.ts`)
+    await fs.symlink(path.resolve('node_modules'), path.join(folder, 'node_modules'))
+    const sources = ['victim', 'holder', 'worker', 'cramped'].map((name) => `test/stores/file/${name}.ts`)
     const options =
       '--ignoreConfig --noCheck --rootDir . --target es2023 --module nodenext --types node ' +
       '--rewriteRelativeImportExtensions --allowImportingTsExtensions --outDir'

@@ -14,7 +14,7 @@ export async function intercept(hook: (step: Step) => Promise<unknown>): Promise
   await handle.close()
   const targets: [object, readonly string[]][] = [
     [fs, Object.keys(fs)],
-    [Object.getPrototypeOf(handle), ['sync']],
+    [Object.getPrototypeOf(handle), ['sync', 'close']],
   ]
   for (const [target, names] of targets) {
     for (const name of names) {
