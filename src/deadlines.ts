@@ -45,7 +45,7 @@ export class Deadlines {
     this.#wakesAt = moment
     const wake = (): void => this.#wake()
     // Answers that came in while the process was busy are heard first.
-    this.#timer = setTimeout(() => setImmediate(wake).unref(), Math.ceil(moment - performance.now()))
+    this.#timer = setTimeout(() => setImmediate(wake), Math.ceil(moment - performance.now()))
     this.#timer.unref()
   }
 
