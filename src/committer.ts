@@ -2,12 +2,12 @@ import { Document } from './codec/document.ts'
 import { Contest, entryOf, keyOf, nextHeader } from './contest.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
-import { createId, hashId } from './id.ts'
+import { createId } from './id.ts'
 import { idleTimeoutOf } from './life.ts'
 import { rebase } from './rebase.ts'
 import { isEmpty, Regeneration } from './regeneration.ts'
 import type { Committed, SessionState } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
+import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
 import { Writer } from './writer.ts'
 
@@ -61,7 +61,7 @@ export class Committer {
       const payload = draft.base.write(nextHeader(state), new Map([[key, undefined]]), limits)
       const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base, deadline)
       if (typeof written === 'string') return written
-      state.entry = written.entry
+      Object.assign(state, { entry: written.entry, handle: written.handle })
       draft.slots.delete(key)
       rebase(draft, Document.parse(payload, limits), registry)
       return 'ok'
@@ -79,7 +79,7 @@ export class Committer {
 
   async #create(state: SessionState): Promise<Committed> {
     const { draft } = state
-    const { events, now, hash, idPrefix } = this.#settings
+    const { events, now, idPrefix } = this.#settings
     const { mayCreate } = state.visit
     let changes = draft.changes()
     if (changes.size === 0) return 'ok'
@@ -90,7 +90,7 @@ export class Committer {
     }
     const startedAt = now()
     state.id ??= createId(idPrefix)
-    state.key = hashId(state.id, hash)
+    state.key = storeKey(this.#settings, state.id)
     const payload = draft.write(nextHeader(state), changes)
     const outcome = await this.#writer.create(state, payload, this.expiresAt(state))
     if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
@@ -104,7 +104,7 @@ export class Committer {
     const base = entryOf(state)
     const { base: snapshot } = draft
     const changes = draft.changes()
-    if (this.#isSettled(state, base, changes)) {
+    if (this.#isSettled(state, base, changes) && !this.#isToBeRewritten(state, base)) {
       const touched = await this.#touchIfDue(state, base)
       return touched === 'ok' ? 'ok' : this.#contest.gone(state)
     }
@@ -117,8 +117,9 @@ export class Committer {
   async #write(state: SessionState, base: Entry, changes: Changes): Promise<Committed | 'conflict'> {
     const { draft } = state
     const { keepEmpty } = this.#settings
-    if (this.#isSettled(state, base, changes)) return this.#touchIfDue(state, base)
-    const payload = draft.write(nextHeader(state), changes)
+    const settled = this.#isSettled(state, base, changes)
+    if (settled && !this.#isToBeRewritten(state, base)) return this.#touchIfDue(state, base)
+    const payload = settled && this.#isOnClient ? base.payload : draft.write(nextHeader(state), changes)
     if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
     return this.#writer.replace(state, payload, this.expiresAt(state), base)
   }
@@ -137,7 +138,8 @@ export class Committer {
 
   /** A session that was emptied ends; what is set on its object afterwards begins another one. */
   async #remove(state: SessionState, payload: string, base: Entry): Promise<Committed | 'conflict'> {
-    const outcome = await this.#store.destroy(keyOf(state), base, state.deadline)
+    const until = state.createdAt + this.#settings.absoluteTimeout
+    const outcome = await this.#store.destroy(keyOf(state), base, state.deadline, until)
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
     state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })
@@ -154,10 +156,23 @@ export class Committer {
     return 'ok'
   }
 
+  /** Though nothing in it changed: a client lives longer only with a new handle, and an old key's seal is to go. */
+  #isToBeRewritten(state: SessionState, base: Entry): boolean {
+    return base.stale === true || (this.#isOnClient && this.#isTouchDue(state, base))
+  }
+
+  get #isOnClient(): boolean {
+    return this.#settings.store.traits.location === 'client'
+  }
+
+  #isTouchDue(state: SessionState, base: Entry): boolean {
+    return this.expiresAt(state) - base.expiresAt > this.#settings.idleTimeout / 10
+  }
+
   /** Most backends extend a life while they read; for the others, one touch per tenth of the idle timeout. */
   async #touchIfDue(state: SessionState, base: Entry): Promise<Committed> {
+    if (!this.#isTouchDue(state, base)) return 'ok'
     const expiresAt = this.expiresAt(state)
-    if (expiresAt - base.expiresAt <= this.#settings.idleTimeout / 10) return 'ok'
     const outcome = await this.#store.touch(keyOf(state), expiresAt, state.deadline)
     if (outcome === 'ok') state.entry = { ...base, expiresAt }
     return outcome

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { SessionError } from './errors.ts'
 import { parseIni } from './ini.ts'
 import type { CookieOptions, SessionOptions } from './options.ts'
+import { cookieWishes } from './providers.ts'
 
 /** One setting's value as it stands in a file, an object or the environment. */
 export type ConfigValue = string | number | boolean | undefined
@@ -97,10 +98,11 @@ function take(settings: Map<string, ConfigValue>, name: string, value: ConfigVal
 }
 
 function optionsOf(settings: Settings): SessionOptions<undefined, 'session'> {
-  const name = textOf(settings, 'sessionname') ?? 'beegosessionID'
   const idle = secondsOf(settings, 'sessionmaxlifetime') || secondsOf(settings, 'sessiongcmaxlifetime')
   const provider = textOf(settings, 'sessionprovider')
   const providerConfig = textOf(settings, 'sessionproviderconfig')
+  const name =
+    textOf(settings, 'sessionname') ?? cookieWishes(provider, providerConfig).name ?? 'beegosessionID'
   const idPrefix = textOf(settings, 'sessionidprefix')
   const hash = textOf(settings, 'sessionhashfunc')
   const byHeader = flagOf(settings, 'sessionenablesidinhttpheader') ?? false

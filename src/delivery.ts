@@ -16,7 +16,9 @@ export class Delivery {
   #maxAge: number | undefined
   #renewed = false
   #used = false
-  #line: string | undefined
+  /** What that was. */
+  #payload: string | undefined
+  #lines: readonly string[] = []
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
     this.#ctx = ctx
@@ -27,10 +29,16 @@ export class Delivery {
   /** From now on the response says what the session's commits make of it. `held` is the ID it was opened with. */
   follow(state: SessionState, held?: string): void {
     this.#held = held
+    this.#payload = state.entry?.payload
     if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
     state.onCommit = () => {
       if (state.status === 'stored')
-        this.#deliver(state.handle ?? state.id, maxAgeOf(state.draft), state.visit.passive)
+        this.#deliver(
+          state.handle ?? state.id,
+          state.entry?.payload,
+          maxAgeOf(state.draft),
+          state.visit.passive,
+        )
       else if (state.status === 'new' && state.ended) this.#deliver(undefined)
     }
   }
@@ -50,33 +58,36 @@ export class Delivery {
 
   /** Koa answers an error with no header but the error's own, so the cookie travels there too. */
   attach(error: unknown): void {
-    const line = this.#line
-    if (!this.#used && line === undefined) return
+    const lines = this.#lines
+    if (!this.#used && lines.length === 0) return
     if (typeof error !== 'object' || error === null || !Object.isExtensible(error)) {
-      if (line !== undefined) this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
+      if (lines.length > 0) this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
       return
     }
     const own: unknown = 'headers' in error ? error.headers : undefined
     const { vary } = this.#transport
     const cache = { ...(vary.length > 0 && { vary: vary.join(', ') }), 'cache-control': 'private' }
-    const cookie = line === undefined ? {} : { 'set-cookie': [line], 'cache-control': 'no-store' }
+    const cookie = lines.length === 0 ? {} : { 'set-cookie': lines, 'cache-control': 'no-store' }
     Object.assign(error, { headers: { ...cache, ...(typeof own === 'object' ? own : {}), ...cookie } })
   }
 
-  #deliver(handle: string | undefined, maxAge?: number, passive = false): void {
+  #deliver(handle: string | undefined, payload?: string, maxAge?: number, passive = false): void {
     const lasts = maxAge !== undefined || this.#transport.renewable
     const renewal = handle !== undefined && ((lasts && !passive && !this.#renewed) || maxAge !== this.#maxAge)
     if (handle === this.#held && !renewal) return
     const { res, secure } = this.#ctx
     const obstacle = this.#transport.obstacle(res, secure)
     if (obstacle !== undefined) {
-      if (handle !== this.#held) this.#report(obstacle)
+      // A handle that was only written anew, with the same in it, can wait for the next response.
+      const news = handle !== this.#held && (handle === undefined || payload !== this.#payload)
+      if (news) this.#report(obstacle)
       return
     }
     this.#held = handle
     this.#maxAge = maxAge
     this.#renewed = true
-    this.#line = this.#transport.write(res, handle, secure, maxAge)
+    this.#payload = payload
+    this.#lines = this.#transport.write(res, handle, secure, maxAge)
   }
 
   #report(reason: 'headers-sent' | 'not-secure'): void {

@@ -86,8 +86,9 @@ export class GuardedStore {
     key: string,
     base: Entry | undefined,
     deadline: Deadline,
+    until?: number,
   ): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.calls.run('destroy', () => this.store.destroy(key, base), deadline)
+    return this.calls.run('destroy', () => this.store.destroy(key, base, until), deadline)
   }
 
   /** What is stored after a write was rejected; rejects where that cannot be found out. */

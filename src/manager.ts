@@ -7,12 +7,12 @@ import { Draft, type DraftSettings } from './draft.ts'
 import { SessionError } from './errors.ts'
 import { GuardedStore } from './guarded-store.ts'
 import { checkHealth, type Health } from './health.ts'
-import { createId, hashId, isId } from './id.ts'
+import { createId, isId } from './id.ts'
 import { setMaxAge } from './life.ts'
 import { resolveOptions, type ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
+import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Counting, Entry, StoreTraits } from './store.ts'
 import { noStep, Steps } from './steps.ts'
 import { Sweeper } from './sweeper.ts'
@@ -41,8 +41,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #draftSettings: DraftSettings
   readonly #port: SessionPort
 
-  constructor(options: ManagerOptions<S> = {}) {
-    const settings = resolveOptions(options)
+  /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
+  constructor(options: ManagerOptions<S> = {}, carrier?: string) {
+    const settings = resolveOptions(options, carrier)
     this.#settings = settings
     this.#calls = new Calls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
@@ -74,7 +75,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /**
-   * The stored session with this ID, or `undefined`. One round trip, which also extends the session's life where the
+   * The stored session with this ID, or this {@link handle}, or `undefined`. One round trip, which also extends the session's life where the
    * store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
    *
    * @param deadline where several IDs are tried in turn: that of the first
@@ -85,22 +86,24 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     visit: Visit = {},
     deadline: Deadline = this.openDeadline(),
   ): Promise<Session<ValuesOf<S>> | undefined> {
-    const { hash, idPrefix, idleTimeout, absoluteTimeout, events, now } = this.#settings
-    if (id === undefined || !isId(id, idPrefix)) return undefined
+    const { idPrefix, idleTimeout, absoluteTimeout, events, now } = this.#settings
+    const onClient = this.traits.location === 'client'
+    if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
     const openedAt = now()
-    const key = hashId(id, hash)
+    const key = storeKey(this.#settings, id)
     const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
     const found = await this.#read(key, extendTo, deadline)
     if (found === undefined) return undefined
     const { entry, document } = found
     const { createdAt } = document.header
     if (createdAt + absoluteTimeout <= openedAt) {
-      await this.#store.destroy(key, entry, deadline)
+      if (!onClient) await this.#store.destroy(key, entry, deadline)
       events.emit({ type: 'expired' })
       return undefined
     }
-    const state = this.#state(id, entry, document, createdAt, visit)
-    state.key = key
+    const state = this.#state(onClient ? entry.key : id, entry, document, createdAt, visit)
+    state.key = entry.key ?? key
+    if (onClient) state.handle = id
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
     return new Session(state, this.#port)
@@ -116,6 +119,14 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return this.#port.commit(stateOf(session))
   }
 
+  /**
+   * What the client must hold to be given this session again: its ID, or what a store on the client made of it at the last
+   * commit. The middleware sends it by itself.
+   */
+  handle(session: Session<ValuesOf<S>>): string {
+    return stateOf(session).handle ?? session.id
+  }
+
   /** Gives the session a new ID, now: what `regenerate()` and a commit do. */
   async regenerate(session: Session<ValuesOf<S>>): Promise<Committed> {
     session.regenerate()
@@ -125,9 +136,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   /** Ends a session, by itself or by its ID; final in every store that is revocable. */
   async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
     if (typeof session !== 'string') return this.#port.destroy(stateOf(session))
-    if (!isId(session, this.#settings.idPrefix)) return
-    const deadline = startDeadline('commitTimeout', this.#settings.commitTimeout)
-    await this.#store.destroy(hashId(session, this.#settings.hash), undefined, deadline)
+    const { idPrefix, commitTimeout, absoluteTimeout, now } = this.#settings
+    if (!isId(session, idPrefix)) return
+    const deadline = startDeadline('commitTimeout', commitTimeout)
+    const key = storeKey(this.#settings, session)
+    await this.#store.destroy(key, undefined, deadline, now() + absoluteTimeout)
     this.#settings.events.emit({ type: 'destroyed' })
   }
 
@@ -226,7 +239,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   #createPort(committer: Committer): SessionPort {
-    const { idPrefix, events, now } = this.#settings
+    const { idPrefix, absoluteTimeout, events, now } = this.#settings
     return {
       id: (state) => state.nextId ?? (state.id ??= createId(idPrefix)),
       expiresAt: (state) => Math.min(state.entry?.expiresAt ?? Infinity, committer.expiresAt(state)),
@@ -241,11 +254,16 @@ export class SessionManager<S extends Schema | undefined = undefined> {
         if (outcome === 'ok') state.onCommit?.()
         return outcome
       },
-      claim: async (state, key) => this.#steps.run(state, async () => committer.claim(state, key)),
+      claim: async (state, key) => {
+        const value = await this.#steps.run(state, async () => committer.claim(state, key))
+        state.onCommit?.()
+        return value
+      },
       destroy: async (state) => {
         await this.#steps.run(state, async () => {
           if (state.status === 'stored' && state.key !== undefined) {
-            await this.#store.destroy(state.key, undefined, state.deadline)
+            const until = state.createdAt + absoluteTimeout
+            await this.#store.destroy(state.key, undefined, state.deadline, until)
             events.emit({ type: 'destroyed' })
             state.ended = true
           }

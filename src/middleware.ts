@@ -8,7 +8,7 @@ import { SessionManager } from './manager.ts'
 import { splitOptions, type SessionOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { stateOf, type Session } from './session.ts'
-import { Transport } from './transport.ts'
+import { carrierOf, Transport } from './transport.ts'
 import { RequestVisit, type Visit } from './visit.ts'
 
 /** What the middleware adds to Koa's context: `ctx.session`, or the `property` of the settings. */
@@ -41,9 +41,10 @@ export interface SessionMiddleware<
 export function session<S extends Schema | undefined = undefined, const P extends string = 'session'>(
   options: SessionOptions<S, P> = {},
 ): SessionMiddleware<S, P> {
-  const { enabled, property, commitOnError, onStoreError, hooks, managerOptions } = splitOptions(options)
-  const manager = new SessionManager<S>(managerOptions)
-  const transport = new Transport(options)
+  const { enabled, property, commitOnError, onStoreError, hooks, managerOptions, settled } =
+    splitOptions(options)
+  const manager = new SessionManager<S>(managerOptions, carrierOf(settled))
+  const transport = new Transport(settled, manager.traits.location === 'client')
   const events = new Events(options.onEvent)
   const { cookieName } = transport
 

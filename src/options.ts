@@ -3,7 +3,7 @@ import type { ParameterizedContext } from 'koa'
 import { defaultLimits, type Limits } from './codec/limits.ts'
 import { Events, type SessionEvent } from './events.ts'
 import { checkManagerOptions, checkSessionOptions, wrong } from './options-check.ts'
-import { openProvider } from './providers.ts'
+import { cookieWishes, openProvider } from './providers.ts'
 import { defaultRegistry, type Registry } from './registry.ts'
 import { SessionSchema, type Schema } from './schema.ts'
 import type { ManagerSettings } from './settings.ts'
@@ -110,7 +110,7 @@ export interface SessionOptions<
 
 /** Checks the middleware's options, and parts them by who needs what. */
 export function splitOptions<S extends Schema | undefined, P extends string>(
-  options: SessionOptions<S, P>,
+  given: SessionOptions<S, P>,
 ): {
   enabled: boolean
   property: P | 'session'
@@ -118,7 +118,11 @@ export function splitOptions<S extends Schema | undefined, P extends string>(
   hooks: Pick<SessionOptions, 'passive' | 'mayCreate'>
   onStoreError: 'throw' | 'anonymous'
   managerOptions: ManagerOptions<S>
+  /** All of them, with what the engine's config string adds. */
+  settled: SessionOptions
 } {
+  checkSessionOptions(given)
+  const options = withWishes(given)
   checkSessionOptions(options)
   checkCookie(options)
   const {
@@ -132,7 +136,31 @@ export function splitOptions<S extends Schema | undefined, P extends string>(
   const { passive, mayCreate, ...managerOptions } = others
   const hooks = { ...(passive && { passive }), ...(mayCreate && { mayCreate }) }
   const decide = typeof commitOnError === 'function' ? commitOnError : (): boolean => commitOnError
-  return { enabled, property, commitOnError: decide, onStoreError, hooks, managerOptions }
+  const settled = options
+  return { enabled, property, commitOnError: decide, onStoreError, hooks, managerOptions, settled }
+}
+
+/** The options, and what the engine's config string says about the cookie where they say nothing. */
+function withWishes<S extends Schema | undefined, P extends string>(
+  options: SessionOptions<S, P>,
+): SessionOptions<S, P> {
+  const { provider, providerConfig, name, cookie = {} } = options
+  if (cookie === false) return options
+  const wishes = cookieWishes(provider, providerConfig)
+  const { secure, maxAge } = wishes
+  agree('name', name, 'cookieName', wishes.name)
+  agree('cookie.secure', cookie.secure, 'secure', secure)
+  agree('cookie.maxAge', cookie.maxAge, 'maxage', maxAge)
+  return {
+    ...options,
+    ...(wishes.name !== undefined && { name: wishes.name }),
+    cookie: { ...cookie, ...(secure !== undefined && { secure }), ...(maxAge !== undefined && { maxAge }) },
+  }
+}
+
+function agree<T>(field: string, ours: T | undefined, theirField: string, theirs: T | undefined): void {
+  if (ours === undefined || theirs === undefined || ours === theirs) return
+  throw wrong(field, `is not what ${theirField} in providerConfig says; leave one of the two out`)
 }
 
 /** Koa shows such an error to the client: the handler meant to answer with it. */
@@ -154,7 +182,7 @@ function checkCookie({ cookie, header, query, name = 'sid' }: SessionOptions): v
 }
 
 /** Checks a manager's options and fills in the defaults. */
-export function resolveOptions(options: ManagerOptions): ManagerSettings {
+export function resolveOptions(options: ManagerOptions, carrier?: string): ManagerSettings {
   checkManagerOptions(options)
   const { store, provider, providerConfig } = options
   if (store !== undefined && (provider !== undefined || providerConfig !== undefined)) {
@@ -166,8 +194,9 @@ export function resolveOptions(options: ManagerOptions): ManagerSettings {
   const idleTimeout = options.idleTimeout ?? 60 * 60 * 1000
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
   if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
+  const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
   return {
-    store: store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now }),
+    store: (carrier === undefined ? undefined : opened.bind?.(carrier)) ?? opened,
     idleTimeout,
     absoluteTimeout,
     openTimeout: options.openTimeout ?? 6_000,

@@ -1,5 +1,6 @@
 import { SessionError } from './errors.ts'
 import type { Store } from './store.ts'
+import { CookieStore } from './stores/cookie.ts'
 import { CouchbaseStore } from './stores/couchbase.ts'
 import { FileStore } from './stores/file.ts'
 import { MemcacheStore } from './stores/memcache.ts'
@@ -7,6 +8,7 @@ import { MemoryStore } from './stores/memory.ts'
 import { MysqlStore } from './stores/mysql.ts'
 import { PostgresStore } from './stores/postgres.ts'
 import { RedisStore } from './stores/redis.ts'
+import { parseCookieConfig, type CookieWishes } from './stores/internal/cookie-config.ts'
 
 /** What a provider is told besides its config string. */
 export interface ProviderContext {
@@ -19,6 +21,7 @@ export type OpenProvider = (config: string, context: ProviderContext) => Store
 
 const providers = new Map<string, OpenProvider>([
   ['memory', (_config, { now }) => new MemoryStore({ now })],
+  ['cookie', (config, context) => CookieStore.fromConfig(config, context)],
   ['file', (config, { now }) => new FileStore({ folder: config, now })],
   ['redis', (config, context) => RedisStore.fromConfig(config, context)],
   ['redis_cluster', (config, context) => RedisStore.fromConfig(config, context, 'cluster')],
@@ -29,6 +32,16 @@ const providers = new Map<string, OpenProvider>([
   ['postgres', (config) => PostgresStore.fromConfig(config)],
   ['postgresql', (config) => PostgresStore.fromConfig(config)],
 ])
+
+/** Whose config strings say something about the cookie itself, as beego's cookie engine has it. */
+const wishes = new Map<string, (config: string) => CookieWishes>([
+  ['cookie', (config) => parseCookieConfig(config).cookie],
+])
+
+/** What a provider's config string says about the cookie that carries the session. */
+export function cookieWishes(provider = '', config = ''): CookieWishes {
+  return wishes.get(provider)?.(config) ?? {}
+}
 
 /**
  * Adds an engine of your own under a name, as beego's `Register` does: from then on `provider: name` and

@@ -2,9 +2,8 @@ import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type Contest
 import type { Deadline } from './deadlines.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
-import { hashId } from './id.ts'
 import type { SessionState } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
+import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry, Written } from './store.ts'
 
 /**
@@ -26,19 +25,21 @@ export class Regeneration {
   /** `'empty'` if there is nothing to move: then the session is to be removed instead. */
   async run(state: SessionState, nextId: string, expiresAt: number): Promise<'ok' | 'gone' | 'empty'> {
     const { draft, deadline } = state
-    const { keepEmpty, events, hash, pause } = this.#settings
-    const newKey = hashId(nextId, hash)
+    const { keepEmpty, events, absoluteTimeout, pause } = this.#settings
+    const newKey = storeKey(this.#settings, nextId)
+    const until = state.createdAt + absoluteTimeout
+    const withdraw = async (): Promise<unknown> => this.#store.destroy(newKey, undefined, deadline, until)
     let successor: Entry | undefined
     try {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
         const payload = draft.write(nextHeader(state), draft.changes())
         if (!keepEmpty && isEmpty(payload)) {
-          if (successor !== undefined) await this.#store.destroy(newKey, undefined, deadline)
+          if (successor !== undefined) await withdraw()
           return 'empty'
         }
         const written = await this.#write(newKey, payload, expiresAt, successor, deadline)
         successor = written.entry
-        const outcome = await this.#store.destroy(keyOf(state), entryOf(state), deadline)
+        const outcome = await this.#store.destroy(keyOf(state), entryOf(state), deadline, until)
         if (outcome === 'ok') {
           Object.assign(state, {
             id: nextId,
@@ -54,7 +55,7 @@ export class Regeneration {
         const newer =
           outcome === 'gone' ? undefined : await this.#store.read(keyOf(state), undefined, deadline)
         if (newer === undefined) {
-          await this.#store.destroy(newKey, undefined, deadline)
+          await withdraw()
           return this.#contest.gone(state)
         }
         this.#contest.rebase(state, newer)
@@ -63,7 +64,7 @@ export class Regeneration {
       throw contention()
     } catch (error) {
       // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen.
-      if (successor !== undefined) await this.#store.destroy(newKey, undefined, deadline).catch(() => {})
+      if (successor !== undefined) await withdraw().catch(() => {})
       throw error
     }
   }

@@ -1,5 +1,6 @@
 import type { Limits } from './codec/limits.ts'
 import type { Events } from './events.ts'
+import { hashId } from './id.ts'
 import type { Registry } from './registry.ts'
 import type { SessionSchema } from './schema.ts'
 import type { Store } from './store.ts'
@@ -22,4 +23,9 @@ export interface ManagerSettings {
   readonly events: Events
   readonly now: () => number
   readonly pause: (ms: number) => Promise<void>
+}
+
+/** What the store files an ID under: its hash; in a store on the client, where nothing can leak, the ID itself. */
+export function storeKey({ store, hash }: ManagerSettings, id: string): string {
+  return store.traits.location === 'client' ? id : hashId(id, hash)
 }

@@ -15,11 +15,16 @@
  * 4. **Expired is absent.** Every verb treats an entry whose `expiresAt` has come as not there, to the trait's
  *    `resolution`, whether or not the backend has removed it yet.
  *
- * All times are milliseconds since the epoch. Keys are 1 to 128 characters of `[0-9a-zA-Z_-]`, save in a store whose
- * `location` is `'client'`. Calls may overlap freely. Nothing in a rejection's text shows a key, a payload or a password.
+ * All times are milliseconds since the epoch. Keys are 1 to 128 characters of `[0-9a-zA-Z_-]`. Calls may overlap freely. Nothing in a rejection's text shows a key, a payload or a password.
  */
 export interface Store {
   readonly traits: StoreTraits
+
+  /**
+   * For a `'client'` store: the same store for one carrier alone, a cookie's name. What it hands out opens nothing when it
+   * is presented under another name.
+   */
+  bind?(carrier: string): Store
 
   /** Connects now, and rejects when that fails. Without it a store connects by itself at the first verb. */
   open?(): Promise<void>
@@ -30,6 +35,8 @@ export interface Store {
    * With `extendTo`, a backend that can do so in the same round trip also extends the entry's life to that moment; one
    * that cannot ignores it. Either way the returned `expiresAt` tells how long the entry now lives at least, and that
    * is how the manager knows whether a `touch` is due.
+   *
+   * In a `'client'` store `key` is the handle, whatever a client may have sent, and what is no handle of ours is nobody.
    */
   read(key: string, extendTo?: number): Promise<Entry | undefined>
 
@@ -53,8 +60,10 @@ export interface Store {
   /**
    * Ends the entry for good. `'gone'` if nobody was there, which is no error. With `base`, only if the stored version is
    * still that one, else `'conflict'` and nothing has changed.
+   *
+   * By `until` every handle of the session will have expired: a `'client'` store need not remember its end for longer.
    */
-  destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'>
+  destroy(key: string, base?: Entry, until?: number): Promise<'ok' | 'conflict' | 'gone'>
 
   /** Lets go of what the store opened itself: connections, timers, files. Calling it again does nothing. */
   close(): Promise<void>
@@ -67,6 +76,10 @@ export interface Entry {
   readonly expiresAt: number
   /** The backend's own compare-and-swap token, where it has one. Only the store that made it looks at it. */
   readonly token?: unknown
+  /** In a `'client'` store: the key that the entry was created under, which the handle carries. */
+  readonly key?: string
+  /** It should be written anew when there is occasion: it was sealed by a key that is on its way out. */
+  readonly stale?: boolean
 }
 
 /** A write that was applied. */
@@ -81,9 +94,12 @@ export interface Written {
 export interface StoreTraits {
   /** What errors and documentation call the store: `'redis'`. */
   readonly name: string
-  /** Where the payload lives. In a `'client'` store the key of `read` is the handle, and nothing is kept here. */
+  /**
+   * Where the payload lives. A `'client'` store keeps nothing: each write answers with a handle that holds it all. Its keys
+   * are session IDs as they are, since there is nothing of which they could leak, and it neither conflicts nor extends.
+   */
   readonly location: 'server' | 'client'
-  /** Destroyed means gone, everywhere and at once. */
+  /** Destroyed means gone, everywhere and at once; in a `'client'` store for all handles of the session. */
   readonly revocable: boolean
   /** Several processes that open the same store see the same sessions. */
   readonly shared: boolean

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { stringifySetCookie } from 'cookie'
+import { wrong } from './options-check.ts'
 import type { SessionOptions } from './options.ts'
+import { Pieces } from './pieces.ts'
 
 /** How many cookies of our name are tried: a neighbouring subdomain can plant some beside the real one. */
 const MAX_COOKIES = 3
@@ -19,6 +21,8 @@ export class Transport {
   readonly renewable: boolean
   /** The request headers that an answer depends on once the session was looked at. */
   readonly vary: string[]
+  /** Where the handle can be too long for one cookie. */
+  readonly #pieces: Pieces | undefined
   readonly #header: string | undefined
   readonly #query: string | undefined
   readonly #secure: boolean | 'auto'
@@ -26,8 +30,11 @@ export class Transport {
   readonly #attributes: (maxAge: number | undefined) => string
   readonly #removal: string
 
-  constructor(options: SessionOptions) {
+  /** @param onClient whether what travels is the session itself, sealed, and not its ID */
+  constructor(options: SessionOptions, onClient = false) {
     const { cookie = {}, name = 'sid', header, query } = options
+    if (onClient) checkCarrier(options)
+    this.#pieces = onClient && cookie !== false ? new Pieces(name) : undefined
     this.cookieName = cookie === false ? undefined : name
     this.#header = header?.toLowerCase()
     this.#query = query
@@ -47,7 +54,7 @@ export class Transport {
 
   /** The IDs that the client presents, in the order in which they are to be tried: cookie, query, header. */
   read({ headers, url }: Incoming): readonly string[] {
-    const cookies = this.cookieName === undefined ? none : cookiesNamed(this.cookieName, headers.cookie)
+    const cookies = this.#cookies(headers.cookie)
     if (cookies.length > 0) return cookies
     const inQuery = this.#query === undefined ? undefined : queryValue(url, this.#query)
     if (inQuery !== undefined) return [inQuery]
@@ -65,24 +72,65 @@ export class Transport {
   /**
    * Puts the handle on the response, or removes it from the client with `undefined`. `maxAge` is the session's own, in ms.
    *
-   * @returns the `Set-Cookie` line, for an error whose answer Koa builds from scratch
+   * @returns the `Set-Cookie` lines, for an error whose answer Koa builds from scratch
+   * @throws SessionError `ERR_SESSION_LIMIT` if the handle is too long for the cookies that may carry it
    */
   write(
     response: ServerResponse,
     handle: string | undefined,
     secure: boolean,
     maxAge?: number,
-  ): string | undefined {
+  ): readonly string[] {
     if (this.#header !== undefined && handle !== undefined) response.setHeader(this.#header, handle)
     response.setHeader('cache-control', 'no-store')
     const { cookieName } = this
-    if (cookieName === undefined) return undefined
-    const attributes = handle === undefined ? this.#removal : this.#attributes(maxAge)
+    if (cookieName === undefined) return none
+    const attributes = this.#attributes(maxAge)
     const upgrade = secure && this.#secure === 'auto' ? '; Secure' : ''
-    const line = `${cookieName}=${handle ?? ''}${attributes}${upgrade}`
-    response.setHeader('set-cookie', [...otherCookies(response, cookieName), line])
-    return line
+    const lines = this.#values(response, cookieName, handle).map(
+      ([name, value]) =>
+        `${name}=${value ?? ''}${value === undefined ? this.#removal : attributes}${upgrade}`,
+    )
+    const names = this.#pieces?.names ?? [cookieName]
+    response.setHeader('set-cookie', [...otherCookies(response, names), ...lines])
+    return lines
   }
+
+  #cookies(header: string | undefined): readonly string[] {
+    if (this.cookieName === undefined) return none
+    return this.#pieces === undefined ? cookiesNamed(this.cookieName, header) : this.#pieces.join(header)
+  }
+
+  /** Name and value of each cookie that is to be set, and without a value of each that is to go. */
+  #values(
+    { req }: ServerResponse,
+    cookieName: string,
+    handle: string | undefined,
+  ): readonly (readonly [string, string | undefined])[] {
+    const pieces = this.#pieces
+    if (pieces === undefined) return [[cookieName, handle]]
+    const values = handle === undefined ? none : pieces.cut(handle)
+    const held = new Set(pieces.heldIn(req.headers.cookie))
+    return pieces.names
+      .map((name, at) => [name, values[at]] as const)
+      .filter(([name, value], at) => at === 0 || value !== undefined || held.has(name))
+  }
+}
+
+/** What carries the handle, if anything does in both directions: the name of the cookie, or of the header. */
+export function carrierOf({ cookie, name = 'sid', header }: SessionOptions): string | undefined {
+  return cookie === false ? header?.toLowerCase() : name
+}
+
+/** A session that travels whole must find its way back, and its cookies must be long enough. */
+function checkCarrier(options: SessionOptions): void {
+  if (carrierOf(options) === undefined)
+    throw wrong(
+      'cookie',
+      'is false, but this store keeps the session in the client, which needs a cookie or a header',
+    )
+  if (options.cookie !== false && (options.name ?? '').length > 100)
+    throw wrong('name', 'is longer than 100 characters, which leaves its cookies too little room')
 }
 
 const none: readonly string[] = []
@@ -107,9 +155,9 @@ function queryValue(url: string | undefined, name: string): string | undefined {
 }
 
 /** The cookies on the response that are not ours: one Set-Cookie per name. */
-function otherCookies(response: ServerResponse, name: string): string[] {
+function otherCookies(response: ServerResponse, names: readonly string[]): string[] {
   const present = response.getHeader('set-cookie')
   if (present === undefined) return []
   const lines = Array.isArray(present) ? present : [String(present)]
-  return lines.filter((line) => !line.startsWith(`${name}=`))
+  return lines.filter((line) => !names.some((name) => line.startsWith(`${name}=`)))
 }

@@ -7,6 +7,11 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
   { file: /^store\.ts$/, ours: /^$/, others: /^$/ },
   { file: /^(errors|id|events|ini)\.ts$/, ours: /^errors\.ts$/, others: /^node:/ },
   {
+    file: /^stores\/(internal\/)?cookie/,
+    ours: /^(store|errors)\.ts$|^stores\/internal\/|^codec\/(seal|key-ring|weakness)\.ts$/,
+    others: /^node:/,
+  },
+  {
     file: /^stores\//,
     ours: /^(store|errors)\.ts$|^stores\/internal\//,
     others: /^node:/,
@@ -23,7 +28,11 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
     ours: /^(?!middleware|manager|options|transport|providers|stores)/,
     others: /^node:/,
   },
-  { file: /^providers\.ts$/, ours: /^(errors|store)\.ts$|^stores\/[a-z]+\.ts$/, others: /^$/ },
+  {
+    file: /^providers\.ts$/,
+    ours: /^(errors|store)\.ts$|^stores\/[a-z]+\.ts$|^stores\/internal\/cookie-config\.ts$/,
+    others: /^$/,
+  },
   {
     file: /^(options|options-check|config|transport)\.ts$/,
     ours: /^(?!middleware|manager|stores)/,

@@ -1,7 +1,9 @@
 // What is written down twice is compared.
+import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import test from 'ava'
 import type { StoreTraits } from '../src/store.ts'
+import { CookieStore } from '../src/stores/cookie.ts'
 import { CouchbaseStore } from '../src/stores/couchbase.ts'
 import { FileStore } from '../src/stores/file.ts'
 import { MemcacheStore } from '../src/stores/memcache.ts'
@@ -45,6 +47,7 @@ test('each store has its class, its options, its test, its row in the README and
 test("the README's table of stores says what their traits say", (t) => {
   const stores: Record<string, StoreTraits> = {
     Memory: new MemoryStore().traits,
+    Cookie: new CookieStore({ keys: [randomBytes(32)] }).traits,
     File: new FileStore({ folder: './x' }).traits,
     Redis: new RedisStore({ url: 'redis://127.0.0.1' }).traits,
     Memcache: new MemcacheStore({ url: '127.0.0.1:11211' }).traits,

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import type { StorePromise } from './harness.ts'
-import { promise, revocable } from './promise.ts'
+import { onClient, promise, revocable, type Condition } from './promise.ts'
 import { both, CROWD, ROUNDS, turn } from './race.ts'
-import { applied, assertAbsent, assertKept, HOUR, payload } from './trial.ts'
+import { applied, assertAbsent, assertKept, found, HOUR, payload } from './trial.ts'
+
+const handlesRevocable: Condition = (traits, harness) => onClient(traits, harness) && traits.revocable
 
 /** That the end stays the end, whatever happens at the same time. */
 export const endings: readonly StorePromise[] = [
@@ -84,6 +86,33 @@ export const endings: readonly StorePromise[] = [
       await assertAbsent(store, key)
     }
   }),
+
+  promise(
+    'where handles can be revoked, the end of a session is the end of all of its handles',
+    handlesRevocable,
+    async (store, trial) => {
+      const [one, other] = await trial.pair(store)
+      const key = trial.key()
+      const first = applied(await one.create(key, payload(), trial.in(HOUR)))
+      const second = applied(await other.replace(key, payload(), trial.in(2 * HOUR), first.entry))
+      const outcomes = await Promise.all([
+        one.destroy(key, first.entry, trial.in(2 * HOUR)),
+        other.destroy(key, undefined, trial.in(2 * HOUR)),
+      ])
+      assert.deepEqual(
+        outcomes.toSorted(),
+        ['gone', 'ok'],
+        'of many destroys one is told that it was the one',
+      )
+      for (const each of [one, other]) {
+        assert.equal(await each.replace(key, payload(), trial.in(HOUR), second.entry), 'gone')
+        assert.equal(await each.touch(key, trial.in(HOUR)), 'gone')
+        for (const written of [first, second]) await assertAbsent(each, found(key, written).key)
+      }
+      await trial.almost(store, 2 * HOUR)
+      await assertAbsent(store, found(key, second).key)
+    },
+  ),
 
   promise('of create and destroy at once, the answers tell what is left', revocable, async (store, trial) => {
     const [one, other] = await trial.pair(store)

@@ -71,11 +71,11 @@ export const expiry: readonly StorePromise[] = [
     'an entry that is created with its moment past is applied and absent',
     everywhere,
     async (store, trial) => {
-      const { key } = await trial.keep(store, payload(), trial.in(-HOUR))
+      const { key, entry } = await trial.keep(store, payload(), trial.in(-HOUR))
       await assertAbsent(store, key)
       if (store.traits.location === 'server') assert.equal(await store.touch(key, trial.in(HOUR)), 'gone')
       const text = payload()
-      const anew = found(key, applied(await store.create(key, text, trial.in(HOUR))))
+      const anew = found(key, applied(await store.create(entry.key ?? key, text, trial.in(HOUR))))
       await assertKept(store, anew.key, text)
     },
   ),

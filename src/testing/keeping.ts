@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { StorePromise } from './harness.ts'
-import { everywhere, onServer, promise } from './promise.ts'
+import { everywhere, onClient, onServer, promise } from './promise.ts'
 import { applied, assertAbsent, assertKept, assertSame, found, HOUR, MINUTE, payload } from './trial.ts'
 
 /** That what is stored is there, as it was stored. */
@@ -9,11 +9,10 @@ export const keeping: readonly StorePromise[] = [
     'the traits are possible ones, and store and harness agree',
     everywhere,
     async (store, _, harness) => {
-      const { name, location, revocable, resolution, maxBytes } = store.traits
+      const { name, resolution, maxBytes } = store.traits
       assert.match(name, /^[a-z][a-z0-9-]*$/)
       assert.ok(resolution >= 1, 'resolution is at least a millisecond')
       assert.ok(maxBytes >= 1024, 'a store takes a kilobyte at least')
-      assert.ok(location === 'server' || !revocable, 'what the client holds cannot be revoked')
       assert.equal(
         'sweep' in store,
         harness.sweeps ?? false,
@@ -136,26 +135,33 @@ export const keeping: readonly StorePromise[] = [
       )
   }),
 
-  promise(
-    'a handle that nobody gave out is nobody',
-    (traits) => traits.location === 'client',
-    async (store, trial) => {
-      const { key } = await trial.keep(store)
-      const middle = key.length >> 1
-      const other = key[middle] === 'A' ? 'B' : 'A'
-      const altered = key.slice(0, middle) + other + key.slice(middle + 1)
-      for (const forged of [
-        '',
-        'x',
-        '\0',
-        altered,
-        key.slice(1),
-        key.slice(0, -1),
-        key + key,
-        'é'.repeat(5_000),
-      ]) {
-        await assertAbsent(store, forged)
-      }
-    },
-  ),
+  promise('a handle carries the key that its entry was created under', onClient, async (store, trial) => {
+    const key = trial.key()
+    const created = applied(await store.create(key, payload(), trial.in(HOUR)))
+    assert.equal(created.entry.key, key)
+    const seen = await store.read(found(key, created).key)
+    assert.ok(seen)
+    assert.equal(seen.key, key)
+    const replaced = applied(await store.replace(key, payload(), trial.in(HOUR), seen))
+    assert.equal((await store.read(found(key, replaced).key))?.key, key)
+  }),
+
+  promise('a handle that nobody gave out is nobody', onClient, async (store, trial) => {
+    const { key } = await trial.keep(store)
+    const middle = key.length >> 1
+    const other = key[middle] === 'A' ? 'B' : 'A'
+    const altered = key.slice(0, middle) + other + key.slice(middle + 1)
+    for (const forged of [
+      '',
+      'x',
+      '\0',
+      altered,
+      key.slice(1),
+      key.slice(0, -1),
+      key + key,
+      'é'.repeat(5_000),
+    ]) {
+      await assertAbsent(store, forged)
+    }
+  }),
 ]

@@ -9,6 +9,7 @@ export type Condition = (traits: StoreTraits, harness: StoreHarness) => boolean
 export const everywhere: Condition = () => true
 /** Only where the payload stays on this side can a store notice that somebody else was there. */
 export const onServer: Condition = (traits) => traits.location === 'server'
+export const onClient: Condition = (traits) => traits.location === 'client'
 export const revocable: Condition = (traits) => traits.location === 'server' && traits.revocable
 
 /** The last check of each harness, for the next one to wait for. */

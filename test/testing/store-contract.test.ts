@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { Entry, Written } from '../../src/store.ts'
 import { storeContract, type StoreHarness, type StorePromise } from '../../src/testing/index.ts'
 import { answering } from './broken/answering.ts'
 import { ageing } from './broken/ageing.ts'
@@ -12,13 +13,27 @@ import { spoiling } from './broken/spoiling.ts'
 import { sweeping } from './broken/sweeping.ts'
 import { twoSteps } from './broken/two-steps.ts'
 import { upserting } from './broken/upserting.ts'
-import { ClientStore } from './client-store.ts'
+import { ClientStore, RevocableClientStore } from './client-store.ts'
 import { Backend, harnessOf, HonestStore } from './honest-store.ts'
 
 /** A store on the client that believes every handle. */
 class CredulousStore extends ClientStore {
   override mark(): string {
     return 'x'
+  }
+}
+
+/** A store on the client that forgets too soon which sessions were ended. */
+class ForgetfulStore extends RevocableClientStore {
+  override async destroy(key: string, base?: Entry): Promise<'ok' | 'gone'> {
+    return super.destroy(key, base, this.backend.time + 60_000)
+  }
+}
+
+/** A store on the client whose next handle is another session's. */
+class StrayingStore extends ClientStore {
+  override async replace(key: string, payload: string, expiresAt: number): Promise<Written> {
+    return this.create(`${key}x`, payload, expiresAt)
   }
 }
 
@@ -38,6 +53,16 @@ const faults: readonly Broken[] = [
     fault: 'a handle is not signed',
     promise: 'a handle that nobody gave out is nobody',
     open: (backend) => new CredulousStore(backend),
+  },
+  {
+    fault: 'an end is forgotten while handles live',
+    promise: 'where handles can be revoked, the end of a session is the end of all of its handles',
+    open: (backend) => new ForgetfulStore(backend),
+  },
+  {
+    fault: 'a handle is written anew as another session',
+    promise: 'a handle carries the key that its entry was created under',
+    open: (backend) => new StrayingStore(backend),
   },
 ]
 
@@ -79,15 +104,32 @@ async function keeps(harness: StoreHarness): Promise<readonly string[]> {
 const honest = harnessOf((backend) => new HonestStore(backend))
 const client = { ...harnessOf((backend) => new ClientStore(backend)), sweeps: false, counts: false }
 
-test('an honest store on a server keeps all promises but the one about handles', async (t) => {
-  t.is((await keeps(honest)).length, storeContract.length - 1)
+test('an honest store on a server keeps all promises but those about handles', async (t) => {
+  t.is((await keeps(honest)).length, storeContract.length - 3)
 })
+
+const clientTitles = storeContract
+  .filter(({ appliesTo }) => appliesTo(new ClientStore(new Backend()).traits, client))
+  .map(({ title }) => title)
 
 test('an honest store on the client keeps the promises that can hold there', async (t) => {
   const titles = await keeps(client)
   t.true(titles.includes('an entry lives until its moment and not beyond'))
   t.true(titles.includes('a handle that nobody gave out is nobody'))
   t.false(titles.some((title) => /destroy|conflict|touch|sweep|trouble/.test(title)))
+})
+
+test('an honest store on the client that can revoke keeps that promise too', async (t) => {
+  const revocable = {
+    ...harnessOf((backend) => new RevocableClientStore(backend)),
+    sweeps: false,
+    counts: false,
+  }
+  const ended = 'where handles can be revoked, the end of a session is the end of all of its handles'
+  t.deepEqual(
+    (await keeps(revocable)).filter((title) => !clientTitles.includes(title)),
+    [ended],
+  )
 })
 
 test('a promise that does not apply rejects, so that nothing passes unchecked', async (t) => {

@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import { CookieStore } from '../../src/stores/cookie.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
+
+const keys = [randomBytes(32)]
+
+function harnessOf(revocable: boolean): StoreHarness {
+  let time = 1_750_000_000_000
+  const now = (): number => time
+  const list = new MemoryStore({ now })
+  list.close = async () => {} // it is every store's
+  return {
+    open: () => new CookieStore({ keys, now, ...(revocable && { revocations: list }) }),
+    now,
+    advance: (ms) => {
+      time += ms
+    },
+    still: true,
+    sweeps: revocable,
+  }
+}
+
+for (const revocable of [false, true]) {
+  const harness = harnessOf(revocable)
+  const { traits } = await harness.open()
+  for (const promise of storeContract) {
+    if (!promise.appliesTo(traits, harness)) continue
+    test(`cookie, ${revocable ? 'revocable' : 'alone'}: ${promise.title}`, async (t) => {
+      await promise.check(harness)
+      t.pass()
+    })
+  }
+}
+
+test('whatever is in it, a session of the largest size fits into three cookies', async (t) => {
+  const store = new CookieStore({ keys: [{ id: 'k'.repeat(16), secret: randomBytes(32) }], compress: false })
+  const noise = randomBytes(store.traits.maxBytes)
+    .toString('latin1')
+    .replaceAll(/[^!-~]/g, '~')
+  const { handle = '' } = await store.create('k'.repeat(128), noise, Number.MAX_SAFE_INTEGER)
+  t.is(noise.length, store.traits.maxBytes)
+  t.true(handle.length > 11_000 && handle.length <= 12_000, `${handle.length}`)
+  t.is((await store.read(handle))?.payload, noise)
+})
