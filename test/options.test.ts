@@ -18,7 +18,7 @@ const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ idleTimeout: '1h' }, /idleTimeout: must be a whole number of ms/],
   [{ idleTimeout: 0 }, /idleTimeout: must be more than 0 ms/],
   [{ idleTimeout: 2, absoluteTimeout: 1 }, /idleTimeout: is longer than absoluteTimeout/],
-  [{ provider: 'rediss' }, /provider: there is no 'rediss'; known are memory, file, redis, /],
+  [{ provider: 'rediss' }, /provider: there is no 'rediss'; known are memory, cookie, file, redis, /],
   [{ store: new MemoryStore(), provider: 'file' }, /store: cannot be given together with provider/],
   [{ store: {} }, /store: is no store/],
   [{ store: 'redis' }, /store: must be a store/],

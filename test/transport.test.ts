@@ -30,7 +30,7 @@ test('security 31 and 32: the cookie has its attributes by default and as they a
       name: 'shop',
       cookie: { domain: 'example.org', path: '/shop', sameSite: 'strict', httpOnly: false, maxAge: 90_500 },
     }),
-    'shop=ID; Max-Age=90; Domain=example.org; Path=/shop; SameSite=Strict',
+    'shop=ID; Max-Age=91; Domain=example.org; Path=/shop; SameSite=Strict',
   )
 })
 

@@ -26,7 +26,7 @@ export class ClientStore implements Store {
     const [body = '', mark = ''] = key.split('.')
     if (mark === '' || mark !== this.mark(body)) return undefined
     const text = Buffer.from(body, 'base64url').toString()
-    const [head, moment, file = ''] = /^(\d+) ([\w-]+) /.exec(text) ?? ['']
+    const [head, moment, file = ''] = /^(\d+) (\S+) /.exec(text) ?? ['']
     const expiresAt = Number(moment)
     if (!(expiresAt > this.backend.time) || this.hasEnded(file)) return undefined
     return { payload: text.slice(head.length), expiresAt, key: file }
