@@ -33,7 +33,7 @@ async function begin(options: { timeout?: number; poolSize?: number; client?: Po
   return { store, name, entry: written.entry }
 }
 
-test.serial('a server that answers nobody rejects every verb within the deadline', async (t) => {
+test.serial('F3: a server that answers nobody rejects every verb within the deadline', async (t) => {
   const { store, name, entry } = await begin({ timeout: 1_000 })
   server.freeze()
   try {
@@ -89,7 +89,7 @@ test.serial('close does not wait for a server that answers nobody', async (t) =>
   }
 })
 
-test.serial('while the server is stalled calls do not pile up without bound', async (t) => {
+test.serial('F3: while the server is stalled calls do not pile up without bound', async (t) => {
   const { store, name } = await begin({ timeout: 1_500, poolSize: 2 })
   server.freeze()
   try {
@@ -107,7 +107,7 @@ test.serial('while the server is stalled calls do not pile up without bound', as
   await store.close()
 })
 
-test.serial('a server that was killed is found again, with all that was acknowledged', async (t) => {
+test.serial('F2, F9: a server that was killed is found again, with all that was acknowledged', async (t) => {
   const { store, name, entry } = await begin()
   await server.kill()
   await t.throwsAsync(store.read(name), { code: 'ERR_SESSION_STORE' })
@@ -118,7 +118,7 @@ test.serial('a server that was killed is found again, with all that was acknowle
   await store.close()
 })
 
-test.serial('connections that were cut while idle disturb nobody', async (t) => {
+test.serial('F6: connections that were cut while idle disturb nobody', async (t) => {
   const { store, name, entry } = await begin()
   await Promise.all(Array.from({ length: 10 }, async () => store.read(name)))
   proxy.reset()
@@ -131,7 +131,7 @@ test.serial('connections that were cut while idle disturb nobody', async (t) => 
   await store.close()
 })
 
-test.serial('a read whose answer is lost is asked again, once', async (t) => {
+test.serial('F5: a read whose answer is lost is asked again, once', async (t) => {
   const { store, name, entry } = await begin()
   proxy.dropReply()
   t.is((await store.read(name))?.payload, entry.payload)
@@ -140,20 +140,23 @@ test.serial('a read whose answer is lost is asked again, once', async (t) => {
   await store.close()
 })
 
-test.serial('a write whose answer is lost rejects, and the version tells what became of it', async (t) => {
-  const { store, name, entry } = await begin()
-  // So that the statements are prepared, and the reply that is lost is the one to their execution.
-  await store.replace(key(), payload(), soon(), entry)
-  await store.destroy(key(), entry)
-  const next = payload()
-  proxy.dropReply()
-  await t.throwsAsync(store.replace(name, next, soon(), entry), {
-    message: /^mysql: replace failed: the connection was lost \(/,
-  })
-  t.is((await store.read(name))?.payload, next)
-  t.is(await store.replace(name, payload(), soon(), entry), 'conflict')
-  await store.close()
-})
+test.serial(
+  'F5: a write whose answer is lost rejects, and the version tells what became of it',
+  async (t) => {
+    const { store, name, entry } = await begin()
+    // So that the statements are prepared, and the reply that is lost is the one to their execution.
+    await store.replace(key(), payload(), soon(), entry)
+    await store.destroy(key(), entry)
+    const next = payload()
+    proxy.dropReply()
+    await t.throwsAsync(store.replace(name, next, soon(), entry), {
+      message: /^mysql: replace failed: the connection was lost \(/,
+    })
+    t.is((await store.read(name))?.payload, next)
+    t.is(await store.replace(name, payload(), soon(), entry), 'conflict')
+    await store.close()
+  },
+)
 
 test.serial('an answer that is no MySQL is an error, not a crash', async (t) => {
   const { createServer } = await import('node:net')
@@ -170,28 +173,31 @@ test.serial('an answer that is no MySQL is an error, not a crash', async (t) => 
   await new Promise((resolve) => liar.close(resolve))
 })
 
-test.serial('a lock that somebody holds for longer than the server waits is waited for again', async (t) => {
-  const client = createPool({ uri: url, connectionLimit: 1 })
-  const { store, name, entry } = await begin({ client })
-  await client.query('SET SESSION innodb_lock_wait_timeout = 0') // gives up at once
-  const holder = await createConnection(database.url)
-  await holder.query('START TRANSACTION')
-  await holder.query('SELECT * FROM session WHERE session_key = ? FOR UPDATE', [name])
-  await t.throwsAsync(store.replace(name, payload(), soon(), entry), {
-    message: 'mysql: replace failed: somebody holds a lock on the row (ER_LOCK_WAIT_TIMEOUT)',
-  })
-  const before = await counted('Com_stmt_execute')
-  const next = payload()
-  const replacing = store.replace(name, next, soon(), entry)
-  while ((await counted('Com_stmt_execute')) === before) await new Promise(setImmediate)
-  await holder.query('ROLLBACK')
-  t.is(typeof (await replacing), 'object')
-  t.is((await store.read(name))?.payload, next)
-  await holder.end()
-  await client.end()
-})
+test.serial(
+  'F9: a lock that somebody holds for longer than the server waits is waited for again',
+  async (t) => {
+    const client = createPool({ uri: url, connectionLimit: 1 })
+    const { store, name, entry } = await begin({ client })
+    await client.query('SET SESSION innodb_lock_wait_timeout = 0') // gives up at once
+    const holder = await createConnection(database.url)
+    await holder.query('START TRANSACTION')
+    await holder.query('SELECT * FROM session WHERE session_key = ? FOR UPDATE', [name])
+    await t.throwsAsync(store.replace(name, payload(), soon(), entry), {
+      message: 'mysql: replace failed: somebody holds a lock on the row (ER_LOCK_WAIT_TIMEOUT)',
+    })
+    const before = await counted('Com_stmt_execute')
+    const next = payload()
+    const replacing = store.replace(name, next, soon(), entry)
+    while ((await counted('Com_stmt_execute')) === before) await new Promise(setImmediate)
+    await holder.query('ROLLBACK')
+    t.is(typeof (await replacing), 'object')
+    t.is((await store.read(name))?.payload, next)
+    await holder.end()
+    await client.end()
+  },
+)
 
-test.serial('of two in a deadlock the one that has to give way tries again', async (t) => {
+test.serial('F9: of two in a deadlock the one that has to give way tries again', async (t) => {
   const { store, name, entry } = await begin()
   const deadlocks = await counted('Innodb_deadlocks')
   // The store waits for a row that the other one holds, and the other one then for a table that the store's part holds.
@@ -220,7 +226,7 @@ test.serial('of two in a deadlock the one that has to give way tries again', asy
   await store.close()
 })
 
-test.serial('a server with too many connections is asked again for a while', async (t) => {
+test.serial('F9: a server with too many connections is asked again for a while', async (t) => {
   const { store, name, entry } = await begin({ poolSize: 1 })
   await database.sql('SET GLOBAL max_connections = 10')
   const others = []
@@ -245,7 +251,7 @@ test.serial('a server with too many connections is asked again for a while', asy
   }
 })
 
-test.serial('a server that comes back with a smaller packet limit is asked for it', async (t) => {
+test.serial('F9: a server that comes back with a smaller packet limit is asked for it', async (t) => {
   const { store, name, entry } = await begin()
   const [row] = await database.sql('SELECT @@global.max_allowed_packet AS bytes')
   await database.sql('SET GLOBAL max_allowed_packet = 1048576')
@@ -265,7 +271,7 @@ test.serial('a server that comes back with a smaller packet limit is asked for i
   await store.close()
 })
 
-test.serial('a packet that the server calls too large is a limit, not trouble', async (t) => {
+test.serial('F9: a packet that the server calls too large is a limit, not trouble', async (t) => {
   const client = createPool(url)
   const { store, name, entry } = await begin({ client })
   const connection = await client.getConnection()
@@ -285,7 +291,7 @@ test.serial('a packet that the server calls too large is a limit, not trouble', 
   await client.end()
 })
 
-test.serial('a server that is read-only is left for a new connection', async (t) => {
+test.serial('F9: a server that is read-only is left for a new connection', async (t) => {
   const reader = new URL(url)
   await database.sql("CREATE USER reader@'%'")
   await database.sql(`GRANT ALL ON ${database.name}.* TO reader@'%'`)

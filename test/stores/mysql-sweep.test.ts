@@ -32,7 +32,7 @@ function lockOf({ name }: MariadbDatabase): string {
 }
 
 for (const [kind, setUp] of KINDS) {
-  test.serial(`what has expired goes in batches, and what lives stays: ${kind}`, async (t) => {
+  test.serial(`F18: what has expired goes in batches, and what lives stays: ${kind}`, async (t) => {
     const { database, store } = await fill(setUp)
     const name = key()
     await store.create(name, payload(), soon())
@@ -47,7 +47,7 @@ for (const [kind, setUp] of KINDS) {
     await database.drop()
   })
 
-  test.serial(`while another process sweeps, a sweep leaves it to that one: ${kind}`, async (t) => {
+  test.serial(`F18: while another process sweeps, a sweep leaves it to that one: ${kind}`, async (t) => {
     const { database, store } = await fill(setUp)
     const other = await createConnection(database.url)
     await other.query('SELECT GET_LOCK(?, 0)', [lockOf(database)])
@@ -66,7 +66,7 @@ for (const [kind, setUp] of KINDS) {
 
 for (const [kind, setUp] of [KINDS[0], KINDS[2]]) {
   test.serial(
-    `rows that somebody holds a lock on are left for later, and nobody waits: ${kind}`,
+    `F18: rows that somebody holds a lock on are left for later, and nobody waits: ${kind}`,
     async (t) => {
       const { database, store } = await fill(setUp)
       await database.sql("DELETE FROM session WHERE session_key > 'old-2'")
@@ -89,7 +89,7 @@ for (const [kind, setUp] of [KINDS[0], KINDS[2]]) {
 }
 
 test.serial(
-  'a sweep locks nothing but what it removes, so that others read and write meanwhile',
+  'F18: a sweep locks nothing but what it removes, so that others read and write meanwhile',
   async (t) => {
     const { database, store } = await fill(undefined)
     const name = key()

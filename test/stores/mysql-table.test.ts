@@ -48,14 +48,17 @@ async function keeps(store: MysqlStore, text: string = payload()): Promise<boole
   return typeof replaced === 'object' && (await store.read(name))?.payload === next
 }
 
-inDatabase('of many that start at once on an empty database all find the table', async (t, { open, sql }) => {
-  const stores = Array.from({ length: 8 }, () => open({ poolSize: 2 }))
-  t.deepEqual(
-    await Promise.all(stores.map(async (store) => keeps(store))),
-    stores.map(() => true),
-  )
-  t.is((await sql('SHOW TABLES')).length, 1)
-})
+inDatabase(
+  'F25: of many that start at once on an empty database all find the table',
+  async (t, { open, sql }) => {
+    const stores = Array.from({ length: 8 }, () => open({ poolSize: 2 }))
+    t.deepEqual(
+      await Promise.all(stores.map(async (store) => keeps(store))),
+      stores.map(() => true),
+    )
+    t.is((await sql('SHOW TABLES')).length, 1)
+  },
+)
 
 inDatabase('first uses at the same time share one connection attempt', async (t, { open, sql }) => {
   const store = open()
@@ -87,7 +90,7 @@ for (const [what, ddl] of Object.entries({
   'with a primary key that is more than our key': `CREATE TABLE session (${OURS.replace('PRIMARY KEY', '')}, site int NOT NULL DEFAULT 0, PRIMARY KEY (session_key, site))`,
   'that needs a value we do not have': `CREATE TABLE session (${OURS}, owner int NOT NULL)`,
 })) {
-  inDatabase(`a table ${what} is not ours: open and every verb say so`, async (t, { open, sql }) => {
+  inDatabase(`F25: a table ${what} is not ours: open and every verb say so`, async (t, { open, sql }) => {
     await sql(ddl)
     const [before] = await sql('SHOW CREATE TABLE session')
     const store = open()

@@ -27,7 +27,7 @@ function withOptions(url: string, options: string): string {
   return changed.href
 }
 
-test('many starters at once make one table', async (t) => {
+test('F25: many starters at once make one table', async (t) => {
   const { url } = await fresh()
   for (const table of ['session', 'other']) {
     const stores = Array.from({ length: 12 }, () => new PostgresStore({ url, table, maxConnections: 1 }))
@@ -144,7 +144,7 @@ for (const [definition, reason] of [
     /owner must be given/,
   ],
 ] as const) {
-  test(`a table that is not one for sessions is refused and left alone: ${definition}`, async (t) => {
+  test(`F25: a table that is not one for sessions is refused and left alone: ${definition}`, async (t) => {
     const { url, query } = await fresh()
     await query(`CREATE TABLE session ${definition}`)
     const store = new PostgresStore({ url })
@@ -158,7 +158,7 @@ for (const [definition, reason] of [
   })
 }
 
-test('a table that is dropped or changed is noticed, and the next verb looks again', async (t) => {
+test('F25: a table that is dropped or changed is noticed, and the next verb looks again', async (t) => {
   const { url, query } = await fresh()
   for (const prepare of [false, true]) {
     const store = new PostgresStore({ url, prepare })
@@ -176,7 +176,7 @@ test('a table that is dropped or changed is noticed, and the next verb looks aga
   }
 })
 
-test('who may not make tables is told what to do', async (t) => {
+test('F25: who may not make tables is told what to do', async (t) => {
   const database = await fresh()
   const name = `guest_${database.name}`
   await database.query(`CREATE ROLE ${name} LOGIN PASSWORD 'guest'`)

@@ -86,7 +86,7 @@ test.serial(
 )
 
 test.serial(
-  'a server that is killed and started again is found again, with all that was stored',
+  'F2: a server that is killed and started again is found again, with all that was stored',
   async (t) => {
     const store = new PostgresStore({ url: database.url })
     await store.create('lasting', PAYLOAD, soon())
@@ -103,7 +103,7 @@ test.serial(
 )
 
 test.serial(
-  'a server that never answers is given up on in time, by every verb, and used again afterwards',
+  'F3: a server that never answers is given up on in time, by every verb, and used again afterwards',
   async (t) => {
     const store = new PostgresStore({ url: database.url, timeout: 300, maxConnections: 2 })
     const { entry } = await created(store, 'stalled')
@@ -129,7 +129,7 @@ test.serial(
   },
 )
 
-test.serial('an answer that comes too late is nobody else’s answer', async (t) => {
+test.serial('F3: an answer that comes too late is nobody else’s answer', async (t) => {
   const store = new PostgresStore({ url: throughProxy, timeout: 400, maxConnections: 1 })
   await created(store, 'slow')
   await created(store, 'next', 'kts1 fedcba9876543210 other')
@@ -164,7 +164,7 @@ test.serial('behind a locked table nothing piles up, neither here nor on the ser
 })
 
 test.serial(
-  'idle connections that are killed harm nobody, in a pool that was handed over neither',
+  'F6: idle connections that are killed harm nobody, in a pool that was handed over neither',
   async (t) => {
     const client = new Pool({ connectionString: database.url, max: 4 })
     const stores = [new PostgresStore({ url: database.url }), new PostgresStore({ client })]
@@ -182,7 +182,7 @@ test.serial(
 )
 
 test.serial(
-  'a read, a touch and a count whose connection dies are done again; a write is left to its caller',
+  'F5: a read, a touch and a count whose connection dies are done again; a write is left to its caller',
   async (t) => {
     const store = new PostgresStore({ url: throughProxy, maxConnections: 1 })
     const { entry } = await created(store, 'cut')
@@ -207,7 +207,7 @@ test.serial(
 )
 
 test.serial(
-  'where every transaction is serializable, those that were rolled back are done again',
+  'F8: where every transaction is serializable, those that were rolled back are done again',
   async (t) => {
     const url = by((strict) =>
       strict.searchParams.set('options', '-c default_transaction_isolation=serializable'),
@@ -225,23 +225,26 @@ test.serial(
   },
 )
 
-test.serial('a server that takes no writes is still read from, and says so when written to', async (t) => {
-  const store = new PostgresStore({ url: database.url })
-  await created(store, 'readonly')
-  await store.close()
-  const url = by((strict) => strict.searchParams.set('options', '-c default_transaction_read_only=on'))
-  const reader = new PostgresStore({ url })
-  t.is((await reader.read('readonly'))?.payload, PAYLOAD)
-  await fails(
-    t,
-    reader.create('other', PAYLOAD, soon()),
-    /create failed: .*read-only.*\(25006\); this server takes no writes/,
-  )
-  await fails(t, reader.touch('readonly', soon() + HOUR), /25006/)
-  await reader.close()
-})
+test.serial(
+  'F8: a server that takes no writes is still read from, and says so when written to',
+  async (t) => {
+    const store = new PostgresStore({ url: database.url })
+    await created(store, 'readonly')
+    await store.close()
+    const url = by((strict) => strict.searchParams.set('options', '-c default_transaction_read_only=on'))
+    const reader = new PostgresStore({ url })
+    t.is((await reader.read('readonly'))?.payload, PAYLOAD)
+    await fails(
+      t,
+      reader.create('other', PAYLOAD, soon()),
+      /create failed: .*read-only.*\(25006\); this server takes no writes/,
+    )
+    await fails(t, reader.touch('readonly', soon() + HOUR), /25006/)
+    await reader.close()
+  },
+)
 
-test.serial('who finds no free connection waits no longer than the deadline', async (t) => {
+test.serial('F8: who finds no free connection waits no longer than the deadline', async (t) => {
   const client = new Pool({ connectionString: database.url, max: 1 })
   const store = new PostgresStore({ client, timeout: 300 })
   await created(store, 'crowded')
@@ -256,7 +259,7 @@ test.serial('who finds no free connection waits no longer than the deadline', as
 })
 
 test.serial(
-  'of callers beyond number the last one is refused at once, and those who gave up harm nobody',
+  'F8: of callers beyond number the last one is refused at once, and those who gave up harm nobody',
   async (t) => {
     const client = new Pool({ connectionString: database.url, max: 1 })
     const store = new PostgresStore({ client, timeout: 1_000 })
@@ -274,7 +277,7 @@ test.serial(
   },
 )
 
-test.serial('a server that is full says so', async (t) => {
+test.serial('F8: a server that is full says so', async (t) => {
   await database.query(`CREATE ROLE crowd LOGIN PASSWORD 'crowd' CONNECTION LIMIT 0`)
   const url = by((crowded) => ([crowded.username, crowded.password] = ['crowd', 'crowd']))
   const store = new PostgresStore({ url })

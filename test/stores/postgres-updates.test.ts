@@ -96,7 +96,7 @@ test.serial('a sweep puts off who has lived on, and ends who has not', async (t)
   await store.close()
 })
 
-test.serial('a sweep goes on past any number of the living, in both tables', async (t) => {
+test.serial('F18: a sweep goes on past any number of the living, in both tables', async (t) => {
   for (const classic of [false, true]) {
     const database = await fresh()
     if (classic) await database.query(CLASSIC_TABLE)
@@ -115,7 +115,7 @@ test.serial('a sweep goes on past any number of the living, in both tables', asy
   }
 })
 
-test.serial('a sweep leaves alone who is at work, and waits for nobody', async (t) => {
+test.serial('F18: a sweep leaves alone who is at work, and waits for nobody', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   await keep(store, 'busy', Date.now() - HOUR)

@@ -84,7 +84,7 @@ test.serial('verbs of the same moment share their packets', async (t) => {
   t.is(proxy.connections, 1)
 })
 
-test.serial('a server that lost the scripts is told them again, and nobody notices', async (t) => {
+test.serial('F7: a server that lost the scripts is told them again, and nobody notices', async (t) => {
   const store = new RedisStore({ url: server.url })
   t.teardown(async () => store.close())
   const { key, entry } = await keep(store)
