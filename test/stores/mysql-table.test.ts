@@ -197,17 +197,20 @@ inDatabase(
   },
 )
 
-inDatabase('a table that is dropped while the store is open is created anew', async (t, { open, sql }) => {
-  const store = open()
-  t.true(await keeps(store))
-  await sql('DROP TABLE session')
-  await t.throwsAsync(store.read(key()), {
-    message: 'mysql: read failed: the table is gone (ER_NO_SUCH_TABLE)',
-  })
-  t.true(await keeps(store))
-})
+inDatabase(
+  'F25: a table that is dropped while the store is open is created anew',
+  async (t, { open, sql }) => {
+    const store = open()
+    t.true(await keeps(store))
+    await sql('DROP TABLE session')
+    await t.throwsAsync(store.read(key()), {
+      message: 'mysql: read failed: the table is gone (ER_NO_SUCH_TABLE)',
+    })
+    t.true(await keeps(store))
+  },
+)
 
-inDatabase('who may not create the table is told so', async (t, { open, url, name, sql }) => {
+inDatabase('F25: who may not create the table is told so', async (t, { open, url, name, sql }) => {
   const user = `u${name.slice(-8)}`
   await sql(`CREATE USER ${user}@'%' IDENTIFIED BY 'pikeperch'`)
   await sql(`GRANT SELECT ON ${name}.* TO ${user}@'%'`)

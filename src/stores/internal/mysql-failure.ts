@@ -28,6 +28,8 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['ER_BAD_DB_ERROR', 'there is no such database'],
   ['ER_NO_DB_ERROR', 'no database is selected'],
   ['ER_NO_SUCH_TABLE', 'the table is gone'],
+  ['ER_BAD_FIELD_ERROR', 'the table has lost a column'],
+  ['ER_NO_DEFAULT_FOR_FIELD', 'the table has a column that needs a value we do not have'],
   ['ER_TABLEACCESS_DENIED_ERROR', 'this user may not do that with the table'],
   ['ER_CON_COUNT_ERROR', 'the server has too many connections'],
   ['ER_TOO_MANY_USER_CONNECTIONS', 'this user has too many connections'],
@@ -55,7 +57,9 @@ const READ_ONLY: ReadonlySet<number> = new Set([1290, 1792, 1836])
 const PACKET_TOO_LARGE = 1153
 const DATA_TOO_LONG = 1406
 const DUPLICATE_KEY = 1062
-const NO_SUCH_TABLE = 1146
+
+/** The table is not as it was: gone (1146), without a column (1054), with one that has no default (1364). */
+const CHANGED_TABLE: ReadonlySet<number> = new Set([1054, 1146, 1364])
 
 /** An error of the driver, or anything else that went wrong in `verb`, in words that give nothing away. */
 export function failure(verb: string, cause: unknown): SessionError {
@@ -90,10 +94,10 @@ export function isDuplicateKey(error: unknown): boolean {
   return troubleOf(error).errno === DUPLICATE_KEY
 }
 
-/** Whether what is known of the table may be wrong by now: it is gone, or the server that comes back may be another one. */
+/** Whether what is known of the table may be wrong by now: it was changed, or the server that comes back may be another one. */
 export function outdatesTable(error: unknown): boolean {
   const cause = error instanceof SessionError ? error.cause : error
-  return troubleOf(cause).errno === NO_SUCH_TABLE || wasLost(cause)
+  return CHANGED_TABLE.has(troubleOf(cause).errno) || wasLost(cause)
 }
 
 function troubleOf(error: unknown): Trouble {
