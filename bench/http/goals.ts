@@ -1,0 +1,71 @@
+// What was asked for, as ratios of one run, and whether it was reached.
+import { table } from '../page.ts'
+import { OURS, type Kind, type Scenario } from './kind.ts'
+import type { Results } from './results.ts'
+
+interface Goal {
+  readonly what: string
+  readonly engine: string
+  readonly scenario: Scenario['name']
+  /** What ours is divided by: that of another library, or of another scenario of ours. */
+  readonly than: { readonly library: string } | { readonly scenario: Scenario['name'] }
+  readonly most: number
+}
+
+const list: readonly Goal[] = [
+  ...(['untouched', 'read', 'write'] as const).map((scenario): Goal =>
+    beside('memory', scenario, 'koa-session', 0.25),
+  ),
+  beside('memory', 'anonymous', 'koa-session', 0.5),
+  beside('redis', 'read', 'koa-session', 0.5),
+  beside('redis', 'write', 'koa-session', 0.5),
+  beside('cookie', 'read', 'iron-session', 1),
+  beside('cookie', 'write', 'iron-session', 1),
+  beside('cookie', 'read', 'secure-session', 1),
+  beside('cookie', 'write', 'secure-session', 1),
+  {
+    what: 'memory: a cart read, by a plain read',
+    engine: 'memory',
+    scenario: 'cart-read',
+    than: { scenario: 'read' },
+    most: 1.5,
+  },
+  {
+    what: 'memory: a cart changed, by a plain write',
+    engine: 'memory',
+    scenario: 'cart-change',
+    than: { scenario: 'write' },
+    most: 2,
+  },
+]
+
+export function goals(results: Results, kinds: readonly Kind[]): string {
+  const find = (library: string, engine: string): Kind | undefined =>
+    kinds.find((kind) => kind.library === library && kind.engine === engine)
+  const rows: string[][] = []
+  for (const { what, engine, scenario, than, most } of list) {
+    const mine = find(OURS, engine)
+    const other = 'library' in than ? find(than.library, engine) : mine
+    if (mine === undefined || other === undefined) continue
+    const cost = results.overhead(mine, scenario)
+    const theirs = results.overhead(other, 'library' in than ? scenario : than.scenario)
+    if (cost !== undefined && theirs !== undefined) rows.push(row(what, cost / theirs, most))
+  }
+  const [mine, peer] = [find(OURS, 'redis'), find('koa-session', 'redis')]
+  for (const scenario of ['read', 'write'] as const) {
+    const wait = mine && results.median(mine, scenario, 'p99')
+    const theirs = peer && results.median(peer, scenario, 'p99')
+    if (wait !== undefined && theirs !== undefined) {
+      rows.push(row(`redis: p99 of a ${scenario} at a fixed rate, by koa-session's`, wait / theirs, 1))
+    }
+  }
+  return table(['', 'measured', 'at most', ''], rows)
+}
+
+function beside(engine: string, scenario: Scenario['name'], library: string, most: number): Goal {
+  return { what: `${engine}: ${scenario}, by ${library}'s`, engine, scenario, than: { library }, most }
+}
+
+function row(what: string, ratio: number, most: number): string[] {
+  return [what, ratio.toFixed(2), String(most), ratio <= most ? 'yes' : 'no']
+}
