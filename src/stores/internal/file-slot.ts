@@ -133,7 +133,9 @@ export class Slot {
 
   async #stage(staging: string): Promise<void> {
     if (await succeeds(fs.mkdir(staging, { mode: 0o700 }), 'ENOENT')) return
-    await fs.mkdir(this.#shelf, { recursive: true, mode: 0o700 })
+    // Told to make parents as well, Node says ENOENT where the file system may only be read. So only if that is what is lacking.
+    const shelf = unless(fs.mkdir(this.#shelf, { mode: 0o700 }), 'EEXIST')
+    if (!(await succeeds(shelf, 'ENOENT'))) await fs.mkdir(this.#shelf, { recursive: true, mode: 0o700 })
     await fs.mkdir(staging, { mode: 0o700 })
   }
 

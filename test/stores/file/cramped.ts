@@ -1,5 +1,7 @@
 // Does what a store must bear where something is lacking. Prints a list of what came of each.
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs/promises'
+import * as path from 'node:path'
 import { FileStore } from '../../../src/stores/file.ts'
 import { assertTidy, assertUsable, found, KEY, NEW, OLD, START, storeAt } from './acts.ts'
 
@@ -52,7 +54,70 @@ async function handles(): Promise<readonly unknown[]> {
   for (const handle of taken) await handle.close()
   await assertTidy(folder, 1)
   const kept = (await found(folder, START))?.payload === OLD
-  return [...failed, kept]
+  return [...failed, kept, await outcome(store.replace(KEY, NEW, LIFE, BASE))]
+}
+
+/** For a while something is lacking. Tells what became of writes meanwhile, whether all could be read, and of writes afterwards. */
+async function hindered(begin: () => Promise<void>, end: () => Promise<void>): Promise<readonly unknown[]> {
+  await store.create(KEY, OLD, LIFE)
+  await store.create('other', OLD, LIFE)
+  await begin()
+  const meanwhile = [
+    await outcome(store.replace(KEY, NEW, LIFE, BASE)),
+    await outcome(store.create('third', NEW, LIFE)),
+    await outcome(store.touch(KEY, LIFE + 1)),
+    await outcome(store.destroy('other')),
+  ]
+  const read = (await store.read(KEY))?.payload === OLD
+  const living = await store.count()
+  await end()
+  await assertTidy(folder, living)
+  const afterwards = [
+    await outcome(store.replace(KEY, NEW, LIFE, BASE)),
+    await outcome(store.create('third', NEW, LIFE)),
+    (await found(folder, START))?.payload === NEW,
+  ]
+  await assertTidy(folder, living + 1)
+  return [...meanwhile, read, living, ...afterwards]
+}
+
+/** The disk is full to the last byte. */
+async function full(): Promise<readonly unknown[]> {
+  const filler = path.join(path.dirname(folder), 'filler')
+  const fill = async (): Promise<void> => {
+    const handle = await fs.open(filler, 'w')
+    await handle.writeFile(Buffer.alloc(16_777_216)).catch(() => undefined)
+    await handle.close()
+  }
+  return hindered(fill, async () => fs.rm(filler))
+}
+
+/** The file system may only be read: that happens to one with errors. */
+async function frozen(): Promise<readonly unknown[]> {
+  const remount = async (how: string): Promise<void> => {
+    execFileSync('mount', ['-o', `remount,${how}`, path.dirname(folder)])
+  }
+  const result = await hindered(
+    async () => remount('ro'),
+    async () => remount('rw'),
+  )
+  await remount('ro')
+  return [...result, await outcome(storeAt(folder, START).open())]
+}
+
+/** The folder may only be read, by somebody to whom that means something. */
+async function guarded(): Promise<readonly unknown[]> {
+  const directories = async (mode: number): Promise<void> => {
+    for (const name of ['', ...(await fs.readdir(folder, { recursive: true }))]) {
+      const file = path.join(folder, name)
+      if ((await fs.lstat(file)).isDirectory()) await fs.chmod(file, mode)
+    }
+  }
+  if (process.getuid?.() === 0) process.seteuid?.(65_534)
+  return hindered(
+    async () => directories(0o500),
+    async () => directories(0o700),
+  )
 }
 
 /** The folder belongs to somebody else. */
@@ -67,5 +132,8 @@ const lacks: Readonly<Record<string, () => Promise<readonly unknown[]>>> = {
   descriptors,
   handles,
   rights,
+  full,
+  frozen,
+  guarded,
 }
 process.stdout.write(JSON.stringify(await lacks[lack]?.()))
