@@ -123,6 +123,7 @@ async function killed(script: string, ...args: readonly string[]): Promise<strin
 const names = Object.keys(actsOf(OLD, NEW))
 for (const [number, name] of names.entries()) {
   test.serial(`F12: killed at any step of ${name}, a process leaves the old or the new behind`, async (t) => {
+    t.timeout(ROUNDS * 120_000)
     for (const { variant, others } of roundsOf(number)) {
       const [old = '', fresh = ''] = payloads[variant] ?? []
       const act = new Map<string, Act>(Object.entries(actsOf(old, fresh))).get(name) ?? assert.fail()
@@ -185,6 +186,7 @@ for (const name of ['create', 'replace'] as const) {
 test.serial(
   'F12: killed at any step of regenerate, a process leaves the session under its old or its new ID',
   async (t) => {
+    t.timeout(ROUNDS * 120_000)
     const now = (): number => START + HOUR
     const manage = (folder: string, at = now()): SessionManager =>
       new SessionManager({

@@ -22,7 +22,9 @@ export class Children {
     await fs.chmod(folder, 0o755)
     await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     await fs.symlink(path.resolve('node_modules'), path.join(folder, 'node_modules'))
-    const sources = ['victim', 'holder', 'worker', 'cramped'].map((name) => `test/stores/file/${name}.ts`)
+    const sources = ['victim', 'holder', 'worker', 'marker', 'cramped'].map(
+      (name) => `test/stores/file/${name}.ts`,
+    )
     const options =
       '--ignoreConfig --noCheck --rootDir . --target es2023 --module nodenext --types node ' +
       '--rewriteRelativeImportExtensions --allowImportingTsExtensions --outDir'
