@@ -34,10 +34,12 @@ export class Committer {
     if (state.status === 'gone') return 'gone'
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return 'gone'
     if (state.status === 'new') return this.#create(state)
-    if (state.nextId !== undefined) {
-      const outcome = await this.#regeneration.run(state, state.nextId, this.expiresAt(state))
+    while (state.nextId !== undefined) {
+      const outcome = await this.#regeneration.run(state, state.nextId, () => this.expiresAt(state))
       if (outcome !== 'empty') return outcome
-      state.nextId = undefined
+      // With nothing to move the session is removed, unless others have put something in: then there is.
+      const removed = await this.#update(state)
+      if (removed === 'gone' || state.entry === undefined) return removed
     }
     return this.#update(state)
   }
@@ -105,6 +107,7 @@ export class Committer {
     const { base: snapshot } = draft
     const changes = draft.changes()
     if (this.#isSettled(state, base, changes) && !this.#isToBeRewritten(state, base)) {
+      draft.settle()
       const touched = await this.#touchIfDue(state, base)
       return touched === 'ok' ? 'ok' : this.#contest.gone(state)
     }
@@ -118,7 +121,10 @@ export class Committer {
     const { draft } = state
     const { keepEmpty } = this.#settings
     const settled = this.#isSettled(state, base, changes)
-    if (settled && !this.#isToBeRewritten(state, base)) return this.#touchIfDue(state, base)
+    if (settled && !this.#isToBeRewritten(state, base)) {
+      draft.settle()
+      return this.#touchIfDue(state, base)
+    }
     const payload = settled && this.#isOnClient ? base.payload : draft.write(nextHeader(state), changes)
     if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
     return this.#writer.replace(state, payload, this.expiresAt(state), base)
@@ -147,6 +153,7 @@ export class Committer {
       status: 'new',
       id: undefined,
       key: undefined,
+      nextId: undefined,
       entry: undefined,
       handle: undefined,
       ended: true,

@@ -19,6 +19,8 @@ export interface Slot {
   updates: Updater[]
   /** How many of them, or whether the deletion, are part of the payload that is under way. */
   sent: number
+  /** How it is spelled in the payload that is under way; `undefined` if it is not part of it. */
+  sentText: string | undefined
   /** Set after this request itself had deleted the key: it stands on its own, whatever others did to the old value. */
   own: boolean
 }
@@ -75,7 +77,15 @@ export class Draft {
       return undefined
     }
     const value = this.decode(key, line)
-    this.slots.set(key, { kind: 'read', value, text: line, updates: noUpdates, sent: 0, own: false })
+    this.slots.set(key, {
+      kind: 'read',
+      value,
+      text: line,
+      updates: noUpdates,
+      sent: 0,
+      sentText: undefined,
+      own: false,
+    })
     return value
   }
 
@@ -120,6 +130,7 @@ export class Draft {
       text: undefined,
       updates: noUpdates,
       sent: 0,
+      sentText: undefined,
       own,
     })
     return had
@@ -148,6 +159,7 @@ export class Draft {
         continue
       }
       const text = this.textOf(key, slot)
+      slot.sentText = text
       if (text === line) changes.delete(key)
       else if (slot.kind !== 'read' || !this.#sameAsStored(key, text, line)) {
         if (text !== slot.text) this.settings.schema?.check(key, slot.value)
@@ -168,17 +180,22 @@ export class Draft {
   }
 
   /** The payload with everything that {@link changes} told is stored: it is the new snapshot. */
-  settle(payload: string): void {
-    this.#payload = payload
-    this.#base = undefined
-    this.attributes.settle()
+  settle(payload?: string): void {
+    if (payload !== undefined) {
+      this.#payload = payload
+      this.#base = undefined
+      this.attributes.settle()
+    }
     if (this.#clearSent) this.cleared = this.#clearSent = false
     for (const [key, slot] of this.slots) {
       slot.own = false
       if (slot.kind === 'delete' && slot.sent === 1) this.slots.delete(key)
-      if (slot.kind !== 'update') continue
       slot.updates = slot.updates.slice(slot.sent)
-      if (slot.updates.length === 0) slot.kind = 'set'
+      slot.sent = 0
+      if (slot.sentText === undefined) continue // it came while the payload was under way
+      // From now on it is what was read: what `update` makes of it next is a change of its own.
+      if (slot.updates.length === 0) Object.assign(slot, { kind: 'read', text: slot.sentText })
+      slot.sentText = undefined
     }
   }
 
@@ -234,7 +251,7 @@ export class Draft {
     const text = codec.encode(value, key)
     const before = this.slots.get(key)
     const own = this.cleared || before?.kind === 'delete' || before?.own === true
-    this.slots.set(key, { kind, value, text, updates, sent: before?.sent ?? 0, own })
+    this.slots.set(key, { kind, value, text, updates, sent: before?.sent ?? 0, sentText: undefined, own })
   }
 
   /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */

@@ -1,6 +1,7 @@
 import { isRefusal, type Calls } from './calls.ts'
 import { startDeadline, type Deadline } from './deadlines.ts'
 import { SessionError } from './errors.ts'
+import type { StoreVerb } from './events.ts'
 import { Loads } from './loads.ts'
 import type { ManagerSettings } from './settings.ts'
 import { VERSION_LENGTH, type Entry, type Store, type Written } from './store.ts'
@@ -53,7 +54,7 @@ export class GuardedStore {
     } catch (error) {
       const stored = await this.#reread(key, error, deadline)
       if (stored !== undefined) return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
-      const again = await this.calls.run('create', create, deadline)
+      const again = await this.#again('create', create, error, deadline)
       // The first attempt may have arrived late; what exists is ours then.
       return again === 'exists' ? this.#ours(key, payload, error, deadline) : again
     }
@@ -76,19 +77,41 @@ export class GuardedStore {
       if (stored === undefined) return 'gone'
       if (sameVersion(stored.payload, payload)) return { entry: stored }
       if (!sameVersion(stored.payload, base.payload)) throw error
-      const again = await this.calls.run('replace', replace, deadline)
+      const again = await this.#again('replace', replace, error, deadline)
       return again === 'conflict' ? this.#ours(key, payload, error, deadline) : again
     }
   }
 
-  /** Unconditional without `base`. An unknown outcome stays a rejection: absence would not tell who ended the entry. */
+  /**
+   * Unconditional without `base`, and settled: gone is gone. With `base` an unknown outcome stays a rejection if the entry
+   * is not there any more: that does not tell who ended it.
+   */
   async destroy(
     key: string,
     base: Entry | undefined,
     deadline: Deadline,
     until?: number,
   ): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.calls.run('destroy', () => this.store.destroy(key, base, until), deadline)
+    const destroy = (): Promise<'ok' | 'conflict' | 'gone'> => this.store.destroy(key, base, until)
+    try {
+      return await this.calls.run('destroy', destroy, deadline)
+    } catch (error) {
+      const stored = await this.#reread(key, error, deadline)
+      if (stored === undefined && base !== undefined) throw error
+      if (stored === undefined) return 'gone'
+      if (base !== undefined && !sameVersion(stored.payload, base.payload)) return 'conflict'
+      const again = await this.#again('destroy', destroy, error, deadline)
+      // The first attempt may have arrived late; then it was not somebody else's.
+      if (again === 'gone' && base !== undefined) throw error
+      return again
+    }
+  }
+
+  /** A second attempt. If it is refused, what became of the first one is still unknown. */
+  async #again<T>(verb: StoreVerb, call: () => Promise<T>, error: unknown, deadline: Deadline): Promise<T> {
+    return this.calls.run(verb, call, deadline).catch((failure: unknown) => {
+      throw isRefusal(failure) ? error : failure
+    })
   }
 
   /** What is stored after a write was rejected; rejects where that cannot be found out. */

@@ -261,7 +261,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       },
       destroy: async (state) => {
         await this.#steps.run(state, async () => {
-          if (state.status === 'stored' && state.key !== undefined) {
+          const stored = state.status === 'stored' || state.unsettled !== undefined
+          if (stored && state.key !== undefined) {
             const until = state.createdAt + absoluteTimeout
             await this.#store.destroy(state.key, undefined, state.deadline, until)
             events.emit({ type: 'destroyed' })

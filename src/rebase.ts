@@ -19,14 +19,15 @@ export function rebase(draft: Draft, newer: Document, registry: Registry): numbe
     const theirs = newer.line(key)
     if (base === theirs) continue
     const mine = draft.textOf(key, slot)
-    const changed = mine !== base && (slot.kind !== 'read' || mine !== respelled(draft, key, base))
-    const deleted = theirs === undefined && base !== undefined && !slot.own && !draft.cleared
+    const own = slot.own || draft.cleared
+    const changed = own || (mine !== base && (slot.kind !== 'read' || mine !== respelled(draft, key, base)))
+    const deleted = theirs === undefined && base !== undefined && !own
     if (!changed || deleted) {
       // Ours is no change, or gives way to their deletion: from now on the key is what they made it.
       retire(draft, key, slot, mine)
       draft.slots.delete(key)
       if (changed) lost += 1
-    } else if (theirs !== undefined && !slot.own && !draft.cleared) {
+    } else if (theirs !== undefined && !own) {
       if (!combine(draft, key, slot, mine, base, theirs, registry)) lost += 1
     }
   }

@@ -2,6 +2,7 @@ import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type Contest
 import type { Deadline } from './deadlines.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
+import { createId } from './id.ts'
 import type { SessionState } from './session.ts'
 import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry, Written } from './store.ts'
@@ -23,13 +24,14 @@ export class Regeneration {
   }
 
   /** `'empty'` if there is nothing to move: then the session is to be removed instead. */
-  async run(state: SessionState, nextId: string, expiresAt: number): Promise<'ok' | 'gone' | 'empty'> {
+  async run(state: SessionState, nextId: string, expiresAt: () => number): Promise<'ok' | 'gone' | 'empty'> {
     const { draft, deadline } = state
-    const { keepEmpty, events, absoluteTimeout, pause } = this.#settings
+    const { keepEmpty, events, idPrefix, absoluteTimeout, pause } = this.#settings
     const newKey = storeKey(this.#settings, nextId)
     const until = state.createdAt + absoluteTimeout
     const withdraw = async (): Promise<unknown> => this.#store.destroy(newKey, undefined, deadline, until)
     let successor: Entry | undefined
+    let isBegun = false
     try {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
         const payload = draft.write(nextHeader(state), draft.changes())
@@ -37,7 +39,8 @@ export class Regeneration {
           if (successor !== undefined) await withdraw()
           return 'empty'
         }
-        const written = await this.#write(newKey, payload, expiresAt, successor, deadline)
+        isBegun = true
+        const written = await this.#write(newKey, payload, expiresAt(), successor, deadline)
         successor = written.entry
         const outcome = await this.#store.destroy(keyOf(state), entryOf(state), deadline, until)
         if (outcome === 'ok') {
@@ -63,13 +66,17 @@ export class Regeneration {
       }
       throw contention()
     } catch (error) {
-      // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen.
-      if (successor !== undefined) await withdraw().catch(() => {})
+      // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen. As it
+      // may arrive late, its ID is not used again.
+      if (isBegun) {
+        await withdraw().catch(() => {})
+        state.nextId = createId(idPrefix)
+      }
       throw error
     }
   }
 
-  /** Nobody else knows the new key, so whatever else the store answers is trouble. */
+  /** Nobody else knows the new key, so a record that is gone has expired or was evicted; any other answer is trouble. */
   async #write(
     key: string,
     payload: string,
@@ -77,10 +84,9 @@ export class Regeneration {
     before: Entry | undefined,
     deadline: Deadline,
   ): Promise<Written> {
-    const written =
-      before === undefined
-        ? await this.#store.create(key, payload, expiresAt, deadline)
-        : await this.#store.replace(key, payload, expiresAt, before, deadline)
+    let written: Written | 'gone' | 'exists' | 'conflict' = 'gone'
+    if (before !== undefined) written = await this.#store.replace(key, payload, expiresAt, before, deadline)
+    if (written === 'gone') written = await this.#store.create(key, payload, expiresAt, deadline)
     if (typeof written !== 'string') return written
     throw new SessionError(
       'ERR_SESSION_STORE',

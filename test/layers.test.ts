@@ -22,6 +22,12 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
     ours: /^(errors|registry)\.ts$|^codec\//,
     others: /^(superjson|zod|node:)/,
   },
+  // The walks look at whole sessions: they go through a real manager, and read payloads to see what was stored.
+  {
+    file: /^testing\/walks\//,
+    ours: /^(store|errors|id|manager|registry|session)\.ts$|^codec\/|^testing\//,
+    others: /^node:/,
+  },
   { file: /^testing\//, ours: /^(store|errors)\.ts$|^testing\//, others: /^node:/ },
   {
     file: /^(schema|settings|draft|rebase|session|turns|sweeper|guarded-store|committer|contest|regeneration|life|attributes|visit|writer|calls|loads|breaker|deadlines|steps|health)\.ts$/,

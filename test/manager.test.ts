@@ -205,6 +205,22 @@ test('update is run again on the newer value, on objects too', async (t) => {
   t.deepEqual(after.get('list').toSorted(), [0, 1, 2, 3, 4, 5, 6, 7, 'x'])
 })
 
+test('update stays exact after a commit within the same request', async (t) => {
+  const { manager } = fixture()
+  const id = await stored(manager, { n: 0 })
+  const [one, other] = [await manager.open(id), await manager.open(id)]
+  one.update('n', (n) => n + 1)
+  await manager.commit(one)
+  other.update('n', (n) => n + 1)
+  await manager.commit(other)
+  t.is(
+    one.update('n', (n) => n + 1),
+    2,
+  )
+  await manager.commit(one)
+  t.is((await manager.open(id)).get('n'), 3)
+})
+
 test('update that returns nothing keeps the value with what was changed in it, and makes nothing of nothing', async (t) => {
   const { manager } = fixture()
   const id = await stored(manager, { list: [1] })
@@ -264,6 +280,37 @@ test('what is set anew after an own delete stands, although others deleted or ch
     await manager.commit(one)
     t.is((await manager.open(id)).get('a'), 'new')
   }
+})
+
+test('what is set anew after clear stands, even if it is what others have just changed', async (t) => {
+  const { manager } = fixture()
+  const id = await stored(manager, { n: 1, a: 'x' })
+  const [one, other] = [await manager.open(id), await manager.open(id)]
+  one.clear()
+  one.update('n', (n = 0) => n + 1)
+  other.update('n', (n = 0) => n + 1)
+  await manager.commit(other)
+  await manager.commit(one)
+  t.deepEqual([...(await manager.open(id))], [['n', 1]])
+})
+
+test('a delete that was committed where there was nothing does not delete later what others have set', async (t) => {
+  const { manager } = fixture()
+  const id = await stored(manager, { a: 1 })
+  const [one, other] = [await manager.open(id), await manager.open(id)]
+  one.delete('b')
+  await manager.commit(one)
+  other.set('b', 2)
+  await manager.commit(other)
+  one.set('a', 3)
+  await manager.commit(one)
+  t.deepEqual(
+    [...(await manager.open(id))],
+    [
+      ['a', 3],
+      ['b', 2],
+    ],
+  )
 })
 
 test('a class with merge makes one value of two concurrent changes, with the base between them', async (t) => {
@@ -344,13 +391,84 @@ test('security 14: a failure in the middle of regenerate leaves the old session,
   const { manager, store } = fixture()
   const id = await stored(manager, { a: 1 })
   const login = await manager.open(id)
-  let failures = 1
+  let failures = 2
   store.before = (verb) => {
     if (verb === 'destroy' && failures-- > 0) throw new Error('cut')
   }
   await t.throwsAsync(manager.regenerate(login), { instanceOf: SessionError })
   t.is(await store.count(), 1)
   t.is((await manager.open(id)).get('a'), 1)
+
+  failures = 1
+  t.is(await manager.regenerate(login), 'ok', 'a single failure is made good')
+  t.is(await store.count(), 1)
+  t.is(await manager.find(id), undefined)
+})
+
+test('a session that others put something into while it is emptied and regenerated moves to its new ID', async (t) => {
+  const { manager, store } = fixture()
+  const id = await stored(manager, { a: 1 })
+  const login = await manager.open(id)
+  login.delete('a')
+  store.before = async (verb) => {
+    if (verb !== 'destroy') return
+    store.before = () => {}
+    const other = await manager.open(id)
+    other.set('b', 2)
+    await manager.commit(other)
+  }
+  t.is(await manager.regenerate(login), 'ok')
+  t.is(await manager.find(id), undefined)
+  t.deepEqual([...(await manager.open(login.id))], [['b', 2]])
+  t.is(await store.count(), 1)
+})
+
+test('a regeneration that failed can be tried again, and leaves no second record', async (t) => {
+  const { manager, store } = fixture()
+  const id = await stored(manager, { a: 1 })
+  const login = await manager.open(id)
+  login.regenerate()
+  let failures = 2
+  store.after = (verb) => {
+    if ((verb === 'create' || verb === 'read') && failures-- > 0) throw new Error('reply lost')
+  }
+  await t.throwsAsync(manager.commit(login), { code: 'ERR_SESSION_STORE' })
+  t.is(await store.count(), 1)
+  t.is(await manager.commit(login), 'ok')
+  t.is((await manager.open(login.id)).get('a'), 1)
+  t.is(await store.count(), 1)
+})
+
+test('a record that is evicted while a session moves to it is made again', async (t) => {
+  const { manager, store, clock } = fixture()
+  const id = await stored(manager, { a: 1 })
+  const login = await manager.open(id)
+  store.before = async (verb) => {
+    if (verb !== 'destroy') return
+    store.before = (next, successor) => {
+      if (next === 'replace') void store.inner.destroy(successor)
+    }
+    const other = await new SessionManager({ store: store.inner, now: () => clock.now }).open(id)
+    other.set('b', 2)
+    await other.commit()
+  }
+  t.is(await manager.regenerate(login), 'ok')
+  t.is((await manager.open(login.id)).get('b'), 2)
+  t.is(await store.count(), 1)
+})
+
+test('security 23: a logout whose answer is lost is done', async (t) => {
+  const { manager, store } = fixture()
+  for (const when of ['before', 'after'] as const) {
+    const session = await manager.open(await stored(manager, { a: 1 }))
+    store[when] = (verb) => {
+      if (verb !== 'destroy') return
+      store[when] = () => {}
+      throw new Error('cut')
+    }
+    await session.destroy()
+    t.is(await store.count(), 0)
+  }
 })
 
 test('after every kind of end a commit is gone and nothing comes back', async (t) => {
@@ -419,6 +537,50 @@ test('F5: where somebody else committed on top of a write of unknown outcome, th
   }
   await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_STORE' })
   t.is((await manager.open(id)).get('n'), 2)
+})
+
+test('F5: a commit that failed and is tried again by the program is settled first, and counted once', async (t) => {
+  const { manager, store } = fixture()
+  for (const when of ['before', 'after'] as const) {
+    for (const verb of ['replace', 'create'] as const) {
+      const session =
+        verb === 'create' ? manager.begin() : await manager.open(await stored(manager, { n: 0 }))
+      session.update('n', (n = 0) => n + 1)
+      let failures = 2
+      store[when] = (called) => {
+        if ((called === verb || called === 'read') && failures-- > 0) throw new Error('cut')
+      }
+      await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_STORE' })
+      session.update('n', (n = 0) => n + 10)
+      t.is(await manager.commit(session), 'ok')
+      t.is((await manager.open(session.id)).get('n'), 11, `${verb} ${when}`)
+    }
+  }
+})
+
+test('F5: what became of a commit is not guessed when somebody else has committed since', async (t) => {
+  const { manager, store } = fixture()
+  const id = await stored(manager, { n: 0 })
+  const session = await manager.open(id)
+  session.update('n', (n = 0) => n + 1)
+  let failures = 2
+  store.after = (verb) => {
+    if (verb !== 'touch' && failures-- > 0) throw new Error('reply lost')
+  }
+  await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_STORE' })
+  const other = await manager.open(id)
+  other.update('n', (n = 0) => n + 1)
+  await manager.commit(other)
+  for (const _ of [1, 2]) {
+    await t.throwsAsync(manager.commit(session), {
+      code: 'ERR_SESSION_STORE',
+      message: /earlier commit of this session was stored is unknown.*open it again/,
+    })
+    await t.throwsAsync(session.claim('n'), { code: 'ERR_SESSION_STORE' })
+  }
+  t.is((await manager.open(id)).get('n'), 2)
+  await manager.destroy(session)
+  t.is(await store.count(), 0)
 })
 
 test('F14: a payload with a damaged header is an event and a new session under a new ID; the record stays as it is', async (t) => {
