@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import type { Store } from '../../store.ts'
+import type { StorePromise } from '../harness.ts'
+import { promise, revocable } from '../promise.ts'
+import * as acts from './acts.ts'
+import { Branches } from './choices.ts'
+import { Run } from './run.ts'
+import { Time } from './time.ts'
+import type { Act } from './visit.ts'
+
+/** Requests of up to six steps at the store, if nobody interferes. */
+const requests: Readonly<Record<string, readonly Act[]>> = {
+  reads: [acts.look],
+  sets: [acts.set('a'), acts.setOwn],
+  'changes in place': [acts.alter, acts.collect],
+  counts: [acts.count('n', 1)],
+  'counts twice': [acts.count('n', 1), acts.commit, acts.count('n', 1)],
+  resets: [acts.reset('n')],
+  deletes: [acts.remove('a'), acts.remove('n')],
+  'deletes and sets anew': [acts.remove('a'), acts.set('a')],
+  takes: [acts.take('flash')],
+  claims: [acts.claim('token')],
+  'counts and claims': [acts.count('n', 1), acts.claim('token')],
+  clears: [acts.clear],
+  'clears and sets': [acts.clear, acts.set('a')],
+  regenerates: [acts.regenerate],
+  'logs in': [acts.regenerate, acts.set('a'), acts.count('n', 1)],
+  'regenerates and clears': [acts.regenerate, acts.clear],
+  destroys: [acts.destroy],
+  'destroys and begins anew': [acts.destroy, acts.set('a')],
+  'commits again and again': [acts.setOwn, acts.commit, acts.set('a'), acts.commit, acts.count('n', 1)],
+}
+const names = Object.keys(requests)
+
+/**
+ * Two requests on one session, in every order in which their steps at the store can follow each other, for any test
+ * runner, like `storeContract`. What is checked is what {@link walks} check.
+ */
+export const interleavings: readonly StorePromise[] = names.map((name, at) => {
+  const partners = names.slice(at)
+  const title = `one that ${name} and another one: in every order of their steps nothing is lost and nothing comes back`
+  return promise(title, revocable, async (store, trial, harness) => {
+    const stores = await trial.pair(store)
+    const time = new Time(harness)
+    await Promise.all(partners.map(async (partner) => everyOrder(stores, time, name, partner)))
+  })
+})
+
+async function everyOrder(stores: readonly Store[], time: Time, one: string, other: string): Promise<void> {
+  const both = [one, other].map((name) => [...(requests[name] ?? []), acts.commit])
+  const branches = new Branches()
+  do {
+    const run = new Run(stores, time, branches, 1 + branches.pick(2))
+    await run.go([[acts.begin]], () => undefined)
+    await run.go(both, () => run.ids[0])
+    await run.end()
+    const { broken } = run.verdict
+    assert.ok(broken.length === 0, `one ${one}, another ${other}\n${run.verdict.report()}`)
+  } while (branches.next())
+}

@@ -1,0 +1,61 @@
+import type { Answer, Call } from './gate.ts'
+import { versionOf } from './history.ts'
+
+/** What a key holds, and until when. */
+export interface Row {
+  readonly payload: string
+  readonly until: number
+}
+
+/** A verb on one key, and what it was answered. */
+export interface Step {
+  readonly call: Call
+  readonly answer: Answer
+}
+
+/** What a store answers whose verbs are single steps: the contract, in as few words as it can be said. */
+export function predict({ verb, base }: Call, row: Row | undefined, now: number): string {
+  const living = row !== undefined && row.until > now
+  if (verb === 'read') return living ? versionOf(row.payload) : 'nobody'
+  if (verb === 'create') return living ? 'exists' : 'written'
+  if (!living) return 'gone'
+  if (base !== undefined && versionOf(base.payload) !== versionOf(row.payload)) return 'conflict'
+  return verb === 'replace' ? 'written' : 'ok'
+}
+
+/** An answer, in the words of {@link predict}. */
+export function describe({ call, answer }: Step): string {
+  if (answer === undefined) return 'nobody'
+  if (typeof answer === 'string') return answer
+  if ('entry' in answer) return answer.entry.payload === call.payload ? 'written' : 'written otherwise'
+  return versionOf(answer.payload)
+}
+
+/** What the key holds afterwards, by what was answered. */
+export function follow(
+  { call, answer }: Step,
+  row: Row | undefined,
+  toTime: (expiresAt: number) => number,
+): Row | undefined {
+  if (answer === 'ok' && call.verb === 'destroy') return undefined
+  if (answer === 'ok' && row !== undefined) {
+    return { ...row, until: Math.max(row.until, toTime(call.expiresAt ?? 0)) }
+  }
+  if (answer === undefined) return undefined
+  if (typeof answer === 'string') return row
+  const { payload, expiresAt } = 'entry' in answer ? answer.entry : answer
+  return { payload, until: toTime(expiresAt) }
+}
+
+/** Of two verbs on one key at the same time, whether the second came first, as far as the answers tell. */
+export function cameFirst(
+  [one, other]: readonly [Step, Step],
+  row: Row | undefined,
+  now: number,
+  toTime: (expiresAt: number) => number,
+): boolean {
+  const fits = (first: Step, second: Step): boolean =>
+    predict(first.call, row, now) === describe(first) &&
+    predict(second.call, follow(first, row, toTime), now) === describe(second)
+  return !fits(one, other) && fits(other, one)
+}

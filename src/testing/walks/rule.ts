@@ -1,0 +1,107 @@
+import { withItem, type State, type Value } from './values.ts'
+
+/** What a request did to its session. */
+export type Change =
+  | { readonly kind: 'set'; readonly key: string; readonly value: Value }
+  | { readonly kind: 'count'; readonly key: string; readonly by: number }
+  | { readonly kind: 'collect'; readonly key: string; readonly item: string }
+  | { readonly kind: 'delete'; readonly key: string }
+  | { readonly kind: 'clear' }
+
+/** That a request may have seen what others had stored up to then: the index of the newest state. */
+export interface Look {
+  readonly kind: 'look'
+  readonly until: number
+}
+
+/** What one request did since its last commit, in order. */
+export type Log = readonly (Change | Look)[]
+
+/** Everything a session ever was, and the range of what the log may have begun with. */
+export interface Ground {
+  readonly states: readonly State[]
+  readonly from: number
+  readonly to: number
+}
+
+/** One way it may stand with a key: the state last looked at, and the changes since that still count. */
+interface Stand {
+  readonly at: number
+  readonly changes: readonly Change[]
+}
+
+/**
+ * What a request may see under a key: some state between what it began with and what it last looked at, and upon it
+ * its own changes.
+ */
+export function visible(key: string, log: Log, ground: Ground): readonly Value[] {
+  return stands(key, log, ground).map(({ at, changes }) => replay(changes, ground.states[at]?.get(key)))
+}
+
+/**
+ * What a commit upon the state `end` may make of a key. This is all that the library promises about concurrent changes:
+ * the log is replayed on the newest state, and a change is dropped where another request has deleted the key since the
+ * request last looked, unless the request had itself deleted it before.
+ *
+ * Whether a request looked at a state in between is its own affair, so there may be more than one answer.
+ */
+export function outcomes(key: string, log: Log, ground: Ground, end: number): readonly Value[] {
+  const looked = stands(key, [...log, { kind: 'look', until: end }], ground)
+  return looked.map((stand) => replay(moved(stand, end, key, ground).changes, ground.states[end]?.get(key)))
+}
+
+/** Whether the log may have left the state `end` as it was. */
+export function leaves(log: Log, ground: Ground, end: number): boolean {
+  return keysOf(log, ground.states[end]).every((key) =>
+    outcomes(key, log, ground, end).includes(ground.states[end]?.get(key)),
+  )
+}
+
+/** The keys that a log may have touched. */
+export function keysOf(log: Log, state: State | undefined): readonly string[] {
+  const keys = new Set<string>()
+  for (const change of log) {
+    if ('key' in change) keys.add(change.key)
+    if (change.kind === 'clear') for (const key of state?.keys() ?? []) keys.add(key)
+  }
+  return [...keys]
+}
+
+function stands(key: string, log: Log, ground: Ground): readonly Stand[] {
+  let all: Stand[] = []
+  for (let at = ground.from; at <= ground.to; at += 1) all.push({ at, changes: [] })
+  for (const change of log) {
+    if (change.kind === 'look') {
+      for (let at = ground.from + 1; at <= change.until; at += 1) {
+        for (const stand of all) if (stand.at < at) all = [...all, moved(stand, at, key, ground)]
+      }
+      all = distinct(all)
+    } else if (change.kind === 'clear' || change.key === key) {
+      all = all.map((stand) => ({ at: stand.at, changes: [...stand.changes, change] }))
+    }
+  }
+  return all
+}
+
+/** Looks at a newer state. */
+function moved(stand: Stand, at: number, key: string, { states }: Ground): Stand {
+  if (stand.at === at) return stand
+  const deleted = states[stand.at]?.has(key) === true && states[at]?.has(key) !== true
+  const own = stand.changes.some(({ kind }) => kind === 'delete' || kind === 'clear')
+  return { at, changes: deleted && !own ? [] : stand.changes }
+}
+
+function distinct(all: readonly Stand[]): Stand[] {
+  return [...new Map(all.map((stand) => [`${stand.at} ${stand.changes.length}`, stand])).values()]
+}
+
+function replay(changes: readonly Change[], stored: Value): Value {
+  let value = stored
+  for (const change of changes) {
+    if (change.kind === 'set') ({ value } = change)
+    else if (change.kind === 'count') value = Number(value ?? 0) + change.by
+    else if (change.kind === 'collect') value = withItem(value, change.item)
+    else value = undefined
+  }
+  return value
+}

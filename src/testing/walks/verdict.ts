@@ -1,0 +1,49 @@
+/** What a walk looks at, the gravest first. */
+export const invariants = {
+  ended: 'nobody finds a session that has ended, and no write brings it back',
+  single: 'a session lives under one ID',
+  claimed: 'a claimed value goes to one request',
+  counted: 'counters are exact',
+  deleted: 'a delete wins over a concurrent change',
+  kept: 'no acknowledged change is lost',
+  replayed: 'a commit is the log of its request, replayed on the newest state',
+  seen: 'a request sees what was stored, and its own changes',
+  told: 'what a request is told is true',
+  served: 'a request fails only if the store did',
+  modelled: 'the store answers as its model does',
+} as const
+
+export type Invariant = keyof typeof invariants
+
+/** What happened in one run, and what was wrong with it. */
+export class Verdict {
+  readonly #lines: string[] = []
+  readonly #wrongs: { readonly invariant: Invariant; readonly detail: string; readonly line: number }[] = []
+
+  /** One more line of the story. */
+  tell(who: string, what: string): void {
+    this.#lines.push(`${who}  ${what}`)
+  }
+
+  wrong(invariant: Invariant, detail: string): void {
+    this.#wrongs.push({ invariant, detail, line: this.#lines.length })
+    this.#lines.push(`!  ${invariants[invariant]}: ${detail}`)
+  }
+
+  /** The invariants that did not hold. */
+  get broken(): readonly Invariant[] {
+    const order = Object.keys(invariants)
+    return this.#wrongs
+      .map(({ invariant }) => invariant)
+      .toSorted((one, other) => order.indexOf(one) - order.indexOf(other))
+  }
+
+  /** The gravest, and all that led to it. */
+  report(): string {
+    const [gravest] = this.broken
+    const wrong = this.#wrongs.find(({ invariant }) => invariant === gravest)
+    const title = wrong === undefined ? 'all is well' : `${invariants[wrong.invariant]}: ${wrong.detail}`
+    const width = String(this.#lines.length).length
+    return [title, ...this.#lines.map((line, at) => `${String(at + 1).padStart(width)}  ${line}`)].join('\n')
+  }
+}
