@@ -1,5 +1,6 @@
 import { getHashes } from 'node:crypto'
 import { z } from 'zod'
+import type { SealKey } from './codec/key-ring.ts'
 import type { Limits } from './codec/limits.ts'
 import { SessionError } from './errors.ts'
 import type { SessionEvent } from './events.ts'
@@ -32,6 +33,12 @@ const managerShape = {
   store: objectType<Store>('a store').exactOptional(),
   provider: z.string().min(1).exactOptional(),
   providerConfig: z.string().exactOptional(),
+  seal: z
+    .strictObject({
+      keys: z.array(z.custom<SealKey>(() => true)),
+      plainUntil: z.date('must be a Date').exactOptional(),
+    })
+    .exactOptional(),
   idleTimeout: ms.exactOptional(),
   absoluteTimeout: ms.exactOptional(),
   openTimeout: timer.exactOptional(),

@@ -6,6 +6,7 @@ import { checkManagerOptions, checkSessionOptions, wrong } from './options-check
 import { cookieWishes, openProvider } from './providers.ts'
 import { defaultRegistry, type Registry } from './registry.ts'
 import { SessionSchema, type Schema } from './schema.ts'
+import { SealedStore, type SealOptions } from './sealed-store.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Store } from './store.ts'
 
@@ -17,6 +18,8 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly provider?: string
   /** The engine's config string, beego's or a URL. Default `''`. */
   readonly providerConfig?: string
+  /** Seals what the store keeps: `{ keys: ['…'] }`. Whoever reads or writes the backend can then read and forge nothing. */
+  readonly seal?: SealOptions
   /** A session that nobody uses for so long ends. Default 1 hour. */
   readonly idleTimeout?: number
   /** A session ends that long after it began, however it is used; `regenerate` does not extend it. Default 7 days. */
@@ -196,7 +199,7 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
   const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
   return {
-    store: (carrier === undefined ? undefined : opened.bind?.(carrier)) ?? opened,
+    store: prepared(opened, options.seal, carrier, now),
     idleTimeout,
     absoluteTimeout,
     openTimeout: options.openTimeout ?? 6_000,
@@ -213,4 +216,19 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     now,
     pause: options.pause ?? delay,
   }
+}
+
+/** The store as the manager uses it: bound to its carrier where it is on the client, sealed where it is asked to be. */
+function prepared(
+  store: Store,
+  seal: SealOptions | undefined,
+  carrier: string | undefined,
+  now: () => number,
+): Store {
+  if (store.traits.location === 'client') {
+    if (seal !== undefined)
+      throw wrong('seal', 'is for stores on a server; what this one hands out is sealed already')
+    return (carrier === undefined ? undefined : store.bind?.(carrier)) ?? store
+  }
+  return seal === undefined ? store : new SealedStore(store, seal, now)
 }

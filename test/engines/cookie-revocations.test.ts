@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import { SessionManager } from '../../src/index.ts'
+import { openProvider } from '../../src/providers.ts'
+import { CookieStore } from '../../src/stores/cookie.ts'
+import { engines } from './engine.ts'
+
+const keys = [randomBytes(32)]
+
+for (const provider of ['redis', 'file'] as const) {
+  test.serial(
+    `security 23 and 24: with a list in ${provider}, what one process ends is ended in the other one`,
+    async (t) => {
+      const engine = await engines[provider]?.()
+      if (engine === undefined) throw new Error(`no engine ${provider}`)
+      const open = (): SessionManager => {
+        const revocations = openProvider(provider, engine.config, { now: Date.now })
+        return new SessionManager({ store: new CookieStore({ keys, revocations }) })
+      }
+      const [one, other] = [open(), open()]
+      t.teardown(async () => {
+        await Promise.all([one.close(), other.close()])
+        await engine.stop()
+      })
+      await one.ready()
+      for (const end of ['destroy', 'regenerate'] as const) {
+        const ann = one.begin().set('n', 1)
+        await one.commit(ann)
+        const first = one.handle(ann)
+        // A copy that somebody kept, and made to live on its own.
+        const copy = await other.open(first)
+        copy.set('n', 2)
+        await other.commit(copy)
+        const second = other.handle(copy)
+        const slow = await other.open(second)
+        await one[end](ann)
+        for (const handle of [first, second]) t.is(await other.find(handle), undefined)
+        slow.set('n', 3)
+        t.is(await other.commit(slow), 'gone')
+        if (end === 'regenerate') t.is((await other.open(one.handle(ann))).get('n'), 1)
+      }
+    },
+  )
+
+  test.serial(`of 20 regenerations at once of one cookie one wins, with a list in ${provider}`, async (t) => {
+    const engine = await engines[provider]?.()
+    if (engine === undefined) throw new Error(`no engine ${provider}`)
+    const revocations = openProvider(provider, engine.config, { now: Date.now })
+    const manager = new SessionManager({ store: new CookieStore({ keys, revocations }) })
+    t.teardown(async () => {
+      await manager.close()
+      await engine.stop()
+    })
+    const ann = manager.begin().set('n', 1)
+    await manager.commit(ann)
+    const copies = await Promise.all(
+      Array.from({ length: 20 }, async () => manager.open(manager.handle(ann))),
+    )
+    const outcomes = await Promise.all(copies.map(async (copy) => manager.regenerate(copy)))
+    t.is(outcomes.filter((outcome) => outcome === 'ok').length, 1)
+    const handles = new Set(copies.map((copy) => manager.handle(copy)))
+    const living = await Promise.all([...handles].map(async (handle) => manager.find(handle)))
+    t.is(living.filter((found) => found !== undefined).length, 1)
+  })
+}
