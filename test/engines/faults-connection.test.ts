@@ -40,7 +40,7 @@ interface Stage {
   turn(ms: number): void
 }
 
-/** A site on an engine behind its proxy; `/cut/count` cuts the proxy when the session is open and changed. */
+/** A site on an engine behind its proxy; `/cut/count` and `/stall/count` do so when the session is open and changed. */
 async function stage(t: ExecutionContext, provider: string, timeout: number): Promise<Stage> {
   const engine = running.get(provider)
   if (engine === undefined) throw new Error(`no engine ${provider}`)
@@ -57,7 +57,11 @@ async function stage(t: ExecutionContext, provider: string, timeout: number): Pr
     await acts[rest]?.(ctx, '')
     proxy.cut()
   }
-  const site = await openSite({ store: tap, now: () => Date.now() + turned }, { ...acts, cut })
+  const stall: Route = async (ctx, rest) => {
+    await acts[rest]?.(ctx, '')
+    proxy.stall()
+  }
+  const site = await openSite({ store: tap, now: () => Date.now() + turned }, { ...acts, cut, stall })
   const eye: Store = engine.store(10_000)
   t.teardown(async () => {
     await site.close()
@@ -100,8 +104,23 @@ for (const provider of Object.keys(proxiedEngines)) {
     const { status, cookie: given } = await site.ask('/cut/begin')
     t.deepEqual([status, given], [503, undefined])
     proxy.mend()
-    t.is((await back('/count', cookie)).text, '1')
+    await back('/count', cookie)
+    t.not((await back('/look', cookie)).text, '0')
     t.is(await records(), 1)
+  })
+
+  test(`F5: ${provider}: a write that was held up, reported as failed and arrives late after all is applied once or never`, async (t) => {
+    const { proxy, site, back } = await stage(t, provider, 400)
+    const { cookie: id = '' } = await back('/begin')
+    const before = Number((await back('/count', id)).text)
+    t.is((await site.ask('/stall/count', id)).status, 503)
+    proxy.mend()
+    const now = Number((await back('/look', id)).text)
+    t.true(now === before || now === before + 1)
+    const { status, text } = await site.ask('/count', id)
+    const last = Number((await back('/look', id)).text)
+    t.true(last > now && last <= before + 2)
+    if (status === 200) t.is(last, Number(text))
   })
 
   test(`F6: ${provider}: connections that a firewall has forgotten disturb nobody, however many there are`, async (t) => {

@@ -68,3 +68,11 @@ function cookieOf(headers: IncomingHttpHeaders): string | undefined {
   const [line] = headers['set-cookie'] ?? []
   return line === undefined ? undefined : /^sid=([^;]*)/.exec(line)?.[1]
 }
+
+/** Routes to begin a session, to count in it, to look at the count and to end it. */
+export const counting: Readonly<Record<string, Route>> = {
+  begin: ({ session }) => void session.set('n', 0),
+  count: ({ session }) => session.update('n', (n = 0) => n + 1),
+  look: ({ session }) => session.get('n'),
+  logout: async ({ session }) => session.destroy(),
+}
