@@ -26,10 +26,11 @@ export class Attributes {
     return false
   }
 
-  /** The attributes of the next payload. */
-  write(): ReadonlyMap<string, string> {
+  /** The attributes of the next payload, with one that is this payload's own. */
+  write(own?: readonly [name: string, value: string]): ReadonlyMap<string, string> {
     this.#sent = this.#changed
-    this.#written = this.#changed.size === 0 ? this.#stored : changed(this.#stored, this.#changed)
+    const all = this.#changed.size === 0 ? this.#stored : changed(this.#stored, this.#changed)
+    this.#written = own === undefined ? all : new Map([...all, own])
     return this.#written
   }
 

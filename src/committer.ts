@@ -6,6 +6,7 @@ import { createId } from './id.ts'
 import { idleTimeoutOf } from './life.ts'
 import { rebase } from './rebase.ts'
 import { isEmpty, Regeneration } from './regeneration.ts'
+import { Renewal } from './renewal.ts'
 import type { Committed, SessionState } from './session.ts'
 import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
@@ -19,6 +20,7 @@ export class Committer {
   readonly #store: GuardedStore
   readonly #contest: Contest
   readonly #regeneration: Regeneration
+  readonly #renewal: Renewal
   readonly #writer: Writer
 
   constructor(settings: ManagerSettings, store: GuardedStore) {
@@ -27,6 +29,7 @@ export class Committer {
     this.#contest = new Contest(settings, store)
     this.#writer = new Writer(store)
     this.#regeneration = new Regeneration(settings, store, this.#contest)
+    this.#renewal = new Renewal(settings, store, this.#regeneration)
   }
 
   /** Stores what changed; with nothing changed at most extends the session's life. */
@@ -40,6 +43,10 @@ export class Committer {
       // With nothing to move the session is removed, unless others have put something in: then there is.
       const removed = await this.#update(state)
       if (removed === 'gone' || state.entry === undefined) return removed
+    }
+    if (this.#renewal.isDue(state)) {
+      const outcome = await this.#renewal.run(state, () => this.expiresAt(state))
+      if (outcome !== 'put-off') return outcome
     }
     return this.#update(state)
   }
@@ -157,6 +164,7 @@ export class Committer {
       entry: undefined,
       handle: undefined,
       ended: true,
+      isRetired: false,
     }
     Object.assign(state, ended)
     this.#settings.events.emit({ type: 'destroyed' })

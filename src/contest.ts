@@ -2,6 +2,7 @@ import { createVersion, Document, type Header } from './codec/document.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { rebase } from './rebase.ts'
+import { retirementOf } from './retirement.ts'
 import type { Committed, SessionState } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
@@ -33,13 +34,14 @@ export class Contest {
     const { deadline } = state
     const startedAt = this.#settings.now()
     const before = entryOf(state).payload
+    const key = keyOf(state)
     const finish = (outcome: Committed, tries: number): Committed =>
       this.#finish(state, outcome, tries, startedAt, before)
     const wait = async <T>(others: Promise<T>): Promise<T> => this.#store.calls.queue(others, deadline)
-    if (this.#turns.taken(keyOf(state))) return this.#turns.take(keyOf(state), wait, inTurn.bind(this, 1))
+    if (this.#turns.taken(key)) return this.#turns.take(key, wait, inTurn.bind(this, 1))
     const first = await attempt(entryOf(state))
     if (first !== 'conflict') return finish(first, 1)
-    return this.#turns.take(keyOf(state), wait, inTurn.bind(this, 2))
+    return this.#turns.take(key, wait, inTurn.bind(this, 2))
 
     /** With those of this process that came before out of the way. They tell what they left; others must be asked. */
     async function inTurn(
@@ -51,19 +53,34 @@ export class Contest {
       // Who has not tried yet still believes in what it read.
       let hint = latest ?? (from === 1 ? entryOf(state) : undefined)
       for (let tries = from; tries <= MAX_TRIES; tries += 1) {
-        const newer = hint ?? (await this.#store.read(keyOf(state), undefined, deadline))
+        const newer = hint ?? (await this.latest(state))
         if (newer === undefined) return [this.gone(state), undefined]
         if (newer !== entryOf(state)) {
           this.rebase(state, newer)
           if (events.heard) events.emit({ type: 'rebased', tries })
         }
         const outcome = await attempt(newer)
-        if (outcome !== 'conflict') return [finish(outcome, tries), state.entry]
+        if (outcome !== 'conflict')
+          return [finish(outcome, tries), keyOf(state) === key ? state.entry : undefined]
         if (hint === undefined) await wait(pause(jitter(tries)))
         hint = undefined
       }
       throw contention()
     }
+  }
+
+  /**
+   * What is stored of the session now, wherever a renewal has moved it: who came while its ID was good goes along, however
+   * long it takes. `undefined` if it has ended.
+   */
+  async latest(state: SessionState): Promise<Entry | undefined> {
+    for (let moves = 0; moves < MAX_TRIES; moves += 1) {
+      const entry = await this.#store.read(keyOf(state), undefined, state.deadline)
+      const retirement = entry && retirementOf(entry.payload)
+      if (retirement === undefined) return entry
+      Object.assign(state, { key: retirement.successor, isRetired: true })
+    }
+    return undefined
   }
 
   /** Puts the session's changes upon what somebody else has stored. */
@@ -98,9 +115,12 @@ export class Contest {
   }
 }
 
-/** The header of the next payload: a version of its own, and what the one before carried. */
-export function nextHeader({ createdAt, draft }: SessionState): Header {
-  return { version: createVersion(), createdAt, attributes: draft.attributes.write() }
+/** The header of the next payload: a version of its own, what the one before carried, and an attribute of its own. */
+export function nextHeader(
+  { createdAt, draft }: SessionState,
+  own?: readonly [name: string, value: string],
+): Header {
+  return { version: createVersion(), createdAt, attributes: draft.attributes.write(own) }
 }
 
 export function entryOf({ entry }: SessionState): Entry {

@@ -31,7 +31,10 @@ export class Delivery {
     this.#held = held
     this.#payload = state.entry?.payload
     if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
+    state.canRenew = () => held !== undefined && this.#canCarry(held)
     state.onCommit = () => {
+      // The request that renewed the ID has told the client, who must not be told the old one again.
+      if (state.isRetired && state.status === 'stored') return
       if (state.status === 'stored')
         this.#deliver(
           state.handle ?? state.id,
@@ -88,6 +91,12 @@ export class Delivery {
     this.#renewed = true
     this.#payload = payload
     this.#lines = this.#transport.write(res, handle, secure, maxAge)
+  }
+
+  /** Whether the response reaches who holds this ID, and takes a new one along. */
+  #canCarry(id: string): boolean {
+    const { req, res, secure, writable } = this.#ctx
+    return writable && this.#transport.answers(req, id) && this.#transport.obstacle(res, secure) === undefined
   }
 
   #report(reason: 'headers-sent' | 'not-secure'): void {

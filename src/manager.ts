@@ -4,11 +4,13 @@ import { Calls } from './calls.ts'
 import { Committer } from './committer.ts'
 import { startDeadline, type Deadline } from './deadlines.ts'
 import { Draft, type DraftSettings } from './draft.ts'
+import { endSession } from './ending.ts'
 import { SessionError } from './errors.ts'
 import { GuardedStore } from './guarded-store.ts'
 import { checkHealth, type Health } from './health.ts'
 import { createId, isId } from './id.ts'
 import { setMaxAge } from './life.ts'
+import { Lookup } from './lookup.ts'
 import { resolveOptions, type ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
@@ -37,6 +39,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #store: GuardedStore
   readonly #steps: Steps
   #closing: Promise<void> | undefined
+  readonly #lookup: Lookup
   readonly #sweeper: Sweeper
   readonly #draftSettings: DraftSettings
   readonly #port: SessionPort
@@ -47,6 +50,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#settings = settings
     this.#calls = new Calls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
+    this.#lookup = new Lookup(settings, this.#store)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     this.#draftSettings = {
       codec: new ValueCodec(settings.registry, settings.limits),
@@ -86,23 +90,16 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     visit: Visit = {},
     deadline: Deadline = this.openDeadline(),
   ): Promise<Session<ValuesOf<S>> | undefined> {
-    const { idPrefix, idleTimeout, absoluteTimeout, events, now } = this.#settings
+    const { idPrefix, idleTimeout, events, now } = this.#settings
     const onClient = this.traits.location === 'client'
     if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
     const openedAt = now()
-    const key = storeKey(this.#settings, id)
     const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
-    const found = await this.#read(key, extendTo, deadline)
+    const found = await this.#lookup.find(id, openedAt, extendTo, deadline)
     if (found === undefined) return undefined
-    const { entry, document } = found
-    const { createdAt } = document.header
-    if (createdAt + absoluteTimeout <= openedAt) {
-      if (!onClient) await this.#store.destroy(key, entry, deadline)
-      events.emit({ type: 'expired' })
-      return undefined
-    }
-    const state = this.#state(onClient ? entry.key : id, entry, document, createdAt, visit)
-    state.key = entry.key ?? key
+    const { key, entry, document, isRetired } = found
+    const state = this.#state(onClient ? entry.key : id, entry, document, document.header.createdAt, visit)
+    Object.assign(state, { key: entry.key ?? key, isRetired })
     if (onClient) state.handle = id
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
@@ -140,7 +137,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     if (!isId(session, idPrefix)) return
     const deadline = startDeadline('commitTimeout', commitTimeout)
     const key = storeKey(this.#settings, session)
-    await this.#store.destroy(key, undefined, deadline, now() + absoluteTimeout)
+    await endSession(this.#store, key, undefined, deadline, now() + absoluteTimeout)
     this.#settings.events.emit({ type: 'destroyed' })
   }
 
@@ -206,6 +203,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       nextId: undefined,
       entry,
       handle: undefined,
+      isRetired: false,
       createdAt,
       draft: new Draft(document, this.#draftSettings),
       pending: undefined,
@@ -214,28 +212,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       failure: undefined,
       closed: false,
       onCommit: undefined,
+      canRenew: undefined,
       ended: false,
     }
-  }
-
-  /** A payload that cannot be read stays where it is; its holder gets a new session under a new ID. */
-  async #read(
-    key: string,
-    extendTo: number | undefined,
-    deadline: Deadline,
-  ): Promise<{ entry: Entry; document: Document } | undefined> {
-    const { events, limits } = this.#settings
-    try {
-      const entry = await this.#store.read(key, extendTo, deadline)
-      if (entry !== undefined) return { entry, document: Document.parse(entry.payload, limits) }
-      events.emit({ type: 'unknown' })
-    } catch (error) {
-      // A store that failed, or a manager that is closed, says nothing about the payload.
-      const unreadable = error instanceof SessionError && error.status !== 503
-      if (!unreadable) throw error
-      events.emit({ type: 'decode-failed', scope: 'payload', error })
-    }
-    return undefined
   }
 
   #createPort(committer: Committer): SessionPort {
@@ -264,13 +243,13 @@ export class SessionManager<S extends Schema | undefined = undefined> {
           const stored = state.status === 'stored' || state.unsettled !== undefined
           if (stored && state.key !== undefined) {
             const until = state.createdAt + absoluteTimeout
-            await this.#store.destroy(state.key, undefined, state.deadline, until)
+            await endSession(this.#store, state.key, state.entry, state.deadline, until)
             events.emit({ type: 'destroyed' })
             state.ended = true
           }
-          const { isNew, pending, ended, closed, onCommit } = state
+          const { isNew, pending, ended, closed, onCommit, canRenew } = state
           const fresh = this.#state(undefined, undefined, noDocument, now(), state.visit)
-          Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit })
+          Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit, canRenew })
         })
         state.onCommit?.()
       },

@@ -41,6 +41,8 @@ const managerShape = {
     .exactOptional(),
   idleTimeout: ms.exactOptional(),
   absoluteTimeout: ms.exactOptional(),
+  renewAfter: ms.exactOptional(),
+  renewGrace: z.int('must be a whole number of ms').nonnegative('must be 0 ms or more').exactOptional(),
   openTimeout: timer.exactOptional(),
   commitTimeout: timer.exactOptional(),
   maxPending: z.int().positive('must be more than 0').exactOptional(),

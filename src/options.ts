@@ -33,6 +33,16 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly commitTimeout?: number
   /** So many calls may wait for the store; more fail at once. `destroy()` may always. Default 1,000. */
   readonly maxPending?: number
+  /**
+   * A session whose ID is older than that gets a new one, with the next response that can carry it: a stolen ID is of use
+   * for so long. Not for IDs in the query string, WebSockets and jobs. Default: never.
+   */
+  readonly renewAfter?: number
+  /**
+   * For so long after that the old ID still leads to the session, for requests that were under way. Whoever comes with it
+   * later is a stranger, and the event `retired-id` tells. Default 30 seconds.
+   */
+  readonly renewGrace?: number
   /** How an ID is hashed into the key that the store sees; any of `crypto.getHashes()` with 160 bits or more. Default `sha256`. */
   readonly hash?: string
   /** Put before every session ID: letters, digits, `-` and `_`. Default `''`. */
@@ -198,6 +208,10 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
   if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
   const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
+  const { renewAfter, renewGrace = 30_000 } = options
+  if (renewAfter !== undefined && renewGrace >= renewAfter) {
+    throw wrong('renewGrace', 'is not shorter than renewAfter')
+  }
   return {
     store: prepared(opened, options.seal, carrier, now),
     idleTimeout,
@@ -205,6 +219,8 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     openTimeout: options.openTimeout ?? 6_000,
     commitTimeout: options.commitTimeout ?? 12_000,
     maxPending: options.maxPending ?? 1_000,
+    renewAfter,
+    renewGrace,
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',
     keepEmpty: options.keepEmpty ?? false,

@@ -27,6 +27,8 @@ export interface SessionState {
   entry: Entry | undefined
   /** What the client must hold where that is not the ID. */
   handle: string | undefined
+  /** The client's ID was renewed by another request, which told it: nothing is to be told by this one. */
+  isRetired: boolean
   createdAt: number
   draft: Draft
   /** The commit under way; the next one waits for it. */
@@ -45,6 +47,8 @@ export interface SessionState {
   readonly visit: Visit
   /** Told after each commit and `destroy()`, so that the response can carry what the client must hold. */
   onCommit: (() => void) | undefined
+  /** Whether the response can still tell the client a new ID. Without it nobody is there to be told. */
+  canRenew: (() => boolean) | undefined
 }
 
 /** The manager's side of a session: what needs a store or a clock. */
@@ -86,7 +90,7 @@ export class Session<V extends SessionValues = SessionValues> {
     this.#port = port
   }
 
-  /** The session ID, 256 random bits in base64url. After `regenerate()` the new one. Treat it like a password. */
+  /** The session ID, 256 random bits in base64url. After `regenerate()` the new one, and with `renewAfter` another after some commits. Treat it like a password. */
   get id(): string {
     this.#refuseReadOnly()
     return this.#port.id(this.#state)

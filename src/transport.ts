@@ -62,6 +62,13 @@ export class Transport {
     return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
   }
 
+  /** Whether this ID came in a cookie or header, which a response can replace; whoever follows a link keeps the old one. */
+  answers({ headers }: Incoming, id: string): boolean {
+    if (this.cookieName !== undefined && cookiesNamed(this.cookieName, headers.cookie).includes(id))
+      return true
+    return this.#header !== undefined && headers[this.#header] === id
+  }
+
   /** Why a cookie cannot be put on this response, if so. */
   obstacle(response: ServerResponse, secure: boolean): 'headers-sent' | 'not-secure' | undefined {
     if (response.headersSent) return 'headers-sent'

@@ -1,0 +1,52 @@
+import { contention, MAX_TRIES } from './contest.ts'
+import type { Deadline } from './deadlines.ts'
+import { SessionError } from './errors.ts'
+import type { GuardedStore } from './guarded-store.ts'
+import { retirementOf } from './retirement.ts'
+import type { Entry } from './store.ts'
+
+/**
+ * Ends a session wherever a renewal has moved it meanwhile. So only what this request knows is ended: were it whatever
+ * stands there, it could be the way to the session, which would live on under its new ID.
+ */
+export async function endSession(
+  store: GuardedStore,
+  key: string,
+  known: Entry | undefined,
+  deadline: Deadline,
+  until: number,
+): Promise<void> {
+  if (store.store.traits.location === 'client') {
+    await store.destroy(key, undefined, deadline, until) // by its key alone: who holds which handle is not known
+    return
+  }
+  let at = key
+  let entry = known
+  let failed = false
+  for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+    try {
+      entry ??= await store.read(at, undefined, deadline)
+    } catch (error) {
+      if (isTrouble(error)) throw error
+      await store.destroy(at, undefined, deadline) // damaged from outside: it leads nowhere
+      return
+    }
+    if (entry === undefined) return
+    const retirement = retirementOf(entry.payload)
+    if (retirement === undefined) {
+      try {
+        if ((await store.destroy(at, entry, deadline)) !== 'conflict') return
+      } catch (error) {
+        // It may have been ended although the answer was lost: look again, once.
+        if (failed || !isTrouble(error)) throw error
+        failed = true
+      }
+    } else at = retirement.successor
+    entry = undefined
+  }
+  throw contention()
+}
+
+function isTrouble(error: unknown): boolean {
+  return !(error instanceof SessionError) || error.status === 503
+}
