@@ -1,18 +1,19 @@
 import { types } from 'node:util'
 import type { Registry } from '../registry.ts'
+import { Budget } from './budget.ts'
 import { describe, kindOf } from './builtin.ts'
 import { define } from './define.ts'
 import { hiddenField, nameOfError } from './failure.ts'
 import { whyNoLeaf, writeLeaves } from './leaves.ts'
-import { Flood } from './flood.ts'
 import type { Limits } from './limits.ts'
 import { Memory } from './memory.ts'
 import { Met } from './met.ts'
 import { writeName } from './name.ts'
-import { countKeys, hasGetter, hasOnlyElements, namesOf, ordinaryField, whatIsUndefined } from './own.ts'
+import { mayHaveSlots } from './own.ts'
 import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain.ts'
-import type { Hooks, Plan, Shape } from './plan.ts'
+import { type Hooks, type Plan, type Shape, wrongField } from './plan.ts'
+import { Probe } from './probe.ts'
 import { TypeList } from './table.ts'
 import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime } from './word.ts'
 
@@ -24,21 +25,23 @@ export class Encoder {
   readonly #registry: Registry
   readonly #limits: Limits
   readonly #trail: Trail
+  readonly #probe: Probe
+  readonly #budget: Budget
   /** Every object, numbered: the decoder meets them in the same order. */
   readonly #met = new Met()
   readonly #types = new TypeList()
-  readonly #flood = new Flood()
   readonly #leaves: object[] = []
   readonly #memory = new Memory()
   /** Instances whose own `encode` made what is being written: nothing in there can refer to them. */
   #open: Set<object> | undefined
   #form: 'T' | 'S' = 'T'
-  #units = 0
 
   constructor(registry: Registry, limits: Limits, key: string) {
     this.#registry = registry
     this.#limits = limits
     this.#trail = new Trail(key)
+    this.#probe = new Probe(this.#trail)
+    this.#budget = new Budget(limits, this.#trail)
   }
 
   /** @throws SessionError `ERR_SESSION_VALUE` with the path of the part that cannot be kept; `ERR_SESSION_LIMIT`. */
@@ -46,7 +49,7 @@ export class Encoder {
     if ('toJSON' in Array.prototype)
       throw this.#trail.refused('nothing can be kept while all objects have a `toJSON`')
     const tree = this.#value(value, 0)
-    if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
+    this.#budget.settle()
     const text = `${this.#types.text()}\t${JSON.stringify(tree)}`
     if (this.#form === 'T') return `T ${text}`
     return `S ${this.#leaves.length === 0 ? '' : JSON.stringify(writeLeaves(this.#leaves))}\t${text}`
@@ -84,19 +87,18 @@ export class Encoder {
   }
 
   #string(value: string): string {
-    this.#units += value.length
+    this.#budget.note(value)
     return value.charCodeAt(0) === TILDE ? `~${value}` : value
   }
 
   #object(value: object, depth: number): unknown {
     if (types.isProxy(value)) throw this.#trail.refused('a proxy cannot be kept')
     if (this.#met.again(value)) return this.#reference(value)
-    if (depth > this.#limits.depth) throw this.#trail.exceeded('depth')
-    if (this.#met.size > this.#limits.nodes) throw this.#trail.exceeded('objects')
+    this.#budget.object(depth, this.#met.size)
 
     const prototype: object | null = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype) return this.#fields(value, depth)
-    if (prototype === null) return ['~Null', this.#fields(value, depth)]
+    if (prototype === Object.prototype) return this.#record(value, depth)
+    if (prototype === null) return ['~Null', this.#record(value, depth)]
     if (prototype === Array.prototype && Array.isArray(value)) return this.#elements(value, depth)
     const plan = this.#registry.planOf(prototype)
     if (plan === undefined) return this.#builtin(value, prototype, depth)
@@ -112,38 +114,45 @@ export class Encoder {
     return `~r${this.#met.numberOf(value)}`
   }
 
-  #fields(object: object, depth: number, names: readonly string[] = this.#namesOf(object)): object {
+  #record(object: object, depth: number): object {
+    const names = this.#probe.namesOf(object)
+    if (mayHaveSlots(names)) this.#probe.hasNoSlots(object)
+    return this.#fields(object, names, depth)
+  }
+
+  #fields(object: object, names: readonly string[], depth: number): object {
     const fields = {}
     for (const name of names) {
-      this.#units += name.length
-      define(fields, writeName(name), this.#part(name, this.#read(object, name), depth))
+      this.#budget.note(name)
+      define(fields, writeName(name), this.#part(name, this.#probe.read(object, name), depth))
     }
     return fields
   }
 
   /** A copy: an `encode` or a schema that is called later may change the array itself before it is text. */
   #elements(array: readonly unknown[], depth: number): readonly unknown[] {
-    // An element takes two bytes at least, and the length of a sparse array says nothing of its size.
-    if (array.length * 2 > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
+    this.#budget.list(array.length)
     const written: unknown[] = []
     let holes = 0
     for (let i = 0; i < array.length; i++) {
-      if (hasGetter(array, i)) throw this.#trail.refused('a getter cannot be kept', i)
-      const element = array[i]
-      const what = element === undefined ? whatIsUndefined(array, i) : 'value'
-      if (what === 'setter') throw this.#trail.refused('a setter cannot be kept', i)
-      if (what === 'hole') holes++
-      written.push(what === 'hole' ? HOLE : this.#part(i, element, depth))
+      const isThere = this.#probe.hasElement(array, i)
+      if (!isThere) holes++
+      written.push(isThere ? this.#part(i, array[i], depth) : HOLE)
     }
-    if (!hasOnlyElements(array, holes))
-      throw this.#trail.refused('an array with named or hidden properties cannot be kept')
+    this.#probe.hasOnlyElements(array, holes)
     return written
   }
 
   #instance(instance: object, plan: Plan, depth: number): unknown {
-    const shape = plan.shapes.of(this.#namesOf(instance))
-    const row: unknown[] = [this.#wordOf(plan, shape)]
-    for (const name of shape.fields) row.push(this.#part(name, this.#read(instance, name), depth))
+    const shape = plan.shapes.of(this.#probe.namesOf(instance))
+    if (shape.mayHaveSlots) this.#probe.hasNoSlots(instance)
+    const { fields } = shape
+    const row = shape.blankRow()
+    row[0] = this.#wordOf(plan, shape)
+    for (let i = 0; i < fields.length; i++) {
+      const name = fields[i] ?? ''
+      row[i + 1] = this.#part(name, this.#probe.read(instance, name), depth)
+    }
     if (plan.schema !== undefined) this.#check(instance, plan)
     return row
   }
@@ -167,15 +176,15 @@ export class Encoder {
     switch (kind) {
       case 'Date':
         if (!types.isDate(value)) break
-        this.#hasNoFields(value)
+        this.#probe.hasNoFields(value)
         return writeTime(Date.prototype.getTime.call(value))
       case 'Map':
         if (!types.isMap(value)) break
-        this.#hasNoFields(value)
+        this.#probe.hasNoFields(value)
         return this.#entries(value, depth)
       case 'Set':
         if (!types.isSet(value)) break
-        this.#hasNoFields(value)
+        this.#probe.hasNoFields(value)
         return this.#members(value, depth)
       case 'Uint8Array':
       case 'Buffer':
@@ -194,7 +203,7 @@ export class Encoder {
   }
 
   #hashed(step: Step, key: unknown, depth: number): unknown {
-    if (this.#flood.rises(key)) throw this.#trail.exceeded('numbers as keys and members')
+    this.#budget.key(key)
     return this.#part(step, key, depth)
   }
 
@@ -220,13 +229,13 @@ export class Encoder {
   /** Its hidden fields and its shown ones. The stack is not kept: it tells of files. */
   #error(error: Error, prototype: object, depth: number): unknown {
     const hidden = {}
-    const names = this.#namesOf(error).filter((name) => name !== 'stack')
+    const names = this.#probe.namesOf(error).filter((name) => name !== 'stack')
     for (const name of names) {
       const message = hiddenField(error, name)
       if (message !== undefined) define(hidden, name, this.#part(name, message.value, depth))
     }
     const rest = names.filter((name) => !Object.hasOwn(hidden, name))
-    return ['~Error', nameOfError(prototype), hidden, this.#fields(error, depth, rest)]
+    return ['~Error', nameOfError(prototype), hidden, this.#fields(error, rest, depth)]
   }
 
   /** What superjson keeps. */
@@ -239,24 +248,29 @@ export class Encoder {
   }
 
   #claim(value: ArrayBufferView | ArrayBufferLike): void {
-    if (!Object.hasOwn(value, 'byteLength')) this.#count(value.byteLength)
+    if (!Object.hasOwn(value, 'byteLength')) this.#budget.spend(value.byteLength)
     const reason = this.#memory.claim(value)
     if (reason !== undefined) throw this.#trail.refused(reason)
   }
 
   #wordOf(plan: Plan, shape: Shape | undefined): string {
-    const number = this.#types.numberOf(plan, shape)
-    if (number !== undefined) return `~${number}`
-    const unknown = shape?.fields.find((field) => plan.fields?.has(field) === false)
-    if (unknown !== undefined)
-      throw this.#trail.refused(`the schema of '${plan.name}' has no such field`, unknown)
+    const known = this.#types.wordOf(plan, shape)
+    if (known !== undefined) return known
+    const wrong = wrongField(plan, shape?.fields ?? [])
+    if (wrong !== undefined)
+      throw this.#trail.refused(`a field of '${plan.name}' that ${wrong.why} cannot be kept`, wrong.name)
     const added = this.#types.add(plan, shape)
     if (added === undefined) throw this.#trail.exceeded('kinds of instances')
-    return `~${added}`
+    return added
   }
 
   #check(instance: object, plan: Plan): void {
-    const result = plan.schema?.safeParse(instance)
+    let result
+    try {
+      result = plan.schema?.safeParse(instance)
+    } catch (cause) {
+      throw this.#trail.failed(`the schema of '${plan.name}' failed`, cause)
+    }
     if (result === undefined || result.success) return
     const why = `it is not what the schema of '${plan.name}' asks for`
     const [field] = result.error.issues[0]?.path ?? []
@@ -266,32 +280,7 @@ export class Encoder {
   #bigint(value: bigint): string {
     const word = writeBigint(value, this.#limits.bigintDigits)
     if (word === undefined) throw this.#trail.exceeded('bigint digits')
-    this.#count(word.length)
+    this.#budget.spend(word.length)
     return word
-  }
-
-  /** What text is made for is counted before there is too much of it. */
-  #count(units: number): void {
-    this.#units += units
-    if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
-  }
-
-  #namesOf(object: object): string[] {
-    const names = namesOf(object)
-    if (names === undefined) throw this.#trail.refused('a property named by a symbol cannot be kept')
-    return names
-  }
-
-  #hasNoFields(object: object): void {
-    if (countKeys(object) > 0)
-      throw this.#trail.refused('a property on a built-in object cannot be kept', this.#namesOf(object)[0])
-  }
-
-  #read(object: object, name: string): unknown {
-    const field = ordinaryField(object, name)
-    if (field === undefined)
-      throw this.#trail.refused('a getter, a setter or a hidden property cannot be kept', name)
-    if (name === '__proto__') throw this.#trail.refused('a property of that name cannot be kept', name)
-    return field.value
   }
 }

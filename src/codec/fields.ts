@@ -48,8 +48,10 @@ export function attempt(plan: Plan, what: string, action: () => unknown): unknow
 
 /** Asks the schema of a class whether an instance is right. */
 export function check(plan: Plan, instance: object): void {
-  if (plan.schema?.safeParse(instance).success === false)
-    throw unreadable(plan.name, 'is not what its schema asks for')
+  const { schema } = plan
+  if (schema === undefined || attempt(plan, 'schema', () => schema.safeParse(instance).success) === true)
+    return
+  throw unreadable(plan.name, 'is not what its schema asks for')
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,3 +1,5 @@
+import { types } from 'node:util'
+
 /**
  * What an object has of its own, found out without running code of its own: no getter, no iterator, no `toJSON`. Proxies
  * are to be sorted out before.
@@ -33,6 +35,29 @@ export function ordinaryField(object: object, name: string): PropertyDescriptor 
   const field = getOwnPropertyDescriptor(object, name)
   if (field === undefined || field.enumerable !== true) return undefined
   return field.get === undefined && field.set === undefined ? field : undefined
+}
+
+/** Whether an object with these fields may be one of a built-in class: most of those have none, and some have indices. */
+export function mayHaveSlots(names: readonly string[]): boolean {
+  return names.length === 0 || names[0] === '0'
+}
+
+/** Whether an object has more than its fields, whatever its prototype is now. Of some classes nobody can tell. */
+export function hasSlots(object: object): boolean {
+  return (
+    types.isMap(object) ||
+    types.isSet(object) ||
+    types.isDate(object) ||
+    ArrayBuffer.isView(object) ||
+    types.isAnyArrayBuffer(object) ||
+    types.isPromise(object) ||
+    types.isBoxedPrimitive(object) ||
+    types.isWeakMap(object) ||
+    types.isWeakSet(object) ||
+    types.isGeneratorObject(object) ||
+    types.isMapIterator(object) ||
+    types.isSetIterator(object)
+  )
 }
 
 /** Whether reading this element would run a getter. */

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { Limits } from './limits.ts'
 import { Met } from './met.ts'
-import { hasGetter, hasOnlyElements, namesOf, ordinaryField } from './own.ts'
+import { hasGetter, hasOnlyElements, hasSlots, mayHaveSlots, namesOf, ordinaryField } from './own.ts'
 
 const { isProxy } = types
 
@@ -59,7 +59,7 @@ class Walk {
 
   #holdsFields(object: object, depth: number): boolean {
     const names = namesOf(object)
-    if (names === undefined) return false
+    if (names === undefined || (mayHaveSlots(names) && hasSlots(object))) return false
     for (let i = 0; i < names.length; i++) {
       const name = names[i] ?? ''
       const field = ordinaryField(object, name)

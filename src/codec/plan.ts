@@ -1,5 +1,6 @@
 import type { ZodObject } from 'zod'
 import { define } from './define.ts'
+import { mayHaveSlots } from './own.ts'
 
 /** What the registry knows of a class: how its instances become fields, and fields an instance. */
 export interface Plan {
@@ -21,6 +22,29 @@ export interface Plan {
 export interface Hooks {
   readonly encode: (instance: object) => unknown
   readonly decode: (plain: unknown) => unknown
+}
+
+/**
+ * The first of the names that no instance of the class may have as a field, and why. Without a schema every name may
+ * come from a payload, and a field would hide what the class has under that name: a method or a getter that tells
+ * whether somebody is an admin, for example.
+ */
+export function wrongField(plan: Plan, names: readonly string[]): { name: string; why: string } | undefined {
+  const { fields, prototype } = plan
+  for (const name of names) {
+    if (fields?.has(name) === false) return { name, why: 'its schema does not know' }
+    if (fields === undefined && inheritsCode(prototype, name))
+      return { name, why: 'would hide a method, a getter or a setter of the class' }
+  }
+  return undefined
+}
+
+function inheritsCode(prototype: object, name: string): boolean {
+  for (let link: object | null = prototype; link !== null; link = Reflect.getPrototypeOf(link)) {
+    const property = Reflect.getOwnPropertyDescriptor(link, name)
+    if (property !== undefined) return !('value' in property) || typeof property.value === 'function'
+  }
+  return false
 }
 
 const REMEMBERED = 16
@@ -69,12 +93,17 @@ export class Shape {
   readonly fields: readonly string[]
   /** Its entry in the table of a line: `["Cart",1,["items","since"]]`. */
   readonly entry: string
+  /** Whether an instance with these fields may be one of a built-in class whose prototype was changed. */
+  readonly mayHaveSlots: boolean
+  readonly #blank: readonly unknown[]
   /** Whether the class inherits one of the names, so that a plain assignment could reach a setter. */
   readonly #shadows: boolean
 
   constructor(fields: readonly string[], prototype: object, entry: string) {
     this.fields = fields
     this.entry = entry
+    this.mayHaveSlots = mayHaveSlots(fields)
+    this.#blank = ['', ...fields]
     this.#shadows = fields.some((field) => field in prototype)
   }
 
@@ -83,6 +112,11 @@ export class Shape {
     if (mine.length !== fields.length) return false
     for (let i = 0; i < mine.length; i++) if (mine[i] !== fields[i]) return false
     return true
+  }
+
+  /** A row to write an instance in. To copy one of the right length takes less than to let one grow. */
+  blankRow(): unknown[] {
+    return this.#blank.slice()
   }
 
   /** Gives a blank instance its fields: `row[1]` is the first. */

@@ -1,6 +1,6 @@
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
-import { MOST_TYPES, type Plan, type Shape } from './plan.ts'
+import { MOST_TYPES, type Plan, type Shape, wrongField } from './plan.ts'
 import { damaged } from './word.ts'
 
 /**
@@ -8,19 +8,23 @@ import { damaged } from './word.ts'
  * instances refer to them by number.
  */
 export class TypeList {
-  readonly #types: { readonly plan: Plan; readonly shape: Shape | undefined }[] = []
+  readonly #types: { readonly plan: Plan; readonly shape: Shape | undefined; readonly word: string }[] = []
 
-  numberOf(plan: Plan, shape: Shape | undefined): number | undefined {
+  /** The word that an instance begins with: `~0`. */
+  wordOf(plan: Plan, shape: Shape | undefined): string | undefined {
     for (let i = 0; i < this.#types.length; i++) {
       const type = this.#types[i]
-      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return i
+      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return type.word
     }
     return undefined
   }
 
-  /** Its number, or `undefined` if there are too many. */
-  add(plan: Plan, shape: Shape | undefined): number | undefined {
-    return this.#types.length < MOST_TYPES ? this.#types.push({ plan, shape }) - 1 : undefined
+  /** Its word, or `undefined` if there are too many. */
+  add(plan: Plan, shape: Shape | undefined): string | undefined {
+    if (this.#types.length === MOST_TYPES) return undefined
+    const word = `~${this.#types.length}`
+    this.#types.push({ plan, shape, word })
+    return word
   }
 
   /** As it stands in the line: `[["Cart",1,["items","since"]]]`; nothing if there are none. */
@@ -70,9 +74,8 @@ function readType(entry: unknown, registry: Registry): Type {
 }
 
 export function checkNames(plan: Plan, names: readonly string[]): void {
-  const known = plan.fields
-  if (known !== undefined && names.some((name) => !known.has(name)))
-    throw unreadable(plan.name, 'has a field that its schema does not know')
+  const wrong = wrongField(plan, names)
+  if (wrong !== undefined) throw unreadable(plan.name, `has a field that ${wrong.why}`)
 }
 
 function isFieldList(fields: unknown): fields is string[] {

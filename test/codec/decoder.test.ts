@@ -364,6 +364,49 @@ test('a schema sees a cyclic instance when all of it is there', (t) => {
   t.true(back instanceof Cart && back.items[0] === back)
 })
 
+test('what a schema throws is the cause, when an instance is written and when it is read', (t) => {
+  const cause = new Error('no')
+  const items = z.array(z.unknown()).refine(() => {
+    throw cause
+  })
+  const throwing = withCart({ schema: z.object({ items, total: z.bigint() }) })
+  const written = t.throws(() => encode([new Cart()], throwing), { instanceOf: SessionError })
+  t.is(written.cause, cause)
+  t.is(written.message, "cart[0]: the schema of 'Cart' failed")
+  const read = failure(encode(new Cart(), withCart()), throwing)
+  t.is(read?.cause, cause)
+  t.is(read?.message, "cart cannot be decoded: the `schema` of 'Cart' failed")
+})
+
+test('no field that is read hides a method, a getter or a setter of its class', (t) => {
+  class Person {
+    level = 1
+    get isAdmin(): boolean {
+      return this.level > 9
+    }
+    mayPay(): boolean {
+      return false
+    }
+  }
+  const registry = createRegistry()
+  registry.registerType(Person)
+  for (const name of ['isAdmin', 'mayPay', 'constructor', 'valueOf'])
+    t.regex(
+      failure(`T [["Person",1,["level","${name}"]]]\t["~0",1,true]`, registry)?.message ?? '',
+      /^cart cannot be decoded: the type 'Person' has a field that would hide a method/,
+    )
+  const upgrading = createRegistry()
+  upgrading.registerType(Person, { version: 2, upgrade: ({ admin }) => ({ level: 1, isAdmin: admin }) })
+  t.regex(failure('T [["Person",1,["admin"]]]\t["~0",true]', upgrading)?.message ?? '', /would hide a method/)
+  const renaming = createRegistry()
+  renaming.registerType(Person, {
+    version: 2,
+    upgrade: ({ isAdmin }) => ({ level: isAdmin === true ? 10 : 1 }),
+  })
+  const person = decode('T [["Person",1,["isAdmin"]]]\t["~0",true]', renaming)
+  t.true(person instanceof Person && person.isAdmin)
+})
+
 test('a schema that answers later, or fails, is an error and not a crash', (t) => {
   const later = withCart({
     schema: z.object({ items: z.array(z.unknown()).refine(async () => true), total: z.bigint() }),

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { types } from 'node:util'
+import { z } from 'zod'
 import { defaultLimits, type Limits } from '../../src/codec/limits.ts'
 import { ValueCodec } from '../../src/codec/value.ts'
 import { SessionError } from '../../src/errors.ts'
@@ -201,27 +202,87 @@ test('more shapes than are remembered make the same line every time', (t) => {
   t.deepEqual(roundTrip(both), both)
 })
 
-test('a field that shadows what the class has is set, not called', (t) => {
+test('a field that a schema declares is set, also where the class has a setter of that name', (t) => {
   let called = 0
   class Shadow {
     declare label: string
   }
   Object.defineProperty(Shadow.prototype, 'label', {
-    configurable: true,
     set() {
       called++
     },
   })
-  registry.registerType(Shadow)
-  const shadow = new Shadow()
-  Object.defineProperty(shadow, 'label', {
-    value: 'mine',
-    enumerable: true,
-    writable: true,
-    configurable: true,
-  })
-  t.is(roundTrip(shadow).label, 'mine')
+  const declaring = createRegistry()
+  declaring.registerType(Shadow, { schema: z.object({ label: z.string() }) })
+  const shadow = Object.defineProperty(new Shadow(), 'label', { value: 'mine', enumerable: true })
+  const declared = new ValueCodec(declaring, defaultLimits)
+  const back = declared.decode(declared.encode(shadow, 'key'), 'key')
+  t.true(back instanceof Shadow)
+  t.deepEqual(Object.entries(Object(back)), [['label', 'mine']])
   t.is(called, 0)
+})
+
+test('a field that would hide a method, a getter or a setter of its class is refused with its path', (t) => {
+  class Base {
+    size: unknown = 1
+    get isAdmin(): boolean {
+      return false
+    }
+    set role(_: string) {}
+    mayPay(): boolean {
+      return false
+    }
+  }
+  class Person extends Base {}
+  registry.registerType(Person)
+  for (const name of ['isAdmin', 'role', 'mayPay', 'constructor', 'toString', '__lookupGetter__']) {
+    const person = Object.defineProperty(new Person(), name, { value: true, enumerable: true })
+    t.regex(refusal([person]), new RegExp(`^ERR_SESSION_VALUE cart\\[0\\]\\.${name}: a field of 'Person'`))
+  }
+  t.is(roundTrip(Object.assign(new Person(), { size: 2n })).size, 2n)
+})
+
+test('a field may hide what is no code', (t) => {
+  class Painted {
+    declare colour: string
+  }
+  Object.defineProperty(Painted.prototype, 'colour', { value: 'red', writable: true })
+  registry.registerType(Painted)
+  t.is(roundTrip(Object.assign(new Painted(), { colour: 'blue' })).colour, 'blue')
+  t.is(roundTrip(new Painted()).colour, 'red')
+})
+
+test('an object of a built-in class is refused, whatever its prototype is now', (t) => {
+  const objects = [
+    () => new Map(),
+    () => new Set(),
+    () => new Date(0),
+    () => new Uint8Array(2),
+    () => new Uint8Array(0),
+    () => new DataView(new ArrayBuffer(1)),
+    () => new ArrayBuffer(1),
+    () => new SharedArrayBuffer(1),
+    () => Promise.resolve(),
+    () => new WeakMap(),
+    () => new WeakSet(),
+    () => Object(1) as object,
+    () => Object('text') as object,
+    () => [1],
+    () => /x/,
+    () => new Error('x'),
+    () => new Map().keys(),
+    () => new Set().keys(),
+    () => (function* () {})(),
+  ]
+  for (const prototype of [Cart.prototype, Object.prototype, null]) {
+    for (const make of objects)
+      t.regex(
+        refusal([Object.setPrototypeOf(make(), prototype)]),
+        /^ERR_SESSION_VALUE cart\[0\]/,
+        String(make),
+      )
+    t.regex(refusal([Object.create(prototype)]), /^kept/)
+  }
 })
 
 test('a class with private state comes back by its own encode and decode', (t) => {

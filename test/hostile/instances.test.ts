@@ -41,6 +41,12 @@ test('decoding 3: a class with a schema has its declared fields, of their types,
   t.is(harm.constructed, before)
 })
 
+test('decoding 3: a class without a schema has no field that hides its methods and accessors', (t) => {
+  for (const name of ['isAdmin', 'role', 'promote', 'constructor', 'toString', 'hasOwnProperty'])
+    t.is(judge(`T [["Canary",1,["name","${name}"]]]\t["~0","ann",true]`), 'error', name)
+  t.is(judge('T [["Canary",1,["name","anything"]]]\t["~0","ann",true]'), 'value')
+})
+
 test('decoding 3: an instance of another class with as many fields is an instance of that class, or an error', (t) => {
   const line = codec.encode({ canary: new Canary() }, 'key')
   t.is(judge(line.replace('"Canary"', '"Guarded"')), 'value')
