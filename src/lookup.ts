@@ -5,6 +5,7 @@ import type { GuardedStore } from './guarded-store.ts'
 import { retirementIn } from './retirement.ts'
 import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
+import type { Visit } from './visit.ts'
 
 /** Renewals are farther apart than their graces, so that there is one within one's grace; a few where clocks disagree. */
 const MAX_MOVES = 5
@@ -24,6 +25,8 @@ type Record = Pick<Found, 'entry' | 'document'>
 export class Lookup {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
+  /** The key of what a visitor holds and we cannot read. It stays as it is, unless the visitor ends it. */
+  readonly unread: WeakMap<Visit, string> = new WeakMap()
 
   constructor(settings: ManagerSettings, store: GuardedStore) {
     this.#settings = settings
@@ -31,15 +34,10 @@ export class Lookup {
   }
 
   /** Its own record or, within the grace of a renewal, the one that took its place. */
-  async find(
-    id: string,
-    openedAt: number,
-    extendTo: number | undefined,
-    deadline: Deadline,
-  ): Promise<Found | undefined> {
+  async find(id: string, openedAt: number, visit: Visit, deadline: Deadline): Promise<Found | undefined> {
     let key = storeKey(this.#settings, id)
     for (let moves = 0; moves < MAX_MOVES; moves += 1) {
-      const found = await this.#read(key, openedAt, extendTo, deadline)
+      const found = await this.#read(key, openedAt, visit, deadline)
       if (found === undefined) return undefined
       const retirement = retirementIn(found.document.header)
       if (retirement === undefined) return { key, ...found, isRetired: moves > 0 }
@@ -51,14 +49,9 @@ export class Lookup {
   }
 
   /** A record that has not reached its absolute timeout; one that has is ended. */
-  async #read(
-    key: string,
-    openedAt: number,
-    extendTo: number | undefined,
-    deadline: Deadline,
-  ): Promise<Record | undefined> {
+  async #read(key: string, openedAt: number, visit: Visit, deadline: Deadline): Promise<Record | undefined> {
     const { events, absoluteTimeout } = this.#settings
-    const found = await this.#decode(key, extendTo, deadline)
+    const found = await this.#decode(key, openedAt, visit, deadline)
     if (found === undefined || found.document.header.createdAt + absoluteTimeout > openedAt) return found
     // Nothing is kept of what lives on the client, and every server sees that it is over.
     if (this.#settings.store.traits.location === 'server')
@@ -68,8 +61,14 @@ export class Lookup {
   }
 
   /** A payload that cannot be read stays where it is; its holder gets a new session under a new ID. */
-  async #decode(key: string, extendTo: number | undefined, deadline: Deadline): Promise<Record | undefined> {
-    const { events, limits } = this.#settings
+  async #decode(
+    key: string,
+    openedAt: number,
+    visit: Visit,
+    deadline: Deadline,
+  ): Promise<Record | undefined> {
+    const { events, limits, idleTimeout, store } = this.#settings
+    const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
     try {
       const entry = await this.#store.read(key, extendTo, deadline)
       if (entry !== undefined) return { entry, document: Document.parse(entry.payload, limits) }
@@ -78,6 +77,7 @@ export class Lookup {
       // A store that failed, or a manager that is closed, says nothing about the payload.
       const unreadable = error instanceof SessionError && error.status !== 503
       if (!unreadable) throw error
+      if (store.traits.location === 'server') this.unread.set(visit, key)
       events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
     return undefined

@@ -69,7 +69,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /** The stored session with this ID, or a new one if there is none: an ID that we did not issue is never adopted. */
-  async open(id?: string, visit?: Visit): Promise<Session<ValuesOf<S>>> {
+  async open(id?: string, visit: Visit = {}): Promise<Session<ValuesOf<S>>> {
     return (await this.find(id, visit)) ?? this.begin(visit)
   }
 
@@ -90,12 +90,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     visit: Visit = {},
     deadline: Deadline = this.openDeadline(),
   ): Promise<Session<ValuesOf<S>> | undefined> {
-    const { idPrefix, idleTimeout, events, now } = this.#settings
+    const { idPrefix, events, now } = this.#settings
     const onClient = this.traits.location === 'client'
     if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
     const openedAt = now()
-    const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
-    const found = await this.#lookup.find(id, openedAt, extendTo, deadline)
+    const found = await this.#lookup.find(id, openedAt, visit, deadline)
     if (found === undefined) return undefined
     const { key, entry, document, isRetired } = found
     const state = this.#state(onClient ? entry.key : id, entry, document, document.header.createdAt, visit)
@@ -241,9 +240,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       destroy: async (state) => {
         await this.#steps.run(state, async () => {
           const stored = state.status === 'stored' || state.unsettled !== undefined
-          if (stored && state.key !== undefined) {
+          // A logout ends what the visitor holds, even where only another version of the program may be able to read it.
+          const key = stored ? state.key : this.#lookup.unread.get(state.visit)
+          if (key !== undefined) {
             const until = state.createdAt + absoluteTimeout
-            await endSession(this.#store, state.key, state.entry, state.deadline, until)
+            await endSession(this.#store, key, state.entry, state.deadline, until)
             events.emit({ type: 'destroyed' })
             state.ended = true
           }

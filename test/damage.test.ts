@@ -1,10 +1,12 @@
 // What damage to a stored payload costs: at most the key that it hit, and never in silence.
 import test from 'ava'
+import Koa from 'koa'
 import { hashId } from '../src/id.ts'
-import { type SessionEvent, SessionError, SessionManager } from '../src/index.ts'
+import { session, type SessionEvent, SessionError, SessionManager } from '../src/index.ts'
 import { MemoryStore } from '../src/stores/memory.ts'
 import { Account, registry } from './fidelity/classes.ts'
 import { fingerprint } from './fidelity/fingerprint.ts'
+import { serve } from './support/client.ts'
 
 const content: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['user', 'hunter2'],
@@ -23,10 +25,10 @@ const manager = new SessionManager({
   sweepInterval: 0,
   onEvent: (event) => events.push(event),
 })
-const session = manager.begin()
-for (const [key, value] of content) session.set(key, value)
-await manager.commit(session)
-const { id } = session
+const begun = manager.begin()
+for (const [key, value] of content) begun.set(key, value)
+await manager.commit(begun)
+const { id } = begun
 const payload = (await store.read(hashId(id)))?.payload ?? ''
 
 /** Puts other text in the place of the stored payload. */
@@ -253,4 +255,34 @@ test.serial('a payload that turns unreadable between open and commit is not writ
   await t.throwsAsync(found.claim('user'), { code: 'ERR_SESSION_PAYLOAD' })
   t.is(await stored(), newer)
   t.is(await store.count(), 1)
+})
+
+test.serial(
+  'a visitor who logs out ends what cannot be read here: another version may well read it',
+  async (t) => {
+    for (const text of [payload.replace('kts1', 'kts2'), payload.slice(0, -1)]) {
+      await forge(text)
+      const found = await manager.open(id)
+      t.true(found.isNew)
+      t.is(await manager.commit(found), 'ok')
+      t.is(await stored(), text)
+      await found.destroy()
+      t.is(await stored(), undefined)
+      t.is(events.filter((event) => event.type === 'destroyed').length, 1)
+    }
+  },
+)
+
+test.serial('logging out over HTTP ends a session that cannot be read here', async (t) => {
+  await forge(payload.replace('kts1', 'kts2'))
+  const app = new Koa().use(session({ store, sweepInterval: 0 })).use(async (ctx) => {
+    if (ctx.path === '/logout') await ctx.session.destroy()
+    ctx.body = 'ok'
+  })
+  const visitor = (await serve(t, app)).client()
+  visitor.cookies.set('sid', id)
+  await visitor.get('/')
+  t.not(await stored(), undefined)
+  t.is((await visitor.get('/logout')).status, 200)
+  t.is(await stored(), undefined)
 })
