@@ -68,8 +68,8 @@ export class CookieStore implements Store {
 
   /** A store for our JSON or beego's. */
   static fromConfig(config: string, { now }: { readonly now: () => number }): CookieStore {
-    const { keys, name } = parseCookieConfig(config)
-    return new CookieStore({ keys, now, ...(name !== undefined && { name }) })
+    const { cookie: _cookie, ...options } = parseCookieConfig(config)
+    return new CookieStore({ ...options, now })
   }
 
   /** @param carrier the cookie for which the store seals; see {@link bind} */

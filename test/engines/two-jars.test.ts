@@ -20,6 +20,10 @@ const opened: Readonly<
     const { url, stop } = await redisServer()
     return [{ provider: 'redis', providerConfig: url }, stop]
   },
+  cookie: async () => {
+    const keys = [randomBytes(32).toString('base64url')]
+    return [{ provider: 'cookie', providerConfig: JSON.stringify({ keys }) }, async () => {}]
+  },
 }
 
 /** Sends requests on one connection without waiting for answers in between; resolves with all that came back. */

@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import test from 'ava'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { faultsOf, openBrowser } from './browser.ts'
-import { fileEngine, openShop, type Shop } from './shop.ts'
+import { cookieEngine, fileEngine, openShop, type Shop } from './shop.ts'
+import { formOn } from './visitor.ts'
 
 let browser: Browser
 let shared: Shop
@@ -221,4 +222,42 @@ test('every page is made for everybody: names, landmarks, headings, contrast, on
   t.deepEqual(await faultsOf(page), [], 'with a flash message')
   for (const path of ['/', '/cart', '/orders', '/session']) await look(path)
   t.deepEqual(errors, [], 'nothing is blocked by the content security policy or missing')
+})
+
+test('on the cookie engine somebody logs in, fills the session past one cookie, logs out, and goes back to nothing', async (t) => {
+  const shop = await openShop(t, { env: cookieEngine() })
+  const context = await person(t, shop.url)
+  const page = await context.newPage()
+  await page.goto('/')
+  await logIn(page)
+  const [only, ...none] = await context.cookies()
+  t.deepEqual(none, [])
+  t.like(only, { name: 'sid', path: '/', httpOnly: true, sameSite: 'Lax', secure: false, expires: -1 })
+  // By the browser's own requests and cookies, though nobody clicks.
+  const { request } = context
+  for (let order = 0; order < 4; order += 1) {
+    const home = await (await request.get('/')).text()
+    for (const [, action = ''] of home.matchAll(/action="(\/cart\/\w+\/add)"/g)) {
+      t.is((await request.post(action, { form: formOn(home, action), maxRedirects: 0 })).status(), 303)
+    }
+    await page.goto('/cart')
+    await page.getByRole('button', { name: 'Order for' }).click()
+    await page.getByRole('heading', { name: `Order ${order + 1}` }).waitFor()
+  }
+  const cookies = await context.cookies()
+  t.deepEqual(cookies.map(({ name }) => name).toSorted(), ['sid', 'sid.1'])
+  for (const { name, value, ...attributes } of cookies) {
+    t.true(name.length + value.length <= 4_096)
+    t.like(attributes, { path: '/', httpOnly: true, sameSite: 'Lax', secure: false, expires: -1 })
+  }
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByText('You are logged out.').waitFor()
+  t.true(
+    (await context.cookies()).every(({ name }) => name === 'sid'),
+    'the second cookie is gone',
+  )
+  await page.goBack()
+  t.is(await page.getByText('Ada').count(), 0)
+  await page.goto('/orders')
+  await page.getByText('There are none yet.').waitFor()
 })

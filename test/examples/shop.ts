@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -83,4 +84,10 @@ export async function fileEngine(owner: Owner): Promise<{ folder: string; env: R
   const directory = await mkdtemp(path.join(tmpdir(), 'kts-shop-'))
   owner.teardown(async () => rm(directory, { recursive: true, force: true }))
   return { folder: directory, env: { SESSION_PROVIDER: 'file', SESSION_PROVIDER_CONFIG: directory } }
+}
+
+/** The environment that names the cookie engine, with a key of its own; nothing is compressed, so that sizes are what they are. */
+export function cookieEngine(): Record<string, string> {
+  const keys = [randomBytes(32).toString('base64url')]
+  return { SESSION_PROVIDER: 'cookie', SESSION_PROVIDER_CONFIG: JSON.stringify({ keys, compress: false }) }
 }

@@ -119,6 +119,7 @@ test('what is malformed is refused by its field, and no key is shown', (t) => {
     t.is(refused(text), 'cookie: the config must be JSON, such as {"keys":["…"]}')
   for (const [more, message] of [
     [{ colour: 1 }, 'cookie: colour: is not a setting'],
+    [{ compress: 1 }, 'cookie: compress: must be true or false'],
     [{ secure: 'yes' }, 'cookie: secure: must be true or false'],
     [{ maxage: -1 }, 'cookie: maxage: must be a whole number of seconds, 0 or more'],
     [{ maxage: '60' }, 'cookie: maxage: must be a whole number of seconds, 0 or more'],

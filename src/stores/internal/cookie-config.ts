@@ -15,6 +15,7 @@ export interface CookieWishes {
 export interface CookieConfig {
   readonly keys: readonly SealKey[]
   readonly name?: string
+  readonly compress?: boolean
   readonly cookie: CookieWishes
 }
 
@@ -23,6 +24,7 @@ type Fields = ReadonlyMap<string, unknown>
 const known = new Set([
   'keys',
   'name',
+  'compress',
   'securitykey',
   'blockkey',
   'securityname',
@@ -34,21 +36,22 @@ const known = new Set([
 const BLOCK_KEYS = [16, 24, 32]
 
 /**
- * Reads `{"keys": ["…"], "name": "…"}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is made,
+ * Reads `{"keys": ["…"], "name": "…", "compress": true}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is made,
  * `securityName`, and what its cookie is like: `cookieName`, `secure`, `maxage` in seconds. As in Go, case does not matter.
  */
 export function parseCookieConfig(config: string): CookieConfig {
   const fields = fieldsOf(config)
   const name = textIn(fields, 'name', 'name') ?? textIn(fields, 'securityname', 'securityName')
   const cookieName = textIn(fields, 'cookiename', 'cookieName')
-  const secure = fields.get('secure') ?? false
-  if (typeof secure !== 'boolean') throw wrong('secure', 'must be true or false')
+  const secure = flagIn(fields, 'secure') ?? false
+  const compress = flagIn(fields, 'compress')
   const seconds = fields.get('maxage') ?? 0
   if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < 0)
     throw wrong('maxage', 'must be a whole number of seconds, 0 or more')
   return {
     keys: keysIn(fields),
     ...(name !== undefined && { name }),
+    ...(compress !== undefined && { compress }),
     cookie: {
       ...(cookieName !== undefined && { name: cookieName }),
       ...(secure && { secure }),
@@ -99,6 +102,12 @@ function textIn(fields: Fields, field: string, shown: string): string | undefine
   if (value === undefined || value === '') return undefined
   if (typeof value !== 'string') throw wrong(shown, 'must be a text')
   return value
+}
+
+function flagIn(fields: Fields, field: string): boolean | undefined {
+  const value = fields.get(field)
+  if (value === undefined || typeof value === 'boolean') return value
+  throw wrong(field, 'must be true or false')
 }
 
 function wrong(field: string, text: string): SessionError {
