@@ -448,7 +448,7 @@ test('claiming the only value leaves no record behind', async (t) => {
   t.is(await store.count(), 0)
 })
 
-test('a stream commits explicitly, and what is set when the request is over throws instead of being lost', async (t) => {
+test('F22: a stream commits explicitly, and what is set when the request is over throws instead of being lost', async (t) => {
   let late: unknown
   let finished = (): void => {}
   const end = new Promise<void>((resolve) => (finished = resolve))
@@ -480,7 +480,7 @@ test('a stream commits explicitly, and what is set when the request is over thro
   t.true(late instanceof SessionError && late.code === 'ERR_SESSION_STATE')
 })
 
-test('when the response has begun, the data is saved and the program is told that the cookie could not be sent', async (t) => {
+test('F22: when the response has begun, the data is saved and the program is told that the cookie could not be sent', async (t) => {
   const { visitor, store, events, errors, settled } = await app(t, {
     '/early': (ctx) => {
       ctx.respond = false

@@ -44,7 +44,7 @@ test('a sub-application with a session of its own sees its own, and the outer on
   t.deepEqual(setCookies.map((line) => line.split('=')[0]).toSorted(), ['inner_sid', 'outer_sid'])
 })
 
-test('security 59: a WebSocket upgrade opens the session of its cookie, and commits it by itself', async (t) => {
+test('security 59, F22: a WebSocket upgrade opens the session of its cookie, and commits it by itself', async (t) => {
   const sessions = session()
   const koa = new Koa().use(sessions).use((ctx) => {
     if (ctx.path === '/login') ctx.session.set('user', 'ann')

@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { promisify } from 'node:util'
 import test from 'ava'
 import { SessionManager } from '../../src/manager.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
@@ -140,17 +138,6 @@ test.serial('count counts the sessions of its own prefix, by SCAN', async (t) =>
   const sent = await commandsDuring(observer, async () => t.is(await inner.count(), 546))
   t.deepEqual([...new Set(sent)], ['scan'])
   t.is(await outer.count(), 20)
-})
-
-test.serial('of increments by several processes at once none is lost', async (t) => {
-  const manager = new SessionManager({ store: new RedisStore({ url: server.url }) })
-  t.teardown(async () => manager.close())
-  const session = manager.begin()
-  session.set('n', 0)
-  await manager.commit(session)
-  const script = ['--import=tsx', 'test/stores/redis/incrementer.ts', server.url, 'single', session.id, '100']
-  await Promise.all(Array.from({ length: 4 }, async () => promisify(execFile)(process.execPath, script)))
-  t.is((await manager.open(session.id)).get('n'), 400)
 })
 
 test.serial('the keys in Redis are the prefix and the hash, with a life of their own', async (t) => {
