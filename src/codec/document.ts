@@ -107,6 +107,8 @@ export class Document {
     readable = false,
   ): string {
     const text = this.#text
+    const before = new Map<string, string | undefined>()
+    for (const key of changes.keys()) before.set(key, this.line(key))
     const found = new Set<string>()
     let body = ''
     let count = 0
@@ -115,7 +117,8 @@ export class Document {
       end = text.indexOf('\n', at + 1)
       const key = this.#keyAt(at, this.#endOfKey(at, end))
       count++
-      if (key === undefined ? !readable : !changes.has(key) || !this.#isOf(key, at, end)) continue
+      if (key === undefined ? !readable : !changes.has(key) || !this.#holds(before.get(key), key, at, end))
+        continue
       body += text.slice(copied, at + 1)
       copied = end + 1
       const line = key === undefined || found.has(key) ? undefined : changes.get(key)
@@ -179,10 +182,9 @@ export class Document {
     return text.slice(start, hasChecksum(text, at + 1, sum) ? sum : end)
   }
 
-  /** Whether the key's value stands in that line. In a damaged one beside it stands what may be another key's. */
-  #isOf(key: string, at: number, end: number): boolean {
-    const line = this.line(key)
-    return line === TWICE || line === this.#valueAt(at, at + quote(key).length + 2, end)
+  /** Whether the value of a key stands in that line. In a damaged one beside it stands what may be another key's. */
+  #holds(value: string | undefined, key: string, at: number, end: number): boolean {
+    return value === TWICE || value === this.#valueAt(at, at + quote(key).length + 2, end)
   }
 
   /** Where the quote stands that ends the key of the line between two newlines; -1 if there is none. */

@@ -113,6 +113,15 @@ test('decoding 4: a class is asked for no more instances than the budget has', (
   t.is(made, 198)
 })
 
+test('decoding 4: a key that stands in a hundred thousand lines is replaced as fast as any other', (t) => {
+  const body = '"a" J 1\n'.repeat(100_000)
+  const document = Document.parse(`kts1 AbCdEfGhIjKlMnOp 0 ${body.length}\n${body}`, defaultLimits)
+  // To look for the key again at every line takes minutes, which is what a test does not wait for.
+  const next = document.write(document.header, new Map([['a', 'J 2']]), defaultLimits)
+  t.is(Document.parse(next, defaultLimits).line('a'), 'J 2')
+  t.is(next.split('\n').length, 3)
+})
+
 test('decoding 4: a payload over its budgets is an error, not a crash', (t) => {
   const version = 'AbCdEfGhIjKlMnOp'
   const bodies: [body: string, code: string | undefined][] = [
