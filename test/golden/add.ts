@@ -1,7 +1,20 @@
 // Adds the golden files that are not there yet: `npm run golden`. What is there stays as it is, for good.
 import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { FileStore } from '../../src/stores/file.ts'
 import { fingerprint } from '../fidelity/fingerprint.ts'
-import { folder, goldenNames, goldens, payloadOf, sumOf, sums, textOf } from './golden.ts'
+import {
+  folder,
+  goldenNames,
+  goldens,
+  kept,
+  keptUntil,
+  payloadOf,
+  readGolden,
+  shelves,
+  sumOf,
+  sums,
+  textOf,
+} from './golden.ts'
 
 await mkdir(folder, { recursive: true })
 const there = new Set(await goldenNames())
@@ -13,5 +26,7 @@ for (const golden of goldens) {
   await writeFile(`${folder}/${golden.name}.txt`, textOf(payloadOf(golden), value), { flag: 'wx' })
   added.push(golden.name)
 }
+const store = new FileStore({ folder: shelves })
+for (const name of kept) await store.create(name, (await readGolden(name)).payload, keptUntil)
 for (const name of added) await appendFile(sums, `${await sumOf(name)}\n`)
 console.log(added.length === 0 ? 'nothing to add' : `added ${added.length}: ${added.join(', ')}`)

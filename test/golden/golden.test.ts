@@ -1,12 +1,26 @@
 // Payloads that were written once are read for good.
-import { readFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import test from 'ava'
 import { hashId, createId } from '../../src/id.ts'
 import { SessionManager, type Session } from '../../src/index.ts'
+import { FileStore } from '../../src/stores/file.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { registry } from '../fidelity/classes.ts'
 import { fingerprint } from '../fidelity/fingerprint.ts'
-import { goldenNames, goldens, nextOf, payloadOf, readGolden, sumOf, sums } from './golden.ts'
+import {
+  goldenNames,
+  goldens,
+  kept,
+  keptUntil,
+  nextOf,
+  payloadOf,
+  readGolden,
+  shelves,
+  sumOf,
+  sums,
+} from './golden.ts'
 
 const NOW = 1_760_000_001_000
 const now = (): number => NOW
@@ -46,4 +60,23 @@ test('golden: no file was ever changed or removed', async (t) => {
   t.true(names.length >= 80)
   const listed = (await readFile(sums, 'utf8')).trimEnd().split('\n')
   t.deepEqual(listed.toSorted(), (await Promise.all(names.map(sumOf))).toSorted())
+})
+
+test('golden: a folder of the file store is read as it was, written to, and needs no sweep', async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'kts-golden-'))
+  t.teardown(async () => rm(folder, { recursive: true }))
+  await cp(shelves, folder, { recursive: true })
+  const files = await readdir(folder, { recursive: true })
+  const store = new FileStore({ folder, now })
+  t.is(await store.sweep(10), 0)
+  t.deepEqual((await readdir(folder, { recursive: true })).toSorted(), files.toSorted())
+  t.is(await store.count(), kept.length)
+  for (const name of kept) {
+    const entry = { payload: (await readGolden(name)).payload, expiresAt: keptUntil }
+    t.deepEqual(await store.read(name), entry)
+    const written = await store.replace(name, nextOf(entry.payload), keptUntil, entry)
+    t.is(typeof written, 'object')
+    t.is(await store.destroy(name), 'ok')
+  }
+  t.is(await store.count(), 0)
 })

@@ -10,6 +10,11 @@ import { kinds } from '../fidelity/kinds.ts'
 export const folder = 'test/golden/format-1'
 export const sums = 'test/golden/SHA256SUMS'
 
+/** Sessions as the file store keeps them, under the names of their golden files. */
+export const shelves = 'test/golden/folder-1'
+export const kept: readonly string[] = ['a-visitor', 'odd-keys', 'no-keys']
+export const keptUntil: number = Date.UTC(2100, 0)
+
 const SEPARATOR = '\n---\n'
 /** What is too long to be looked at in a review is left to the tests of fidelity. */
 const LONGEST = 10_000
