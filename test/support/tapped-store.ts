@@ -6,6 +6,7 @@ type Verb = 'read' | 'create' | 'replace' | 'touch' | 'destroy'
 export class TappedStore implements Store {
   readonly inner: Store
   readonly keys = new Set<string>()
+  readonly calls: Verb[] = []
   before: (verb: Verb, base?: Entry) => void = () => {}
 
   constructor(inner: Store) {
@@ -14,6 +15,10 @@ export class TappedStore implements Store {
 
   get traits(): StoreTraits {
     return this.inner.traits
+  }
+
+  async open(): Promise<void> {
+    await this.inner.open?.()
   }
 
   async read(key: string, extendTo?: number): Promise<Entry | undefined> {
@@ -52,6 +57,7 @@ export class TappedStore implements Store {
 
   #tell(verb: Verb, key: string, base?: Entry): void {
     this.keys.add(key)
+    this.calls.push(verb)
     this.before(verb, base)
   }
 }
