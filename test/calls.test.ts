@@ -1,3 +1,5 @@
+import v8 from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import { SessionManager, type ManagerOptions, type SessionEvent } from '../src/index.ts'
 import { HeldStore } from './support/held-store.ts'
@@ -203,3 +205,27 @@ test('F19: a load that fails fails those who wait for it, and the next ones are 
   const sessions = await Promise.all(Array.from({ length: 100 }, async () => manager.open(id)))
   t.true(sessions.every((session) => session.get('n') === 1))
 })
+
+test.serial(
+  'F3, security 52: a hundred thousand requests before a silent store leave nothing on the heap',
+  async (t) => {
+    v8.setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('gc')
+    if (typeof collect !== 'function') throw new Error('no gc')
+    const { manager, store } = fixture({ maxPending: 100, openTimeout: 20, onEvent: () => {} })
+    const id = await stored(manager)
+    store.before = async () => new Promise(() => {})
+    async function flood(rounds: number): Promise<number> {
+      for (let round = 0; round < rounds; round += 1) {
+        const openings = Array.from({ length: 2_000 }, async () => manager.open(id))
+        const outcomes = await Promise.allSettled(openings)
+        if (outcomes.some(({ status }) => status === 'fulfilled')) t.fail('it was served')
+      }
+      Reflect.apply(collect as () => void, undefined, []) // a function, as was just seen
+      return process.memoryUsage().heapUsed
+    }
+    const before = await flood(5)
+    const after = await flood(50)
+    t.true(after - before < 2 ** 20, `${after - before} bytes more`)
+  },
+)
