@@ -1,8 +1,10 @@
 import { contention, MAX_TRIES } from './contest.ts'
-import type { Deadline } from './deadlines.ts'
+import { startDeadline, type Deadline } from './deadlines.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
+import { isId } from './id.ts'
 import { retirementOf } from './retirement.ts'
+import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
 
 /**
@@ -45,6 +47,20 @@ export async function endSession(
     entry = undefined
   }
   throw contention()
+}
+
+/** Ends the session with this ID, whoever holds it. */
+export async function endById(settings: ManagerSettings, store: GuardedStore, id: string): Promise<void> {
+  const { idPrefix, commitTimeout, absoluteTimeout, events, now } = settings
+  const { name, location, revocable } = settings.store.traits
+  if (location === 'client' && !revocable) {
+    const text = `${name}: this store cannot end a session by its ID: it keeps none, and no list of ended ones`
+    throw new SessionError('ERR_SESSION_STATE', text)
+  }
+  if (!isId(id, idPrefix)) return
+  const deadline = startDeadline('commitTimeout', commitTimeout)
+  await endSession(store, storeKey(settings, id), undefined, deadline, now() + absoluteTimeout)
+  events.emit({ type: 'destroyed' })
 }
 
 function isTrouble(error: unknown): boolean {

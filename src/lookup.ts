@@ -69,15 +69,17 @@ export class Lookup {
   ): Promise<Record | undefined> {
     const { events, limits, idleTimeout, store } = this.#settings
     const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
+    let entry: Entry | undefined
     try {
-      const entry = await this.#store.read(key, extendTo, deadline)
+      entry = await this.#store.read(key, extendTo, deadline)
       if (entry !== undefined) return { entry, document: Document.parse(entry.payload, limits) }
       events.emit({ type: 'unknown' })
     } catch (error) {
       // A store that failed, or a manager that is closed, says nothing about the payload.
       const unreadable = error instanceof SessionError && error.status !== 503
       if (!unreadable) throw error
-      if (store.traits.location === 'server') this.unread.set(visit, key)
+      const unread = store.traits.location === 'server' ? key : entry?.key
+      if (unread !== undefined) this.unread.set(visit, unread)
       events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
     return undefined

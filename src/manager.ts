@@ -4,7 +4,7 @@ import { Calls } from './calls.ts'
 import { Committer } from './committer.ts'
 import { startDeadline, type Deadline } from './deadlines.ts'
 import { Draft, type DraftSettings } from './draft.ts'
-import { endSession } from './ending.ts'
+import { endById, endSession } from './ending.ts'
 import { SessionError } from './errors.ts'
 import { GuardedStore } from './guarded-store.ts'
 import { checkHealth, type Health } from './health.ts'
@@ -14,7 +14,7 @@ import { Lookup } from './lookup.ts'
 import { resolveOptions, type ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
-import { storeKey, type ManagerSettings } from './settings.ts'
+import type { ManagerSettings } from './settings.ts'
 import type { Counting, Entry, StoreTraits } from './store.ts'
 import { noStep, Steps } from './steps.ts'
 import { Sweeper } from './sweeper.ts'
@@ -129,15 +129,13 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return this.#port.commit(stateOf(session))
   }
 
-  /** Ends a session, by itself or by its ID; final in every store that is revocable. */
+  /**
+   * Ends a session, by itself or by its ID; final in every store that is revocable. One that keeps nothing and lists nothing
+   * knows no ID, and throws `ERR_SESSION_STATE`.
+   */
   async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
     if (typeof session !== 'string') return this.#port.destroy(stateOf(session))
-    const { idPrefix, commitTimeout, absoluteTimeout, now } = this.#settings
-    if (!isId(session, idPrefix)) return
-    const deadline = startDeadline('commitTimeout', commitTimeout)
-    const key = storeKey(this.#settings, session)
-    await endSession(this.#store, key, undefined, deadline, now() + absoluteTimeout)
-    this.#settings.events.emit({ type: 'destroyed' })
+    await endById(this.#settings, this.#store, session)
   }
 
   /** How many sessions live in the store (beego's `SessionAll`). */

@@ -78,15 +78,17 @@ export function session<S extends Schema | undefined = undefined, const P extend
     const visit = new RequestVisit(ctx, hooks)
     let current: Session<ValuesOf<S>> | undefined
     let failure: unknown
+    let presented: readonly string[] = []
     const use = (): Session<ValuesOf<S>> => {
       delivery.use()
       if (failure !== undefined) return (current ??= standIn(failure))
-      if (current === undefined) delivery.follow(stateOf((current = manager.begin(visit))))
+      if (current === undefined) delivery.follow(stateOf((current = manager.begin(visit))), presented[0])
       return current
     }
     setSlot(ctx, property, { owner: manager, cookieName, use: enabled ? use : turnedOff })
     try {
-      const found = enabled ? await find(transport.read(ctx.req), visit) : undefined
+      if (enabled) presented = transport.read(ctx.req)
+      const found = await find(presented, visit)
       if (found !== undefined) delivery.follow(stateOf((current = found[0])), found[1])
     } catch (error) {
       // Thrown at the first use of the session: routes that never look are not hurt by a store that is down.

@@ -213,11 +213,7 @@ test('security 43: a cookie that an older key sealed is sealed anew by the next 
 })
 
 test('a long session travels in numbered cookies, which go again when it shrinks and when it ends', async (t) => {
-  const { client } = await world(t, {}, { name: '__Host-sid', cookie: { secure: true } })
-  // Behind no proxy there is no HTTPS here, so the connection is said to be one.
-  const plain = await world(t)
-  t.deepEqual((await client().get('/set?a=1')).setCookies, [], 'a Secure cookie needs HTTPS')
-  const ann = plain.client()
+  const ann = (await world(t)).client()
   await ann.get('/fill?bytes=8000')
   t.deepEqual(namesOf(ann), ['sid', 'sid.1', 'sid.2'])
   t.is((await seen(ann)).fill, 8000)
@@ -233,6 +229,30 @@ test('a long session travels in numbered cookies, which go again when it shrinks
   t.is((await seen(ann)).fill, 10)
   await ann.get('/fill?bytes=8000')
   await ann.get('/end')
+  t.deepEqual(namesOf(ann), [])
+})
+
+test('security 28 and 30: the pieces of a __Host- cookie are __Host- cookies, and go with the same attributes', async (t) => {
+  const options = {
+    name: '__Host-sid',
+    cookie: { secure: true, partitioned: true, sameSite: 'none' },
+  } as const
+  const koa = new Koa({ proxy: true }).use(session({ ...options, store: new CookieStore({ keys: [k1] }) }))
+  koa.use((ctx) => {
+    if (ctx.path === '/fill') ctx.session.set('a', randomBytes(6_000).toString('base64url'))
+    else ctx.session.clear()
+    ctx.body = 'ok'
+  })
+  const { client } = await serve(t, koa)
+  const ann = client()
+  const headers = { 'x-forwarded-proto': 'https' }
+  const set = (await ann.get('/fill', { headers })).setCookies
+  t.is(set.length, 3)
+  const removed = (await ann.get('/clear', { headers: { ...headers, cookie: cookieOf(ann) } })).setCookies
+  const plain = (line: string): string =>
+    line.replace(/=[^;]*/, '').replace(/ Max-Age=0;| Expires=[^;]*;/g, '')
+  t.is(plain(set[2] ?? ''), '__Host-sid.2; Path=/; HttpOnly; Secure; Partitioned; SameSite=None')
+  t.deepEqual(removed.map(plain), set.map(plain))
   t.deepEqual(namesOf(ann), [])
 })
 
@@ -503,6 +523,37 @@ test('a session that was ended by its ID is ended for all of its cookies', async
   t.is(await manager.find(manager.handle(ann)), undefined)
   ann.set('a', 2)
   t.is(await manager.commit(ann), 'gone')
+})
+
+test('an ID alone ends nothing where nothing is kept, and the manager says so', async (t) => {
+  const manager = new SessionManager({ store: new CookieStore({ keys: [k1] }) })
+  await t.throwsAsync(manager.destroy(manager.begin().id), {
+    code: 'ERR_SESSION_STATE',
+    message: /cannot end a session by its ID/,
+  })
+})
+
+test('a session that only another version of the program can read is ended by a logout all the same', async (t) => {
+  const revocations = new MemoryStore()
+  const store = new CookieStore({ keys: [k1], revocations })
+  const newer = `kts2 ${'v'.repeat(16)} something else`
+  const { handle = '' } = await store.bind('sid').create('k'.repeat(43), newer, Date.now() + HOUR)
+  const made = await world(t, { revocations, now: Date.now }, { now: Date.now })
+  const ann = made.client()
+  ann.cookies.set('sid', handle)
+  t.is((await seen(ann)).a, null)
+  t.deepEqual(namesOf(ann), ['sid'], 'it is left alone')
+  await ann.get('/end')
+  t.deepEqual(namesOf(ann), [])
+  t.is(await store.bind('sid').read(handle), undefined)
+})
+
+test('the health of the engine is that of its list', async (t) => {
+  const revocations = new MemoryStore()
+  const manager = new SessionManager({ store: new CookieStore({ keys: [k1], revocations }) })
+  t.true((await manager.health()).ok)
+  revocations.read = async () => Promise.reject(new Error('down'))
+  t.false((await manager.health()).ok)
 })
 
 test('security 53: while the list cannot be asked, a request with a session is a 503, and others are served', async (t) => {
