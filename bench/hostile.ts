@@ -4,8 +4,7 @@
  *
  *     node --expose-gc --import=tsx bench/hostile.ts [rounds]
  *
- * Of several rounds the median and the longest are told. It is the time of the processor, as a machine with other work to
- * do takes longer; what the collector and the compiler do on other threads counts too.
+ * Of several rounds the median and the longest are told: a machine with other work to do takes its time too.
  */
 import { bombs } from '../test/hostile/bombs.ts'
 import { codec } from '../test/hostile/world.ts'
@@ -22,14 +21,13 @@ interface Cost {
 
 function cost(action: () => unknown): Cost {
   const times = Array.from({ length: ROUNDS }, () => {
-    const start = process.cpuUsage()
+    const start = performance.now()
     try {
       action()
     } catch {
       // To refuse is an answer too.
     }
-    const { user, system } = process.cpuUsage(start)
-    return (user + system) / 1000
+    return performance.now() - start
   }).toSorted((one, other) => one - other)
   return { median: times[times.length >> 1] ?? 0, longest: times.at(-1) ?? 0 }
 }

@@ -19,9 +19,9 @@ const NASTY = [
 /** Makes header values that a client could send: noise, and variations on a real one. */
 export class Fuzz {
   readonly #random: () => number
-  readonly #real: () => string
+  readonly #real: string
 
-  constructor(seed: number, real: () => string) {
+  constructor(seed: number, real: string) {
     this.#random = randomOf(seed)
     this.#real = real
   }
@@ -38,18 +38,18 @@ export class Fuzz {
       case 3:
         return this.#letters(this.#pick([1, 41, 42, 44, 64, 86, 4_000]))
       case 4:
-        return this.#real().slice(0, this.#below(44))
+        return this.#real.slice(0, this.#below(this.#real.length + 1))
       case 5:
-        return this.#real() + this.#pick(NASTY)
+        return this.#real + this.#pick(NASTY)
       case 6:
-        return this.#pick(NASTY) + this.#real()
+        return this.#pick(NASTY) + this.#real
       case 7: {
-        const real = this.#real()
+        const real = this.#real
         const at = this.#below(real.length)
         return real.slice(0, at) + this.#text(1) + real.slice(at + 1)
       }
       default:
-        return this.#real()
+        return this.#real
     }
   }
 
@@ -65,6 +65,7 @@ export class Fuzz {
         ` ${name} `,
         `x${name}`,
         `${name}.sig`,
+        `${name}.1`,
         'theme',
         '',
         '__proto__',

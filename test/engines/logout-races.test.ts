@@ -37,50 +37,53 @@ const everywhere = {
 }
 
 for (const [provider, start] of Object.entries(everywhere)) {
-  test.serial(`F20: ${provider}: of ${RACES} logouts against a writing request none is undone`, async (t) => {
-    const engine = await start?.()
-    if (engine === undefined) return t.fail()
-    const gates = new Map<string, { write: Gate; logout: Gate }>()
-    const site = await openSite(
-      { provider, providerConfig: engine.config },
-      {
-        login: ({ session }) => {
-          session.set('user', 'ann').set('list', []).set('token', 1)
+  test.serial(
+    `F20, security 24: ${provider}: of ${RACES} logouts against a writing request none is undone`,
+    async (t) => {
+      const engine = await start?.()
+      if (engine === undefined) return t.fail()
+      const gates = new Map<string, { write: Gate; logout: Gate }>()
+      const site = await openSite(
+        { provider, providerConfig: engine.config },
+        {
+          login: ({ session }) => {
+            session.set('user', 'ann').set('list', []).set('token', 1)
+          },
+          write: async (ctx, race) => {
+            const act = writers[Math.floor(Number(race) / orders.length) % writers.length]
+            await act?.(ctx, race)
+            await pass(gates.get(race)?.write)
+            await act?.(ctx, race)
+          },
+          logout: async (ctx, race) => {
+            ctx.session.get('user')
+            await pass(gates.get(race)?.logout)
+            await ctx.session.destroy()
+          },
         },
-        write: async (ctx, race) => {
-          const act = writers[Math.floor(Number(race) / orders.length) % writers.length]
-          await act?.(ctx, race)
-          await pass(gates.get(race)?.write)
-          await act?.(ctx, race)
-        },
-        logout: async (ctx, race) => {
-          ctx.session.get('user')
-          await pass(gates.get(race)?.logout)
-          await ctx.session.destroy()
-        },
-      },
-    )
-    t.teardown(async () => {
-      await site.close()
-      await engine.stop()
-    })
-    let next = 0
-    const alive: string[] = []
-    async function lane(): Promise<void> {
-      while (next < RACES) {
-        next += 1
-        const race = String(next)
-        const gate = { write: new Gate(), logout: new Gate() }
-        gates.set(race, gate)
-        const order = orders[next % orders.length] ?? 'both at once'
-        const outcome = await run(site, race, gate, order)
-        if (outcome !== undefined) alive.push(`${race}, ${order}: ${outcome}`)
-        gates.delete(race)
+      )
+      t.teardown(async () => {
+        await site.close()
+        await engine.stop()
+      })
+      let next = 0
+      const alive: string[] = []
+      async function lane(): Promise<void> {
+        while (next < RACES) {
+          next += 1
+          const race = String(next)
+          const gate = { write: new Gate(), logout: new Gate() }
+          gates.set(race, gate)
+          const order = orders[next % orders.length] ?? 'both at once'
+          const outcome = await run(site, race, gate, order)
+          if (outcome !== undefined) alive.push(`${race}, ${order}: ${outcome}`)
+          gates.delete(race)
+        }
       }
-    }
-    await Promise.all(Array.from({ length: AT_ONCE }, lane))
-    return t.deepEqual(alive, [])
-  })
+      await Promise.all(Array.from({ length: AT_ONCE }, lane))
+      return t.deepEqual(alive, [])
+    },
+  )
 }
 
 /** What went wrong, if anything. */

@@ -64,7 +64,7 @@ test('decoding 1: __proto__ as text is text', (t) => {
   }
 })
 
-test('decoding 1: names that every object inherits are data, and own properties, on plain objects', (t) => {
+test('security 61, decoding 1: names that every object inherits are data, and own properties, on plain objects', (t) => {
   const names = [
     'constructor',
     'prototype',
