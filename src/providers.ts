@@ -29,8 +29,8 @@ const providers = new Map<string, OpenProvider>([
   ['memcache', (config, context) => MemcacheStore.fromConfig(config, context)],
   ['couchbase', (config, context) => CouchbaseStore.fromConfig(config, context)],
   ['mysql', (config, context) => MysqlStore.fromConfig(config, context)],
-  ['postgres', (config) => PostgresStore.fromConfig(config)],
-  ['postgresql', (config) => PostgresStore.fromConfig(config)],
+  ['postgres', (config, context) => PostgresStore.fromConfig(config, context)],
+  ['postgresql', (config, context) => PostgresStore.fromConfig(config, context)],
 ])
 
 /** Whose config strings say something about the cookie itself, as beego's cookie engine has it. */

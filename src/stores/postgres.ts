@@ -38,18 +38,20 @@ export class PostgresStore implements Store, Sweeping, Counting {
   readonly #link: PostgresLink
   readonly #table: string
   readonly #timeout: number
+  readonly #now: () => number
   #opening: Promise<PostgresStatements> | undefined
   #statements: PostgresStatements | undefined
 
   /** A store from beego's config string for `postgresql`: a URL, or keywords and values. */
-  static fromConfig(config: string): PostgresStore {
-    return new PostgresStore({ url: config })
+  static fromConfig(config: string, context: { readonly now?: () => number } = {}): PostgresStore {
+    return new PostgresStore({ url: config, ...context })
   }
 
   constructor(options: PostgresStoreOptions) {
     const settings = postgresSettings(options)
     this.#table = settings.table
     this.#timeout = settings.timeout
+    this.#now = settings.now
     this.#link = new PostgresLink(settings)
   }
 
@@ -61,17 +63,19 @@ export class PostgresStore implements Store, Sweeping, Counting {
   /** A read never writes: every write is a row version, and waits for the disk. So `extendTo` is ignored. */
   async read(key: string): Promise<Entry | undefined> {
     return this.#use('read', true, async (ask, statements) => {
+      const askedAt = this.#now()
       const { rows } = await ask(statements.read, [statements.keyOf(key)])
-      const [data, expiresAt] = rows[0] ?? []
+      const [data, left] = rows[0] ?? []
       if (typeof data !== 'string') return undefined
-      return { payload: statements.payloadOf(data), expiresAt: Number(expiresAt) }
+      // Counted from the moment of asking, so that the entry lives at least so long.
+      return { payload: statements.payloadOf(data), expiresAt: Math.floor(askedAt + Number(left)) }
     })
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     refuseLarge('create', payload)
     return this.#use('create', false, async (ask, statements) => {
-      const values = [statements.keyOf(key), statements.stored(payload), expiresAt]
+      const values = [statements.keyOf(key), statements.stored(payload), this.#left(expiresAt)]
       const { count } = await ask(statements.create, values)
       return count === 1 ? { entry: { payload, expiresAt } } : 'exists'
     })
@@ -86,7 +90,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
     refuseLarge('replace', payload)
     return this.#use('replace', false, async (ask, statements) => {
       const stored = statements.keyOf(key)
-      const values = [stored, statements.stored(payload), expiresAt, versionOf(base, statements)]
+      const values = [stored, statements.stored(payload), this.#left(expiresAt), versionOf(base, statements)]
       const { count } = await ask(statements.replace, values)
       if (count === 1) return { entry: { payload, expiresAt } }
       return (await isLiving(ask, statements, stored)) ? 'conflict' : 'gone'
@@ -96,7 +100,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
     return this.#use('touch', true, async (ask, statements) => {
       const stored = statements.keyOf(key)
-      const { count } = await ask(statements.touch, [stored, expiresAt])
+      const { count } = await ask(statements.touch, [stored, this.#left(expiresAt)])
       return count === 1 || (await isLiving(ask, statements, stored)) ? 'ok' : 'gone'
     })
   }
@@ -143,6 +147,11 @@ export class PostgresStore implements Store, Sweeping, Counting {
 
   async close(): Promise<void> {
     await this.#link.close()
+  }
+
+  /** From now on, in ms; the database counts it down by its own clock. */
+  #left(expiresAt: number): number {
+    return expiresAt - this.#now()
   }
 
   /** Does a verb once the table is known. If the table turns out to be another one by now, the next verb looks again. */

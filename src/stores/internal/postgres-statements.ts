@@ -16,8 +16,8 @@ export type Stored = string | Buffer
 const CLASSIC_KEY = 64
 
 /**
- * The SQL of every verb, for one table. `$1` is the key throughout; what compares or sets a moment takes ms since the
- * epoch. Only the database's clock decides what has expired, so that all processes agree.
+ * The SQL of every verb, for one table. `$1` is the key throughout; a life travels as the ms that are left. So only the
+ * database's clock decides what has expired, and processes agree whose clocks do not.
  */
 export class PostgresStatements {
   readonly layout: PostgresLayout
@@ -37,7 +37,7 @@ export class PostgresStatements {
     const isOwn = layout === 'own'
     const local = (moment: string): string => (isOwn ? moment : `(${moment} AT TIME ZONE 'UTC')`)
     const now = local('now()')
-    const moment = (place: string): string => local(`to_timestamp(${place}::float8 / 1000)`)
+    const moment = (place: string): string => local(`(now() + ${place}::float8 * interval '1 millisecond')`)
     const living = `session_key = $1 AND session_expiry > ${now}`
     const version = isOwn
       ? `left(session_data, ${VERSION_LENGTH})`
@@ -53,7 +53,7 @@ export class PostgresStatements {
        WHERE held.session_expiry <= ${now}`,
     )
     this.read = named(
-      `SELECT ${data}, extract(epoch FROM session_expiry) * 1000 FROM ${table} WHERE ${living}`,
+      `SELECT ${data}, extract(epoch FROM session_expiry - ${now}) * 1000 FROM ${table} WHERE ${living}`,
     )
     this.replace = named(
       `UPDATE ${table} SET session_data = $2,
