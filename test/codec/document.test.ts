@@ -299,6 +299,37 @@ test('of two lines of one key the sound one is believed, of two sound ones neith
   }
 })
 
+test('a few changes make the same payload whether their keys are searched for or every line is looked at', (t) => {
+  const keys = ['a', 'ab', 'abcdefgh', 'abcdefghi', '', ' ', 'a"b', 'a\\"', '\n', 'ü', '"', 'J']
+  // Removing what is not there changes nothing, but so many keys are no longer searched for one by one.
+  const absent = Array.from({ length: 10 }, (_, index): [string, undefined] => [`absent ${index}`, undefined])
+  const body = bodyOf(write(Object.fromEntries(keys.map((key) => [key, JSON.stringify(`J "${key}" `)]))))
+  const [first = '', ...rest] = body.split(/(?<=\n)/)
+  const damaged = [
+    body,
+    body + first,
+    `${body}"a J 1\n`,
+    `"ab" J 2 #00000000\n${body}`,
+    [first, 'x\n', ...rest].join(''),
+  ]
+  for (const document of damaged.map((text) => read(payloadOf(text)))) {
+    for (const key of keys) {
+      for (const line of ['J 1', undefined]) {
+        const changes: [string, string | undefined][] = [
+          [key, line],
+          ['new', 'J 2'],
+          ['ab', undefined],
+        ]
+        t.is(
+          document.write(header, new Map(changes), defaultLimits),
+          document.write(header, new Map([...changes, ...absent]), defaultLimits),
+        )
+      }
+    }
+  }
+  t.is(damaged.length, 5)
+})
+
 test('a header with another checksum than its own is damaged, one without any is not', (t) => {
   const payload = Document.empty(header).write(
     { ...header, attributes: new Map([['a', 'b']]) },
