@@ -21,6 +21,9 @@ interface Waiter {
   readonly giveUp: () => void
 }
 
+/** Node knows no longer timer; it would end at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 /** Ends waiting when its time is up. All that wait share one timer, which holds no process. */
 export class Deadlines {
   readonly #waiting = new Set<Waiter>()
@@ -45,7 +48,8 @@ export class Deadlines {
     this.#wakesAt = moment
     const wake = (): void => this.#wake()
     // Answers that came in while the process was busy are heard first.
-    this.#timer = setTimeout(() => setImmediate(wake), Math.ceil(moment - performance.now()))
+    const ms = Math.min(Math.ceil(moment - performance.now()), LONGEST_TIMER)
+    this.#timer = setTimeout(() => setImmediate(wake), ms)
     this.#timer.unref()
   }
 
