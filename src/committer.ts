@@ -82,8 +82,9 @@ export class Committer {
   expiresAt(state: SessionState): number {
     const { now, absoluteTimeout } = this.#settings
     const { entry, visit } = state
-    if (entry !== undefined && visit.passive === true) return entry.expiresAt
-    return Math.min(now() + idleTimeoutOf(state.draft, this.#settings), state.createdAt + absoluteTimeout)
+    const unused = entry !== undefined && visit.passive === true
+    const idleAt = unused ? entry.expiresAt : now() + idleTimeoutOf(state.draft, this.#settings)
+    return Math.min(idleAt, state.createdAt + absoluteTimeout)
   }
 
   async #create(state: SessionState): Promise<Committed> {
@@ -173,7 +174,17 @@ export class Committer {
 
   /** Though nothing in it changed: a client lives longer only with a new handle, and an old key's seal is to go. */
   #isToBeRewritten(state: SessionState, base: Entry): boolean {
-    return base.stale === true || (this.#isOnClient && this.#isTouchDue(state, base))
+    return (
+      base.stale === true ||
+      this.#livesTooLong(state, base) ||
+      (this.#isOnClient && this.#isTouchDue(state, base))
+    )
+  }
+
+  /** Beyond what a look can extend it to: a clock was wrong when it was written, or its life was taken from it by hand. */
+  #livesTooLong({ createdAt }: SessionState, { expiresAt }: Entry): boolean {
+    const { idleTimeout, absoluteTimeout } = this.#settings
+    return expiresAt > createdAt + absoluteTimeout + idleTimeout
   }
 
   get #isOnClient(): boolean {

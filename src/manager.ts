@@ -97,7 +97,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const found = await this.#lookup.find(id, openedAt, visit, deadline)
     if (found === undefined) return undefined
     const { key, entry, document, isRetired } = found
-    const state = this.#state(onClient ? entry.key : id, entry, document, document.header.createdAt, visit)
+    // A session from the future was begun by a clock that was wrong. It must not live until then.
+    const createdAt = Math.min(document.header.createdAt, openedAt)
+    const state = this.#state(onClient ? entry.key : id, entry, document, createdAt, visit)
     Object.assign(state, { key: entry.key ?? key, isRetired })
     if (onClient) state.handle = id
     if (events.heard)

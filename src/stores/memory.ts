@@ -20,7 +20,7 @@ export interface MemoryStoreOptions {
    * beyond Latin-1. A single payload may take up to half of it. `Infinity` for no bound. Default: 256 MiB.
    */
   readonly maxBytes?: number
-  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  /** The clock, in ms since the epoch. Default: `Date.now`, of which no more is taken than spans, so that it may be set. */
   readonly now?: () => number
 }
 
@@ -54,6 +54,8 @@ export class MemoryStore implements Store, Sweeping, Counting {
   readonly #maxEntries: number
   readonly #maxBytes: number
   readonly #now: () => number
+  /** What lives are counted on. It never jumps, unless the clock is one of the caller's own. */
+  readonly #steady: () => number
   readonly #shards: readonly Map<string, Kept>[] = Array.from({ length: SHARDS }, () => new Map())
   /** Where the ring of all entries is closed: `older` is the one used last, `newer` the one unused for longest. */
   readonly #ring: Kept = new Kept('', '', Infinity)
@@ -67,6 +69,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     this.#maxEntries = bound('maxEntries', options.maxEntries ?? MAX_ENTRIES, 1)
     this.#maxBytes = bound('maxBytes', options.maxBytes ?? MAX_BYTES, 2_048)
     this.#now = options.now ?? Date.now
+    this.#steady = this.#now === Date.now ? steady : this.#now
     this.traits = {
       name: 'memory',
       location: 'server',
@@ -83,16 +86,17 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#closed) return rejectClosed('read')
     const kept = this.#living(key)
     if (kept === undefined) return NOBODY
-    if (extendTo !== undefined && extendTo > kept.expiresAt) kept.expiresAt = extendTo
+    const ahead = this.#ahead()
+    if (extendTo !== undefined && extendTo - ahead > kept.expiresAt) kept.expiresAt = extendTo - ahead
     kept.renew(this.#ring)
-    return Promise.resolve({ payload: kept.payload, expiresAt: kept.expiresAt })
+    return Promise.resolve({ payload: kept.payload, expiresAt: Math.floor(kept.expiresAt + ahead) })
   }
 
   create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     if (this.#closed) return rejectClosed('create')
     if (this.#exceeds(payload)) return rejectLarge('create')
     if (this.#living(key) !== undefined) return EXISTS
-    const kept = new Kept(key, payload, expiresAt)
+    const kept = new Kept(key, payload, expiresAt - this.#ahead())
     this.#shardAt(spread(key)).set(key, kept)
     this.#size += 1
     this.#bytes += kept.bytes
@@ -113,7 +117,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (kept === undefined) return GONE
     if (!kept.is(base)) return CONFLICT
     this.#bytes -= kept.bytes
-    kept.hold(payload, expiresAt)
+    kept.hold(payload, expiresAt - this.#ahead())
     this.#bytes += kept.bytes
     kept.renew(this.#ring)
     this.#makeRoom()
@@ -124,7 +128,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#closed) return rejectClosed('touch')
     const kept = this.#living(key)
     if (kept === undefined) return GONE
-    if (expiresAt > kept.expiresAt) kept.expiresAt = expiresAt
+    kept.expiresAt = Math.max(kept.expiresAt, expiresAt - this.#ahead())
     kept.renew(this.#ring)
     return OK
   }
@@ -141,7 +145,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   /** Removes up to `limit` expired entries. Looks at a few at a time, and lets other work in between. */
   async sweep(limit: number): Promise<number> {
     if (this.#closed) return rejectClosed('sweep')
-    const moment = this.#now()
+    const moment = this.#steady()
     let removed = 0
     await this.#tour((kept) => {
       if (removed >= limit) return false
@@ -157,7 +161,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   /** How many entries live. Counts a few at a time, so what comes and goes meanwhile may be in the sum or not. */
   async count(): Promise<number> {
     if (this.#closed) return rejectClosed('count')
-    const moment = this.#now()
+    const moment = this.#steady()
     let living = 0
     await this.#tour((kept) => {
       if (kept.expiresAt > moment) living += 1
@@ -202,7 +206,12 @@ export class MemoryStore implements Store, Sweeping, Counting {
   }
 
   #expired(kept: Kept): boolean {
-    return kept.expiresAt <= this.#now()
+    return kept.expiresAt <= this.#steady()
+  }
+
+  /** How far the clock is ahead of the steady one. */
+  #ahead(): number {
+    return this.#now === this.#steady ? 0 : this.#now() - this.#steady()
   }
 
   #exceeds(payload: string): boolean {
@@ -267,6 +276,11 @@ function bound(field: string, value: number, least: number): number {
     'ERR_SESSION_OPTIONS',
     `memory: ${field} must be a whole number of at least ${least}, or Infinity`,
   )
+}
+
+/** Ms that pass, whatever the system's clock is set to. */
+function steady(): number {
+  return performance.now()
 }
 
 function rejectClosed(verb: string): Promise<never> {
