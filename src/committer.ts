@@ -55,8 +55,9 @@ export class Committer {
   async claim(state: SessionState, key: string): Promise<unknown> {
     const { draft, deadline } = state
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
-    const kind = draft.slots.get(key)?.kind
-    if (draft.cleared || kind === 'set' || kind === 'delete' || !draft.base.has(key)) {
+    const slot = draft.slots.get(key)
+    const own = slot?.kind === 'set' || slot?.kind === 'delete' || slot?.own === true
+    if (draft.cleared || own || !draft.base.has(key)) {
       const value = draft.get(key)
       if (draft.has(key)) draft.delete(key)
       return value

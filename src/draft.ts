@@ -112,8 +112,8 @@ export class Draft {
 
   update(key: string, updater: Updater): unknown {
     const slot = this.slots.get(key)
-    // Only what comes of the stored value by functions alone can be run again on a newer one.
-    const again = !this.cleared && (slot === undefined || this.#untouched(key, slot))
+    // Only what comes by functions alone of the stored value, or of nothing, can be run again on a newer one.
+    const again = slot === undefined || slot.kind === 'delete' || this.#untouched(key, slot)
     const value = applyUpdate(updater, this.get(key))
     if (value === undefined && !this.has(key)) return undefined
     if (again) this.#write('update', key, value, [...(slot?.updates ?? noUpdates), updater])
@@ -251,7 +251,8 @@ export class Draft {
     const text = codec.encode(value, key)
     const before = this.slots.get(key)
     const own = this.cleared || before?.kind === 'delete' || before?.own === true
-    this.slots.set(key, { kind, value, text, updates, sent: before?.sent ?? 0, sentText: undefined, own })
+    const sent = before?.kind === 'update' ? before.sent : 0
+    this.slots.set(key, { kind, value, text, updates, sent, sentText: undefined, own })
   }
 
   /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */

@@ -17,8 +17,11 @@ export type Answer = Entry | Written | 'exists' | 'conflict' | 'gone' | 'ok' | u
 /** Lets a request wait before a verb, and carries it out when its time has come. */
 export type Hold = <A extends Answer>(visit: Visit, call: Call, act: () => Promise<A>) => Promise<A>
 
-/** Whose turn it is to run: requests of one process share a store, and each call has to be known as somebody's. */
-export const current: AsyncLocalStorage<Visit> = new AsyncLocalStorage()
+/**
+ * Whose turn it is to run: requests of one process share a store, and each call has to be known as somebody's. It is
+ * emptied when the request is over, since a timer of the library's remembers where it was set for as long as it runs.
+ */
+export const current: AsyncLocalStorage<{ visit: Visit | undefined }> = new AsyncLocalStorage()
 
 /** The store of one process: every verb of every request waits here until it is let through. */
 export class Gate implements Store {
@@ -67,7 +70,7 @@ export class Gate implements Store {
   async close(): Promise<void> {}
 
   async #wait<A extends Answer>(call: Call, act: () => Promise<A>): Promise<A> {
-    const visit = current.getStore()
+    const visit = current.getStore()?.visit
     if (visit === undefined) throw new Error('a verb was called outside of any request')
     return this.#hold(visit, call, act)
   }

@@ -2,7 +2,7 @@ import type { Answer } from './gate.ts'
 import type { Held } from './held.ts'
 import { History } from './history.ts'
 import { cameFirst, describe, follow, predict, type Row, type Step } from './model.ts'
-import { keysOf, leaves, outcomes, type Ground, type Log } from './rule.ts'
+import { keysOf, leaves, outcomes, pendingOf, type Ground, type Log } from './rule.ts'
 import type { Time } from './time.ts'
 import { stateOf, type State } from './values.ts'
 import type { Invariant, Verdict } from './verdict.ts'
@@ -154,7 +154,7 @@ export class Ledger {
   #judge(visit: Visit, log: Log, ground: Ground, state: State): void {
     const before = ground.states.at(-1) ?? new Map()
     const end = ground.states.length - 1
-    const pending = log.filter((change) => change.kind === 'look' || !visit.applied.has(change))
+    const pending = pendingOf(log, visit.applied)
     const touched = new Set(keysOf(pending, before))
     for (const key of new Set([...before.keys(), ...state.keys(), ...touched])) {
       const value = state.get(key)
@@ -180,8 +180,8 @@ export class Ledger {
   /** Whether a commit that was acknowledged without a write could do without. */
   judgeIdle(visit: Visit): void {
     const { history } = visit
-    const pending = visit.log.filter((change) => change.kind === 'look' || !visit.applied.has(change))
-    if (!pending.some(({ kind }) => kind !== 'look')) return
+    const pending = pendingOf(visit.log, visit.applied)
+    if (keysOf(pending, visit.history.newest).length === 0) return
     const ground = visit.groundOf(history)
     for (let end = ground.from; end <= history.end; end += 1) if (leaves(pending, ground, end)) return
     const [key = ''] = keysOf(pending, history.newest)

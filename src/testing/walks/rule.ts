@@ -14,8 +14,14 @@ export interface Look {
   readonly until: number
 }
 
+/** That the request had deleted a key, or all of them, and this is stored by now. */
+export interface Deletion {
+  readonly kind: 'deleted'
+  readonly key: string | undefined
+}
+
 /** What one request did since its last commit, in order. */
-export type Log = readonly (Change | Look)[]
+export type Log = readonly (Change | Look | Deletion)[]
 
 /** Everything a session ever was, and the range of what the log may have begun with. */
 export interface Ground {
@@ -27,7 +33,7 @@ export interface Ground {
 /** One way it may stand with a key: the state last looked at, and the changes since that still count. */
 interface Stand {
   readonly at: number
-  readonly changes: readonly Change[]
+  readonly changes: readonly (Change | Deletion)[]
 }
 
 /**
@@ -61,10 +67,19 @@ export function leaves(log: Log, ground: Ground, end: number): boolean {
 export function keysOf(log: Log, state: State | undefined): readonly string[] {
   const keys = new Set<string>()
   for (const change of log) {
-    if ('key' in change) keys.add(change.key)
+    if ('key' in change && change.kind !== 'deleted') keys.add(change.key)
     if (change.kind === 'clear') for (const key of state?.keys() ?? []) keys.add(key)
   }
   return [...keys]
+}
+
+/** What of a log is still to be stored. */
+export function pendingOf(log: Log, applied: ReadonlySet<object>): Log {
+  return log.flatMap((change): Log => {
+    if (!applied.has(change)) return [change]
+    if (change.kind === 'clear') return [{ kind: 'deleted', key: undefined }]
+    return change.kind === 'delete' ? [{ kind: 'deleted', key: change.key }] : []
+  })
 }
 
 function stands(key: string, log: Log, ground: Ground): readonly Stand[] {
@@ -76,7 +91,7 @@ function stands(key: string, log: Log, ground: Ground): readonly Stand[] {
         for (const stand of all) if (stand.at < at) all = [...all, moved(stand, at, key, ground)]
       }
       all = distinct(all)
-    } else if (change.kind === 'clear' || change.key === key) {
+    } else if (change.kind === 'clear' || change.key === key || change.key === undefined) {
       all = all.map((stand) => ({ at: stand.at, changes: [...stand.changes, change] }))
     }
   }
@@ -87,7 +102,7 @@ function stands(key: string, log: Log, ground: Ground): readonly Stand[] {
 function moved(stand: Stand, at: number, key: string, { states }: Ground): Stand {
   if (stand.at === at) return stand
   const deleted = states[stand.at]?.has(key) === true && states[at]?.has(key) !== true
-  const own = stand.changes.some(({ kind }) => kind === 'delete' || kind === 'clear')
+  const own = stand.changes.some(({ kind }) => ['delete', 'clear', 'deleted'].includes(kind))
   return { at, changes: deleted && !own ? [] : stand.changes }
 }
 
@@ -95,13 +110,13 @@ function distinct(all: readonly Stand[]): Stand[] {
   return [...new Map(all.map((stand) => [`${stand.at} ${stand.changes.length}`, stand])).values()]
 }
 
-function replay(changes: readonly Change[], stored: Value): Value {
+function replay(changes: Stand['changes'], stored: Value): Value {
   let value = stored
   for (const change of changes) {
     if (change.kind === 'set') ({ value } = change)
     else if (change.kind === 'count') value = Number(value ?? 0) + change.by
     else if (change.kind === 'collect') value = withItem(value, change.item)
-    else value = undefined
+    else if (change.kind !== 'deleted') value = undefined
   }
   return value
 }

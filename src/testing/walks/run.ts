@@ -108,6 +108,12 @@ export class Run {
     this.verdict.wrong('served', 'a request never came to its end')
   }
 
+  /** Lets so much time pass that no session is left. */
+  async outlive(): Promise<void> {
+    await this.#pass()
+    await this.#pass()
+  }
+
   /** Looks at everything that is left, and removes it. */
   async end(): Promise<void> {
     for (const key of this.ledger.keys) {

@@ -32,7 +32,7 @@ export class Visit {
   /** What it did since its last commit that was acknowledged. */
   log: (Change | Look)[] = []
   /** What of it was stored, whether or not the request knows. */
-  readonly applied: Set<Change> = new Set()
+  readonly applied: Set<object> = new Set()
   history: History = new History()
   /** Under which key it takes its session to be; `undefined` if it takes nothing to be stored. */
   key: string | undefined
@@ -66,13 +66,12 @@ export class Visit {
 
   /** Comes with an ID, or with none, and does what it came for. */
   async run(id: string | undefined, acts: readonly Act[]): Promise<void> {
-    await current.run(this, async () => {
+    const whose: { visit: Visit | undefined } = { visit: this }
+    await current.run(whose, async () => {
       if (id !== undefined) await this.#find(id)
-      for (const act of acts) {
-        if (this.over) return
-        await act.run(this)
-      }
+      for (const act of acts) if (!this.over) await act.run(this)
     })
+    whose.visit = undefined
   }
 
   /** A value that nobody has used. */
@@ -120,8 +119,8 @@ export class Visit {
   }
 
   /** A change of it has reached the store: the session lives under `key` now, or has ended. */
-  stored(history: History, key: string | undefined, log: readonly (Change | Look)[]): void {
-    for (const change of log) if (change.kind !== 'look') this.applied.add(change)
+  stored(history: History, key: string | undefined, log: Log): void {
+    for (const change of log) this.applied.add(change)
     this.#wrote = history.end
     this.#place = key
     this.history = history

@@ -30,7 +30,7 @@ const repertoire: readonly (readonly [weight: number, act: Act])[] = [
   [2, acts.destroy],
   [1, acts.end],
   [3, acts.look],
-  [4, acts.commit],
+  [6, acts.commit],
 ]
 const bag: readonly Act[] = repertoire.flatMap(([weight, act]) => Array.from({ length: weight }, () => act))
 
@@ -44,22 +44,26 @@ export async function walk(stores: readonly Store[], time: Time, seed: number): 
   const choices = new Seeded(seed)
   const run = new Run(stores, time, choices, 1 + choices.pick(2))
   await run.go([[acts.begin]], () => undefined)
-  const faults = choices.pick(3) === 0 ? 12 : 0
+  const faults = [0, 0, 4, 12][choices.pick(4)] ?? 0
   const overlaps = choices.pick(4) === 0 ? 3 : 0
-  const pauses = isLong(seed) ? [4 + choices.pick(12), 16 + choices.pick(16)] : []
-  const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, faults > 0))
+  const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12)] : []
+  // Half of the walks make do with a few acts, which then meet far more often (Groce's swarm testing).
+  const some = Array.from({ length: 3 }, () => bag[choices.pick(bag.length)] ?? acts.look)
+  const from = choices.pick(2) === 0 ? bag : [...some, acts.commit]
+  const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
   const idOf = (): string | undefined => {
     const [known, which] = [run.ids, choices.pick(8)]
     if (which === 0) return undefined
     return which < 3 ? known[choices.pick(known.length)] : known.at(-1)
   }
   await run.go(requests, idOf, { faults, overlaps, pauses })
+  if (isLong(seed) && choices.pick(2) === 0) await run.outlive()
   await run.end()
   return run.verdict
 }
 
-/** One to four acts and a commit; where the store fails, another commit. */
-function request(choices: Choices, insisting: boolean): readonly Act[] {
-  const all = Array.from({ length: 1 + choices.pick(4) }, () => bag[choices.pick(bag.length)] ?? acts.look)
+/** One to five acts and a commit; where the store fails, another commit. */
+function request(choices: Choices, from: readonly Act[], insisting: boolean): readonly Act[] {
+  const all = Array.from({ length: 1 + choices.pick(5) }, () => from[choices.pick(from.length)] ?? acts.look)
   return [...all, acts.commit, ...(insisting ? [acts.commit] : [])]
 }
