@@ -27,9 +27,10 @@ export class Held {
   ) {
     this.visit = visit
     this.call = call
-    this.log = visit.logOf(call?.payload)
+    const { log, claiming } = visit.originOf(call?.payload)
+    this.log = log
     this.doing = visit.doing
-    this.claiming = visit.claiming
+    this.claiming = claiming
     if (call !== undefined && visit.prepares(call)) visit.successor = call.key
     this.successor = visit.successor
     this.#act = act

@@ -25,6 +25,11 @@ export interface World {
 /** What a request is about, as far as the store is concerned. */
 export type Doing = 'find' | 'commit' | 'claim' | 'destroy' | 'nothing'
 
+interface Origin {
+  readonly log: Log
+  readonly claiming: string | undefined
+}
+
 /** One request: what it does to its session, what it is told, and whether that was true. */
 export class Visit {
   readonly name: string
@@ -44,8 +49,9 @@ export class Visit {
   /** The store has failed it. */
   troubled = false
   over = false
+  /** The key that it claims, and what was under it when it was taken out of the store. */
   claiming: string | undefined
-  claimed: Value
+  claimed: { readonly value: Value } | undefined
   readonly #manager: SessionManager
   #session: Session
   #from = 0
@@ -54,7 +60,7 @@ export class Visit {
   #wrote: number | undefined
   #place: string | undefined
   #looked = false
-  readonly #logs = new Map<string, Log>()
+  readonly #origins = new Map<string, Origin>()
   #made = 0
 
   constructor(name: string, world: World, manager: SessionManager) {
@@ -126,12 +132,12 @@ export class Visit {
     this.history = history
   }
 
-  /** What it had done when a payload was made: the same one may be sent again later. */
-  logOf(payload: string | undefined): Log {
+  /** What it had done, and which key it claimed, when a payload was made: the same one may be sent again later. */
+  originOf(payload: string | undefined): Origin {
     const version = payload === undefined ? '' : versionOf(payload)
-    const log = this.#logs.get(version) ?? [...this.log]
-    if (version !== '') this.#logs.set(version, log)
-    return log
+    const origin = this.#origins.get(version) ?? { log: [...this.log], claiming: this.claiming }
+    if (version !== '') this.#origins.set(version, origin)
+    return origin
   }
 
   /** Whether a call writes what `regenerate` moves the session to. */
@@ -202,17 +208,30 @@ export class Visit {
     if (got === undefined) return
     const { value } = got
     verdict.tell(this.name, `gets ${value ?? 'nothing'}`)
-    if (this.#wrote !== undefined) {
-      if (value !== this.claimed && !this.troubled) {
-        verdict.wrong('claimed', `${key} was ${this.claimed}, and the request got ${value ?? 'nothing'}`)
+    if (this.claimed !== undefined) {
+      if (value !== this.claimed.value && !this.troubled) {
+        verdict.wrong(
+          'claimed',
+          `${key} was ${this.claimed.value}, and the request got ${value ?? 'nothing'}`,
+        )
       }
     } else if (value !== undefined) {
       const mine = this.log.some((change) => change.kind === 'set' && change.value === value)
       if (!mine) verdict.wrong('claimed', `${value} was handed out and not removed`)
       this.log.push({ kind: 'delete', key })
+    } else if (!this.troubled && this.world.ledger.lives(this.key)) {
+      const log = [...this.log, { kind: 'look', until: this.history.end } as const]
+      const values = visible(key, log, this.groundOf(this.history))
+      if (!values.includes(undefined))
+        verdict.wrong('claimed', `${key} was there, and the request got nothing`)
     }
     this.log.push({ kind: 'look', until: this.history.end })
     this.#to = Math.max(this.#to, this.#wrote ?? 0)
+  }
+
+  /** What the store has handed over meanwhile. */
+  #taken(): { readonly value: Value } | undefined {
+    return this.claimed
   }
 
   async #find(id: string): Promise<void> {

@@ -48,7 +48,7 @@ export async function walk(stores: readonly Store[], time: Time, seed: number): 
   const overlaps = choices.pick(4) === 0 ? 3 : 0
   const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12)] : []
   // Half of the walks make do with a few acts, which then meet far more often (Groce's swarm testing).
-  const some = Array.from({ length: 3 }, () => bag[choices.pick(bag.length)] ?? acts.look)
+  const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? acts.look)
   const from = choices.pick(2) === 0 ? bag : [...some, acts.commit]
   const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
   const idOf = (): string | undefined => {

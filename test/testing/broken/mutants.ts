@@ -38,12 +38,33 @@ function mutant<P extends object, K extends keyof P>(
 }
 
 /** Takes the newer snapshot and keeps the log as it is. */
-function takeOver(this: Contest, state: Parameters<Contest['rebase']>[0], newer: Entry): void {
+function takeOver(state: Parameters<Contest['rebase']>[0], newer: Entry): void {
   state.draft.base = Document.parse(newer.payload, defaultLimits)
   state.entry = newer
 }
 
 export const mutants: readonly Mutant[] = [
+  mutant(
+    'a rebase forgets what the request has set',
+    'replayed',
+    Contest.prototype,
+    'rebase',
+    () => (state, newer) => {
+      takeOver(state, newer)
+      state.draft.slots.clear()
+    },
+  ),
+  mutant(
+    'get decodes what is stored whatever has been set since',
+    'seen',
+    Draft.prototype,
+    'get',
+    () =>
+      function forgetful(this: Draft, key) {
+        const line = this.base.line(key)
+        return line === undefined ? undefined : this.decode(key, line)
+      },
+  ),
   mutant('a rebase replays no update', 'counted', Contest.prototype, 'rebase', () => takeOver),
   mutant('a rebase lets a set win over a delete', 'deleted', Contest.prototype, 'rebase', () => takeOver),
   mutant(

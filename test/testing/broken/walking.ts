@@ -101,6 +101,28 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
+    'what is there is never what replace is based upon',
+    'served',
+    class extends HonestStore {
+      override same(): boolean {
+        return false
+      }
+    },
+  ),
+  unsound(
+    'touch of nothing says that it is done',
+    'modelled',
+    class extends HonestStore {
+      override async read(key: string): ReturnType<Store['read']> {
+        return super.read(key)
+      }
+      override async touch(key: string, at: number): ReturnType<Store['touch']> {
+        const outcome = await super.touch(key, at)
+        return outcome === 'gone' ? 'ok' : outcome
+      }
+    },
+  ),
+  unsound(
     'replace writes to what has expired',
     'ended',
     class extends HonestStore {

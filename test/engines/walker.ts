@@ -1,0 +1,35 @@
+import test from 'ava'
+import { interleavings, walks, type StoreHarness } from '../../src/testing/index.ts'
+
+/** Stores to walk on, for as long as a test file runs. */
+export interface Grounds {
+  readonly harness: StoreHarness
+  readonly stop: () => Promise<void>
+}
+
+/** `KTS_WALKS=1000000` for the long run. */
+const asked = process.env['KTS_WALKS']
+/** `KTS_SEED=4711` takes one walk again. */
+const seed = process.env['KTS_SEED']
+
+/** What is tried on an engine, and how much of it. */
+export interface Trials {
+  readonly count: number
+  /** Whether every order of two requests is tried too. */
+  readonly interleaved?: boolean
+}
+
+/** Tests that whatever requests do on an engine, and in whatever order, nothing is lost and nothing comes back. */
+export function testWalks(engine: string, trials: Trials, open: () => Promise<Grounds>): void {
+  let grounds: Grounds | undefined
+  const harnessOf = async (): Promise<StoreHarness> => (grounds ??= await open()).harness
+  test.after.always(`${engine} stops`, async () => grounds?.stop())
+  const taken =
+    seed === undefined ? { count: Number(asked ?? trials.count) } : { from: Number(seed), count: 1 }
+  const orders = trials.interleaved === true && seed === undefined ? interleavings : []
+  for (const promise of [...walks(taken), ...orders]) {
+    test.serial(`security 24, 62, F19, F20: ${engine}: ${promise.title}`, async (t) => {
+      await t.notThrowsAsync(promise.check(await harnessOf()))
+    })
+  }
+}
