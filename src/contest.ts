@@ -61,7 +61,7 @@ export class Contest {
         }
         const outcome = await attempt(newer)
         if (outcome !== 'conflict')
-          return [finish(outcome, tries), keyOf(state) === key ? state.entry : undefined]
+          return [finish(outcome, tries), state.key === key ? state.entry : undefined]
         if (hint === undefined) await wait(pause(jitter(tries)))
         hint = undefined
       }

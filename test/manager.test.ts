@@ -294,6 +294,17 @@ test('what is set anew after clear stands, even if it is what others have just c
   t.deepEqual([...(await manager.open(id))], [['n', 1]])
 })
 
+test('a session that is cleared while others write to it ends', async (t) => {
+  const { manager, store } = fixture()
+  const id = await stored(manager, { a: 1 })
+  const [one, other] = [await manager.open(id), await manager.open(id)]
+  one.clear()
+  other.set('b', 2)
+  await manager.commit(other)
+  t.is(await manager.commit(one), 'ok')
+  t.is(await store.count(), 0)
+})
+
 test('a delete that was committed where there was nothing does not delete later what others have set', async (t) => {
   const { manager } = fixture()
   const id = await stored(manager, { a: 1 })

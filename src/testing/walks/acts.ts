@@ -1,5 +1,11 @@
 import { Bag } from './values.ts'
-import type { Act, Visit } from './visit.ts'
+import type { Visit } from './visit.ts'
+
+/** What a request does, one after the other; the last is mostly to commit. */
+export interface Act {
+  readonly name: string
+  readonly run: (visit: Visit) => void | Promise<void>
+}
 
 /** What a session holds before its requests come. */
 export const begin: Act = {

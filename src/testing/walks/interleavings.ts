@@ -6,7 +6,7 @@ import * as acts from './acts.ts'
 import { Branches } from './choices.ts'
 import { Run } from './run.ts'
 import { Time } from './time.ts'
-import type { Act } from './visit.ts'
+import type { Act } from './acts.ts'
 
 /** Requests of up to six steps at the store, if nobody interferes. */
 const requests: Readonly<Record<string, readonly Act[]>> = {

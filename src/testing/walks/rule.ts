@@ -120,3 +120,11 @@ function replay(changes: Stand['changes'], stored: Value): Value {
   }
   return value
 }
+
+/** A change in words. */
+export function spell(change: Change): string {
+  if (change.kind === 'clear') return 'clears'
+  if (change.kind === 'set') return `sets ${change.key} to ${change.value}`
+  if (change.kind === 'count') return `counts ${change.by} to ${change.key}`
+  return change.kind === 'delete' ? `deletes ${change.key}` : `puts ${change.item} into ${change.key}`
+}

@@ -10,7 +10,8 @@ import { MINUTE } from '../trial.ts'
 import { IDLE, type Time } from './time.ts'
 import { registry } from './values.ts'
 import { Verdict } from './verdict.ts'
-import { Visit, type Act, type World } from './visit.ts'
+import type { Act } from './acts.ts'
+import { Visit, type World } from './visit.ts'
 
 /** What befalls a run besides the order of its verbs. */
 export interface Conditions {

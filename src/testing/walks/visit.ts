@@ -1,18 +1,13 @@
+import type { Act } from './acts.ts'
 import type { SessionManager } from '../../manager.ts'
 import type { Session } from '../../session.ts'
 import { hashId } from '../../id.ts'
 import { current, type Call } from './gate.ts'
 import { History, versionOf } from './history.ts'
 import type { Ledger } from './ledger.ts'
-import { visible, type Change, type Ground, type Log, type Look } from './rule.ts'
+import { spell, visible, type Change, type Ground, type Log, type Look } from './rule.ts'
 import { plain, type Value } from './values.ts'
 import type { Verdict } from './verdict.ts'
-
-/** What a request does, one after the other; the last is mostly to commit. */
-export interface Act {
-  readonly name: string
-  readonly run: (visit: Visit) => void | Promise<void>
-}
 
 /** What a request shares with those beside it. */
 export interface World {
@@ -208,12 +203,10 @@ export class Visit {
     if (got === undefined) return
     const { value } = got
     verdict.tell(this.name, `gets ${value ?? 'nothing'}`)
-    if (this.claimed !== undefined) {
-      if (value !== this.claimed.value && !this.troubled) {
-        verdict.wrong(
-          'claimed',
-          `${key} was ${this.claimed.value}, and the request got ${value ?? 'nothing'}`,
-        )
+    const taken = this.#taken()
+    if (taken !== undefined) {
+      if (value !== taken.value && !this.troubled) {
+        verdict.wrong('claimed', `${key} was ${taken.value}, and the request got ${value ?? 'nothing'}`)
       }
     } else if (value !== undefined) {
       const mine = this.log.some((change) => change.kind === 'set' && change.value === value)
@@ -290,11 +283,4 @@ export class Visit {
     const expected = [...new Set(right)].map((each) => each ?? 'nothing').join(' or ')
     this.world.verdict.wrong('seen', `${key} is ${value ?? 'nothing'}, not ${expected}`)
   }
-}
-
-function spell(change: Change): string {
-  if (change.kind === 'clear') return 'clears'
-  if (change.kind === 'set') return `sets ${change.key} to ${change.value}`
-  if (change.kind === 'count') return `counts ${change.by} to ${change.key}`
-  return change.kind === 'delete' ? `deletes ${change.key}` : `puts ${change.item} into ${change.key}`
 }

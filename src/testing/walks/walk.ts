@@ -4,7 +4,7 @@ import { Seeded, type Choices } from './choices.ts'
 import { Run } from './run.ts'
 import type { Time } from './time.ts'
 import type { Verdict } from './verdict.ts'
-import type { Act } from './visit.ts'
+import type { Act } from './acts.ts'
 
 /** What a request may do, and how often it does so. */
 const repertoire: readonly (readonly [weight: number, act: Act])[] = [
