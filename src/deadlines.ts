@@ -36,9 +36,16 @@ export class Deadlines {
       const waiter = { until: startedAt + ms, giveUp: (): void => reject(late()) }
       this.#waiting.add(waiter)
       if (waiter.until < this.#wakesAt) this.#wakeAt(waiter.until)
-      const forget = (): boolean => this.#waiting.delete(waiter)
-      promise.then(forget, forget)
-      promise.then(resolve, reject)
+      promise.then(
+        (result) => {
+          this.#waiting.delete(waiter)
+          return resolve(result)
+        },
+        (error: unknown) => {
+          this.#waiting.delete(waiter)
+          return reject(error)
+        },
+      )
     })
   }
 
