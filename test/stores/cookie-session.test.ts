@@ -285,7 +285,7 @@ test('what repeats itself is compressed before it needs a second cookie, unless 
 
 test('security 50: a sealed bomb is nobody, and does not go off', async (t) => {
   const sealer = new Sealer(createKeyRing([k1], 'keys'), ['cookie', '', 'sid'])
-  const text = Buffer.from(`zzzzzzzz key\n${'x'.repeat(10_000_000)}`)
+  const text = Buffer.from(`zzzzzzzz key\n${'x'.repeat(5_000_000)}`)
   const bomb = sealer.seal(Buffer.concat([Buffer.of(0), deflateRawSync(text)]))
   const small = sealer.seal(Buffer.concat([Buffer.of(0), deflateRawSync(text.subarray(0, 1_000))]))
   const store = new CookieStore({ keys: [k1] }, 'sid')
@@ -294,10 +294,10 @@ test('security 50: a sealed bomb is nobody, and does not go off', async (t) => {
     'x'.repeat(1_000 - 'zzzzzzzz key\n'.length),
     'a small one would be read',
   )
-  t.true(bomb.length < 20_000)
+  t.true(bomb.length < 12_000, 'or it would be refused for its length')
   t.is(await store.read(bomb), undefined)
   const { client } = await world(t)
-  t.is((await client().get('/', { headers: { cookie: `sid=${bomb.slice(0, 12_000)}` } })).status, 200)
+  t.is((await client().get('/', { headers: { cookie: `sid=${bomb}` } })).status, 200)
 })
 
 test('security 9: planted cookies of our name, and planted pieces, do not hide the real ones', async (t) => {
