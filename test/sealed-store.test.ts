@@ -19,7 +19,7 @@ const START = 1_750_000_000_000
 const HOUR = 60 * 60 * 1000
 
 const clock = { time: START }
-const shared = new MemoryStore({ now: () => clock.time, maxBytes: 64 * 1024 * 1024 })
+const shared = new MemoryStore({ now: () => clock.time, maxBytes: 4 * 1024 * 1024 })
 shared.close = async () => {} // it is every store's
 const harness: StoreHarness = {
   open: () => new SealedStore(shared, { keys: [k1] }, () => clock.time),
