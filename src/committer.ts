@@ -3,7 +3,7 @@ import { Contest, entryOf, keyOf, nextHeader } from './contest.ts'
 import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { createId } from './id.ts'
-import { idleTimeoutOf } from './life.ts'
+import { idleTimeoutOf, maxAgeOf } from './life.ts'
 import { rebase } from './rebase.ts'
 import { isEmpty, Regeneration } from './regeneration.ts'
 import { Renewal } from './renewal.ts'
@@ -178,7 +178,7 @@ export class Committer {
     return (
       base.stale === true ||
       this.#livesTooLong(state, base) ||
-      (this.#isOnClient && this.#isTouchDue(state, base))
+      (this.#isOnClient && this.#isTouchDue(state, base, maxAgeOf(state.draft)))
     )
   }
 
@@ -192,8 +192,8 @@ export class Committer {
     return this.#settings.store.traits.location === 'client'
   }
 
-  #isTouchDue(state: SessionState, base: Entry): boolean {
-    return this.expiresAt(state) - base.expiresAt > this.#settings.idleTimeout / 10
+  #isTouchDue(state: SessionState, base: Entry, life = Infinity): boolean {
+    return this.expiresAt(state) - base.expiresAt > Math.min(this.#settings.idleTimeout, life) / 10
   }
 
   /** Most backends extend a life while they read; for the others, one touch per tenth of the idle timeout. */

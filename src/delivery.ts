@@ -75,7 +75,9 @@ export class Delivery {
   }
 
   #deliver(handle: string | undefined, payload?: string, maxAge?: number, passive = false): void {
-    const lasts = maxAge !== undefined || this.#transport.renewable
+    const { renewable, carriesSession } = this.#transport
+    // A session that travels whole is renewed by sealing it anew alone: the one that came may be older than another answer's.
+    const lasts = !carriesSession && (maxAge !== undefined || renewable)
     const renewal = handle !== undefined && ((lasts && !passive && !this.#renewed) || maxAge !== this.#maxAge)
     if (handle === this.#held && !renewal) return
     const { res, secure } = this.#ctx

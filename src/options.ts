@@ -10,6 +10,9 @@ import { SealedStore, type SealOptions } from './sealed-store.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Store } from './store.ts'
 
+/** How long an unused session lives by default, in ms. */
+export const IDLE_TIMEOUT: number = 60 * 60 * 1000
+
 /** The settings of a `SessionManager`. Times are in ms. */
 export interface ManagerOptions<S extends Schema | undefined = Schema | undefined> {
   /** A store that you made. Give either this or `provider`. */
@@ -204,7 +207,7 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   if (store !== undefined && typeof store.traits !== 'object')
     throw wrong('store', 'is no store: it has no traits')
   const now = options.now ?? Date.now
-  const idleTimeout = options.idleTimeout ?? 60 * 60 * 1000
+  const idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
   if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
   const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })

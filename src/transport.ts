@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { stringifySetCookie } from 'cookie'
 import { wrong } from './options-check.ts'
-import type { SessionOptions } from './options.ts'
+import { IDLE_TIMEOUT, type SessionOptions } from './options.ts'
 import { Pieces } from './pieces.ts'
 
 /** How many cookies of our name are tried: a neighbouring subdomain can plant some beside the real one. */
@@ -21,6 +21,8 @@ export class Transport {
   readonly renewable: boolean
   /** The request headers that an answer depends on once the session was looked at. */
   readonly vary: string[]
+  /** Whether what travels is the session itself, sealed, and not its ID. */
+  readonly carriesSession: boolean
   /** Where the handle can be too long for one cookie. */
   readonly #pieces: Pieces | undefined
   readonly #header: string | undefined
@@ -30,11 +32,11 @@ export class Transport {
   readonly #attributes: (maxAge: number | undefined) => string
   readonly #removal: string
 
-  /** @param onClient whether what travels is the session itself, sealed, and not its ID */
-  constructor(options: SessionOptions, onClient = false) {
+  constructor(options: SessionOptions, carriesSession = false) {
     const { cookie = {}, name = 'sid', header, query } = options
-    if (onClient) checkCarrier(options)
-    this.#pieces = onClient && cookie !== false ? new Pieces(name) : undefined
+    if (carriesSession) checkCarrier(options)
+    this.carriesSession = carriesSession
+    this.#pieces = carriesSession && cookie !== false ? new Pieces(name) : undefined
     this.cookieName = cookie === false ? undefined : name
     this.#header = header?.toLowerCase()
     this.#query = query
@@ -136,7 +138,13 @@ function checkCarrier(options: SessionOptions): void {
       'cookie',
       'is false, but this store keeps the session in the client, which needs a cookie or a header',
     )
-  if (options.cookie !== false && (options.name ?? '').length > 100)
+  const { cookie, name = '', idleTimeout = IDLE_TIMEOUT } = options
+  if (cookie !== false && (cookie?.maxAge ?? Infinity) < idleTimeout)
+    throw wrong(
+      'cookie.maxAge',
+      'is less than idleTimeout; where the session is in the cookie, lower that one instead',
+    )
+  if (cookie !== false && name.length > 100)
     throw wrong('name', 'is longer than 100 characters, which leaves its cookies too little room')
 }
 

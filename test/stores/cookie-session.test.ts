@@ -197,6 +197,33 @@ test('an unchanged session is sealed anew when a tenth of the idle time has pass
   t.deepEqual((await ann.get('/')).setCookies, [])
 })
 
+test('a request that changes nothing sends no cookie that could undo what another one changed meanwhile', async (t) => {
+  const { client } = await world(t, {}, { cookie: { maxAge: 24 * HOUR } })
+  const ann = client()
+  await ann.get('/set?a=1')
+  const reader = ann.clone()
+  await ann.get('/set?a=2')
+  t.deepEqual((await reader.get('/')).setCookies, [], 'although the cookie has an age to be renewed')
+})
+
+test('a session with an age of its own is renewed in time, however short that is', async (t) => {
+  const now = { time: 1_750_000_000_000 }
+  const koa = new Koa().use(
+    session({ store: new CookieStore({ keys: [k1], now: () => now.time }), now: () => now.time }),
+  )
+  koa.use((ctx) => {
+    if (ctx.path === '/set') ctx.session.set('a', 1).maxAge = 60_000
+    ctx.body = String(ctx.session.get('a'))
+  })
+  const { client } = await serve(t, koa)
+  const ann = client()
+  t.regex((await ann.get('/set')).setCookies[0] ?? '', /; Max-Age=60;/)
+  now.time += 6_000
+  t.deepEqual((await ann.get('/')).setCookies, [])
+  now.time += 1
+  t.regex((await ann.get('/')).setCookies[0] ?? '', /; Max-Age=60;/)
+})
+
 test('security 43: a cookie that an older key sealed is sealed anew by the next response', async (t) => {
   const before = (await world(t, { keys: [k1, k2] })).client()
   const after = (await world(t, { keys: [k2, k1] })).client()
@@ -439,6 +466,11 @@ test('settings that cannot work with a session in the client are refused by name
   )
   t.regex(refused({ store, name: 'n'.repeat(101) }), /^session: name: is longer than 100 characters/)
   t.is(refused({ store, name: 'n'.repeat(100) }), 'accepted')
+  t.regex(
+    refused({ store, cookie: { maxAge: HOUR - 1 } }),
+    /^session: cookie\.maxAge: is less than idleTimeout/,
+  )
+  t.is(refused({ store, cookie: { maxAge: 60_000 }, idleTimeout: 60_000 }), 'accepted')
 })
 
 test('security 44: the engine wants keys, and does not start with placeholders or none', (t) => {
