@@ -1,147 +1,173 @@
 import { getHashes } from 'node:crypto'
-import { z } from 'zod'
-import type { SealKey } from './codec/key-ring.ts'
 import type { Limits } from './codec/limits.ts'
 import { SessionError } from './errors.ts'
-import type { SessionEvent } from './events.ts'
 import { DAYS_400 } from './life.ts'
 import type { CookieOptions, ManagerOptions, SessionOptions } from './options.ts'
-import type { Registry } from './registry.ts'
-import type { Schema } from './schema.ts'
-import type { Store } from './store.ts'
 
-const ms = z.int('must be a whole number of ms').positive('must be more than 0 ms')
-const timer = ms.max(2_147_483_647, 'must be at most 24 days')
-const functionType = <T>(): z.ZodType<T> =>
-  z.custom<T>((value) => typeof value === 'function', 'must be a function')
-const objectType = <T>(what: string): z.ZodType<T> =>
-  z.custom<T>((value) => typeof value === 'object' && value !== null, `must be ${what}`)
-const token = z.string().regex(/^[!#$%&'*+\-.^_`|~\w]+$/, 'must be a name of letters, digits and -_. only')
-const hashes = new Set(getHashes().map((name) => name.toLowerCase()))
+/** Throws when a setting cannot be: `field` is its path, for the sentence. */
+type Check = (value: unknown, field: string) => void
 
-const limits: z.ZodType<Partial<Limits>> = z.strictObject({
-  bytes: z.int().positive().exactOptional(),
-  keyBytes: z.int().positive().exactOptional(),
-  keys: z.int().positive().exactOptional(),
-  keyLength: z.int().positive().exactOptional(),
-  depth: z.int().positive().max(256, 'must be at most 256').exactOptional(),
-  bigintDigits: z.int().positive().exactOptional(),
-  nodes: z.int().positive().exactOptional(),
-})
+/** A check for each setting: the compiler sees to it that none is forgotten. */
+type Checks<T> = { readonly [K in keyof T]-?: Check }
 
-const managerShape = {
-  store: objectType<Store>('a store').exactOptional(),
-  provider: z.string().min(1).exactOptional(),
-  providerConfig: z.string().exactOptional(),
-  seal: z
-    .strictObject({
-      keys: z.array(z.custom<SealKey>(() => true)),
-      plainUntil: z.date('must be a Date').exactOptional(),
-    })
-    .exactOptional(),
-  idleTimeout: ms.exactOptional(),
-  absoluteTimeout: ms.exactOptional(),
-  renewAfter: ms.exactOptional(),
-  renewGrace: z.int('must be a whole number of ms').nonnegative('must be 0 ms or more').exactOptional(),
-  openTimeout: timer.exactOptional(),
-  commitTimeout: timer.exactOptional(),
-  maxPending: z.int().positive('must be more than 0').exactOptional(),
-  hash: z
-    .string()
-    .refine(
-      (name) => hashes.has(name.toLowerCase()) && !/^md|shake/i.test(name),
-      'must name a hash of node:crypto, such as sha256',
-    )
-    .exactOptional(),
-  idPrefix: z
-    .string()
-    .max(64)
-    .regex(/^[\w-]*$/, 'must be letters, digits, - and _')
-    .exactOptional(),
-  keepEmpty: z.boolean().exactOptional(),
-  schema: objectType<Schema>('an object of zod types').optional(),
-  registry: objectType<Registry>('a registry of createRegistry()').exactOptional(),
-  limits: limits.exactOptional(),
-  sweepInterval: z.int().nonnegative().max(2_147_483_647).exactOptional(),
-  onEvent: functionType<(event: SessionEvent) => void>().exactOptional(),
-  now: functionType<() => number>().exactOptional(),
-  pause: functionType<(ms: number) => Promise<void>>().exactOptional(),
+const WHOLE_MS = 'must be a whole number of ms'
+const LONGEST_TIMER = 2_147_483_647
+
+const isFunction = must('must be a function', (value) => typeof value === 'function')
+const isBoolean = must('must be true or false', (value) => typeof value === 'boolean')
+const isText = must('must be a string', (value) => typeof value === 'string')
+const isName = text(/./s, 'must be a string that is not empty')
+const isToken = text(/^[!#$%&'*+\-.^_`|~\w]+$/, 'must be a name of letters, digits and -_. only')
+const isCount = must('must be a whole number above 0', (value) => isWhole(value) && value > 0)
+const isMs = both(must(WHOLE_MS, isWhole), between(1, Infinity, 'must be more than 0 ms'))
+const isTimer = both(isMs, between(1, LONGEST_TIMER, 'must be at most 24 days'))
+
+const limits: Checks<Limits> = {
+  bytes: isCount,
+  keyBytes: isCount,
+  keys: isCount,
+  keyLength: isCount,
+  depth: both(isCount, between(1, 256, 'must be at most 256')),
+  bigintDigits: isCount,
+  nodes: isCount,
 }
 
-const cookieType: z.ZodType<CookieOptions> = z
-  .strictObject({
-    maxAge: ms.max(DAYS_400, 'must be at most 400 days: browsers keep no cookie longer').exactOptional(),
-    domain: z
-      .string()
-      .regex(/^\.?[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i, 'must be a host name')
-      .exactOptional(),
-    path: z
-      .string()
-      .regex(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'must begin with / and hold no space or ;')
-      .exactOptional(),
-    sameSite: z.enum(['lax', 'strict', 'none']).exactOptional(),
-    httpOnly: z.boolean().exactOptional(),
-    secure: z.union([z.boolean(), z.literal('auto')], "must be true, false or 'auto'").exactOptional(),
-    partitioned: z.boolean().exactOptional(),
-  })
-  .refine(({ sameSite, secure }) => sameSite !== 'none' || secure === true, {
-    path: ['sameSite'],
-    message: "sameSite 'none' needs cookie.secure: true",
-  })
-  .refine(({ partitioned, secure }) => partitioned !== true || secure === true, {
-    path: ['partitioned'],
-    message: 'partitioned needs cookie.secure: true',
-  })
+const seal: Checks<NonNullable<ManagerOptions['seal']>> = {
+  keys: must('must be a list of keys', Array.isArray),
+  plainUntil: must('must be a Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())),
+}
 
-const managerType: z.ZodType<ManagerOptions> = z.strictObject(managerShape)
-const sessionType: z.ZodType<SessionOptions> = z.strictObject({
-  ...managerShape,
-  enabled: z.boolean().exactOptional(),
-  name: token.exactOptional(),
-  cookie: z.union([cookieType, z.literal(false)]).exactOptional(),
-  header: token.exactOptional(),
-  query: z.string().min(1).exactOptional(),
-  property: z.string().min(1).exactOptional(),
-  commitOnError: z
-    .union([z.boolean(), functionType<(error: unknown) => boolean>()], 'must be true, false or a function')
-    .exactOptional(),
-  passive: functionType<NonNullable<SessionOptions['passive']>>().exactOptional(),
-  mayCreate: functionType<NonNullable<SessionOptions['mayCreate']>>().exactOptional(),
-  onStoreError: z.enum(['throw', 'anonymous'], "must be 'throw' or 'anonymous'").exactOptional(),
-})
+const managerChecks: Checks<ManagerOptions> = {
+  store: anObject('a store'),
+  provider: isName,
+  providerConfig: isText,
+  seal: settings(seal, ['keys']),
+  idleTimeout: isMs,
+  absoluteTimeout: isMs,
+  renewAfter: isMs,
+  renewGrace: both(must(WHOLE_MS, isWhole), between(0, Infinity, 'must be 0 ms or more')),
+  openTimeout: isTimer,
+  commitTimeout: isTimer,
+  maxPending: both(must('must be a whole number', isWhole), between(1, Infinity, 'must be more than 0')),
+  hash: must('must name a hash of node:crypto, such as sha256', isHash),
+  idPrefix: text(/^[\w-]{0,64}$/, 'must be letters, digits, - and _, at most 64 of them'),
+  keepEmpty: isBoolean,
+  schema: (value, field) => value === undefined || anObject('an object of zod types')(value, field),
+  registry: anObject('a registry of createRegistry()'),
+  limits: settings(limits),
+  sweepInterval: both(must(WHOLE_MS, isWhole), between(0, LONGEST_TIMER, 'must be 0 ms to 24 days')),
+  onEvent: isFunction,
+  now: isFunction,
+  pause: isFunction,
+}
+
+const cookieChecks: Checks<CookieOptions> = {
+  maxAge: both(isMs, between(1, DAYS_400, 'must be at most 400 days: browsers keep no cookie longer')),
+  domain: text(/^\.?[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i, 'must be a host name'),
+  path: text(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'must begin with / and hold no space or ;'),
+  sameSite: oneOf("must be 'lax', 'strict' or 'none'", ['lax', 'strict', 'none']),
+  httpOnly: isBoolean,
+  secure: oneOf("must be true, false or 'auto'", [true, false, 'auto']),
+  partitioned: isBoolean,
+}
+
+const sessionChecks: Checks<SessionOptions> = {
+  ...managerChecks,
+  enabled: isBoolean,
+  name: isToken,
+  cookie: (value, field) => value === false || checkCookie(value, field),
+  header: isToken,
+  query: isName,
+  property: isName,
+  commitOnError: must(
+    'must be true, false or a function',
+    (value) => typeof value === 'boolean' || typeof value === 'function',
+  ),
+  passive: isFunction,
+  mayCreate: isFunction,
+  onStoreError: oneOf("must be 'throw' or 'anonymous'", ['throw', 'anonymous']),
+}
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` that names the field */
 export function checkManagerOptions(options: ManagerOptions): void {
-  check(managerType, options)
+  settings(managerChecks)(options, '')
 }
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` that names the field */
 export function checkSessionOptions(options: SessionOptions): void {
-  check(sessionType, options)
+  settings(sessionChecks)(options, '')
 }
 
-function check<T>(type: z.ZodType<T>, options: T): void {
-  const result = type.safeParse(options)
-  if (result.success) return
-  const [first] = result.error.issues
-  if (first === undefined) throw wrong('options', 'are wrong')
-  const { issue, path } = deepest(first, [])
-  if (issue.code === 'unrecognized_keys') throw wrong([...path, issue.keys[0]].join('.'), 'is not a setting')
-  throw wrong(path.length === 0 ? 'options' : path.join('.'), issue.message)
+function checkCookie(value: unknown, field: string): void {
+  must('must be false or an object of settings', isObject)(value, field)
+  settings(cookieChecks)(value, field)
+  const { sameSite, partitioned, secure } = value as CookieOptions // it was just checked
+  if (sameSite === 'none' && secure !== true)
+    throw wrong(`${field}.sameSite`, "sameSite 'none' needs cookie.secure: true")
+  if (partitioned === true && secure !== true)
+    throw wrong(`${field}.partitioned`, 'partitioned needs cookie.secure: true')
 }
 
-type Issue = z.core.$ZodIssue
-type Path = readonly PropertyKey[]
+/** An object with these settings and no others. */
+function settings<T>(checks: Checks<T>, needed: readonly string[] = []): Check {
+  const known = new Map<string, Check>(Object.entries(checks))
+  const path = (field: string, name: string): string => (field === '' ? name : `${field}.${name}`)
+  return (value, field) => {
+    anObject('an object of settings')(value, field === '' ? 'options' : field)
+    const given = value as Readonly<Record<string, unknown>> // as just checked
+    for (const name of needed) if (!(name in given)) throw wrong(path(field, name), 'is missing')
+    for (const [name, setting] of Object.entries(given)) {
+      const check = known.get(name)
+      if (check === undefined) throw wrong(path(field, name), 'is not a setting')
+      check(setting, path(field, name))
+    }
+  }
+}
 
-/** Of alternatives that all failed, the one that came farthest says what is wrong. */
-function deepest(issue: Issue, above: Path): { issue: Issue; path: Path } {
-  const path = [...above, ...issue.path]
-  if (issue.code !== 'invalid_union') return { issue, path }
-  const inside = issue.errors.flat().map((inner) => deepest(inner, path))
-  return inside.reduce((best, next) => (next.path.length > best.path.length ? next : best), { issue, path })
+function must(sentence: string, test: (value: unknown) => boolean): Check {
+  return (value, field) => {
+    if (!test(value)) throw wrong(field, sentence)
+  }
+}
+
+function both(one: Check, other: Check): Check {
+  return (value, field) => {
+    one(value, field)
+    other(value, field)
+  }
+}
+
+/** For what is known to be a number. */
+function between(from: number, to: number, sentence: string): Check {
+  return must(sentence, (value) => Number(value) >= from && Number(value) <= to)
+}
+
+function text(pattern: RegExp, sentence: string): Check {
+  return must(sentence, (value) => typeof value === 'string' && pattern.test(value))
+}
+
+function oneOf(sentence: string, values: readonly unknown[]): Check {
+  return must(sentence, (value) => values.includes(value))
+}
+
+function anObject(what: string): Check {
+  return must(`must be ${what}`, isObject)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}
+
+function isHash(name: unknown): boolean {
+  if (typeof name !== 'string' || /^md|shake/i.test(name)) return false
+  return getHashes().some((known) => known.toLowerCase() === name.toLowerCase())
 }
 
 /** What is said of a setting that cannot be. */
-export function wrong(field: string, text: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `session: ${field}: ${text}`)
+export function wrong(field: string, sentence: string): SessionError {
+  return new SessionError('ERR_SESSION_OPTIONS', `session: ${field}: ${sentence}`)
 }

@@ -42,7 +42,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
   {
     file: /^(options|options-check|config|transport)\.ts$/,
     ours: /^(?!middleware|manager|stores)/,
-    others: /^(zod|cookie|node:)/,
+    others: /^(cookie|node:)/,
   },
   { file: /^manager\.ts$/, ours: /^(?!middleware|transport|stores)/, others: /^$/ },
   { file: /^(middleware|context|delivery)\.ts$/, ours: /^(?!stores)/, others: /^$/ },
