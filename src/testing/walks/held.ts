@@ -27,11 +27,11 @@ export class Held {
   ) {
     this.visit = visit
     this.call = call
-    const { log, claiming } = visit.originOf(call?.payload)
+    const { log, claiming } = visit.belief.originOf(call?.payload, visit.claiming)
     this.log = log
     this.doing = visit.doing
     this.claiming = claiming
-    if (call !== undefined && visit.prepares(call)) visit.successor = call.key
+    if (call !== undefined && visit.belief.prepares(call)) visit.successor = call.key
     this.successor = visit.successor
     this.#act = act
     this.#settle = settle

@@ -91,7 +91,10 @@ export class Ledger {
     if (!this.lives(call.key)) this.#verdict.wrong('ended', `${name} is found`)
     if (page === undefined) return
     this.pages.set(call.key, { ...page, until: this.#time.until(answer.expiresAt) })
-    visit.saw(page.history, page.history.indexOf(answer.payload), call.key)
+    visit.belief.saw()
+    if (visit.doing === 'find') {
+      visit.belief.found(page.history, page.history.indexOf(answer.payload), call.key)
+    }
   }
 
   #written(held: Held, name: string, page: Page | undefined, step: Step): void {
@@ -103,22 +106,22 @@ export class Ledger {
     if (call.verb === 'replace' && !this.lives(call.key))
       this.#verdict.wrong('ended', `${name} is written to`)
     if (call.key === held.successor) {
-      this.pages.set(call.key, { payload, until, history: visit.history, staged: { visit, log } })
+      this.pages.set(call.key, { payload, until, history: visit.belief.history, staged: { visit, log } })
       return
     }
-    const history = call.verb === 'create' ? new History() : (page?.history ?? visit.history)
+    const history = call.verb === 'create' ? new History() : (page?.history ?? visit.belief.history)
     this.pages.set(call.key, { payload, until, history, staged: undefined })
     const state = stateOf(payload)
     if (call.verb === 'create') {
       // A second record of one request is a second session: the first one's ID was never told.
-      visit.applied.clear()
+      visit.belief.applied.clear()
       const ground = { states: history.states, from: 0, to: 0 }
       this.#judge(visit, log, ground, state)
       history.key = call.key
     } else if (held.claiming !== undefined) this.#judgeClaim(visit, held.claiming, history, state)
-    else this.#judge(visit, log, visit.groundOf(history), state)
+    else this.#judge(visit, log, visit.belief.groundOf(history), state)
     history.add(payload, state)
-    visit.stored(history, call.key, held.claiming === undefined ? log : [])
+    visit.belief.stored(history, call.key, held.claiming === undefined ? log : [])
   }
 
   #ok(held: Held, name: string, page: Page | undefined, step: Step): void {
@@ -137,19 +140,19 @@ export class Ledger {
     const next = key === undefined ? undefined : this.pages.get(key)
     if (key !== undefined && next?.staged !== undefined) {
       const state = stateOf(next.payload)
-      this.#judge(visit, next.staged.log, visit.groundOf(history), state)
+      this.#judge(visit, next.staged.log, visit.belief.groundOf(history), state)
       this.pages.set(key, { ...next, history, staged: undefined })
       history.add(next.payload, state)
       history.key = key
-      visit.stored(history, key, next.staged.log)
+      visit.belief.stored(history, key, next.staged.log)
       return
     }
     if (held.doing === 'commit' && !visit.troubled) {
       // Emptied, or so it must be.
       if (call.base === undefined) this.#verdict.wrong('kept', `${name} was destroyed by a commit`)
-      else this.#judge(visit, log, visit.groundOf(history), new Map())
+      else this.#judge(visit, log, visit.belief.groundOf(history), new Map())
     }
-    if (held.doing === 'commit') visit.stored(history, undefined, log)
+    if (held.doing === 'commit') visit.belief.stored(history, undefined, log)
     history.key = undefined
   }
 
@@ -157,7 +160,7 @@ export class Ledger {
   #judge(visit: Visit, log: Log, ground: Ground, state: State): void {
     const before = ground.states.at(-1) ?? new Map()
     const end = ground.states.length - 1
-    const pending = pendingOf(log, visit.applied)
+    const pending = pendingOf(log, visit.belief.applied)
     const touched = new Set(keysOf(pending, before))
     for (const key of new Set([...before.keys(), ...state.keys(), ...touched])) {
       const value = state.get(key)
@@ -182,10 +185,10 @@ export class Ledger {
 
   /** Whether a commit that was acknowledged without a write could do without. */
   judgeIdle(visit: Visit): void {
-    const { history } = visit
-    const pending = pendingOf(visit.log, visit.applied)
-    if (keysOf(pending, visit.history.newest).length === 0) return
-    const ground = visit.groundOf(history)
+    const { history } = visit.belief
+    const pending = pendingOf(visit.belief.log, visit.belief.applied)
+    if (keysOf(pending, visit.belief.history.newest).length === 0) return
+    const ground = visit.belief.groundOf(history)
     for (let end = ground.from; end <= history.end; end += 1) if (leaves(pending, ground, end)) return
     const [key = ''] = keysOf(pending, history.newest)
     this.#verdict.wrong(wrongOf(key, true, true), `a change of ${key} was acknowledged and never stored`)
