@@ -23,7 +23,7 @@ async function counter(manager: SessionManager): Promise<string> {
   return session.id
 }
 
-test('F3: a session that cannot be opened in time is an error that names the setting', async (t) => {
+test('F3, security 52: a session that cannot be opened in time is an error that names the setting', async (t) => {
   const { manager, store } = fixture()
   const id = await counter(manager)
   store.hold()

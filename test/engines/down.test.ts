@@ -93,7 +93,7 @@ for (const provider of Object.keys(proxiedEngines)) {
     t.is((await site.ask('/look', cookie)).text, '0')
   })
 
-  test(`F3: ${provider}: of a store that falls silent every request ends by the deadline, few wait for it, and it is asked again when it speaks`, async (t) => {
+  test(`F3, security 52: ${provider}: of a store that falls silent every request ends by the deadline, few wait for it, and it is asked again when it speaks`, async (t) => {
     const { engine, events, open } = await stage(t, provider)
     const { site, tap } = await open(60_000, { openTimeout: 400, commitTimeout: 400, maxPending: 20 })
     const { manager } = site.sessions
