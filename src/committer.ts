@@ -177,15 +177,16 @@ export class Committer {
   #isToBeRewritten(state: SessionState, base: Entry): boolean {
     return (
       base.stale === true ||
-      this.#livesTooLong(state, base) ||
+      this.#isOutOfTime(state, base) ||
       (this.#isOnClient && this.#isTouchDue(state, base, maxAgeOf(state.draft)))
     )
   }
 
-  /** Beyond what a look can extend it to: a clock was wrong when it was written, or its life was taken from it by hand. */
-  #livesTooLong({ createdAt }: SessionState, { expiresAt }: Entry): boolean {
+  /** Begun in the future, or living longer than a look can have it live: a clock was wrong, or somebody's hand was in it. */
+  #isOutOfTime({ createdAt, draft }: SessionState, { expiresAt }: Entry): boolean {
     const { idleTimeout, absoluteTimeout } = this.#settings
-    return expiresAt > createdAt + absoluteTimeout + idleTimeout
+    const { header } = draft.base
+    return header.createdAt > createdAt + idleTimeout || expiresAt > createdAt + absoluteTimeout + idleTimeout
   }
 
   get #isOnClient(): boolean {

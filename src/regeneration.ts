@@ -46,7 +46,7 @@ export class Regeneration {
         return true
       },
     })
-    if (outcome === 'moved') throw contention()
+    if (outcome === 'moved') throw contention() // never so: this farewell keeps no way, so it moves on from wherever it is
     if (outcome === 'ok') this.#settings.events.emit({ type: 'regenerated' })
     return outcome
   }

@@ -182,7 +182,7 @@ test('security 6 and 7: the store never sees the ID, and its key opens nothing',
   t.is(await value(visitor, '/get'), null)
 })
 
-test('security 11: regenerate gives a new ID, keeps the data, and the old ID is dead', async (t) => {
+test('security 11, 12 and 13: regenerate gives a new ID, keeps the data, and the old ID is dead', async (t) => {
   const { visitor } = await app(t, {
     '/set': ({ session }) => void session.set('a', 1),
     '/login': ({ session }) => session.regenerate(),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import Koa, { type Context } from 'koa'
 import {
@@ -500,15 +501,41 @@ test('a session as large as its limit stays as it is when its new record would b
   t.is((await manager.open(id)).get('user'), 'ann')
 })
 
+test('sealed at rest, the way leads on as well, and shows nobody where to', async (t) => {
+  const behind = backend({ seal: { keys: [randomBytes(32)] } })
+  const manager = new SessionManager(behind.options)
+  const id = await login(manager)
+  behind.clock.now += defaults.renewAfter
+  const used = await due(manager, id)
+  await manager.commit(used)
+  t.not(used.id, id)
+  t.is((await manager.open(id)).get('user'), 'ann')
+  const stored = await Promise.all([...behind.store.keys].map(async (key) => behind.store.inner.read(key)))
+  for (const key of behind.store.keys) t.false(stored.some((entry) => entry?.payload.includes(key)))
+})
+
 test('an ID that a wrong clock has issued in the future is renewed as well', async (t) => {
   const behind = backend({ absoluteTimeout: 400 * 24 * HOUR })
   const manager = new SessionManager(behind.options)
   behind.clock.now += 24 * HOUR
-  const id = await login(manager)
+  const begun = await login(manager)
+  const moved = await manager.open(await login(manager))
+  await manager.regenerate(moved)
   behind.clock.now -= 24 * HOUR
-  const used = await due(manager, id)
-  await manager.commit(used)
-  t.not(used.id, id)
+  const ids: string[] = []
+  for (const id of [begun, moved.id]) {
+    const seen = await due(manager, id)
+    await manager.commit(seen)
+    ids.push(seen.id)
+  }
+  t.not(ids[1], moved.id) // the other one begins now, as far as we know
+  behind.clock.now += defaults.renewAfter
+  for (const id of ids) {
+    const used = await due(manager, id)
+    t.is(used.get('user'), 'ann')
+    await manager.commit(used)
+    t.not(used.id, id)
+  }
 })
 
 test('a grace that is not shorter than renewAfter is refused', (t) => {
