@@ -79,8 +79,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /**
-   * The stored session with this ID, or this {@link handle}, or `undefined`. One round trip, which also extends the session's life where the
-   * store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
+   * The stored session with this ID, or this {@link handle}, or `undefined`. One round trip, which also extends the
+   * session's life where the store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
    *
    * @param deadline where several IDs are tried in turn: that of the first
    * @throws SessionError `ERR_SESSION_STORE` if the store fails

@@ -41,6 +41,7 @@ const LONGEST_LIFE = 400 * 24 * 60 * 60 * 1000
 const SLACK = 60 * 60 * 1000
 const LAST_MOMENT = 8.64e15
 
+const SETTINGS = new Set(['keys', 'name', 'revocations', 'compress', 'now'])
 const SEALED = /^([\da-z]{1,11}) ([\w-]{1,128})\n/
 
 /**
@@ -51,7 +52,7 @@ const SEALED = /^([\da-z]{1,11}) ([\w-]{1,128})\n/
  * compare and swap. Without `revocations` an ended session's cookie, if somebody kept it, is good until it expires.
  *
  * ```ts
- * app.use(session({ store: new CookieStore({ keys: [process.env.SESSION_KEY] }) }))
+ * app.use(session({ store: new CookieStore({ keys: [key] }) }))
  * ```
  *
  * @throws SessionError `ERR_SESSION_OPTIONS` for keys that are short or can be guessed
@@ -75,6 +76,8 @@ export class CookieStore implements Store {
   /** @param carrier the cookie for which the store seals; see {@link bind} */
   constructor(options: CookieStoreOptions, carrier = '') {
     const { keys, name = '', revocations, now = Date.now } = options
+    const stray = Object.keys(options).find((field) => !SETTINGS.has(field))
+    if (stray !== undefined) throw wrong(stray, 'is not a setting') // a misspelled `revocations` would revoke nothing
     this.#options = options
     this.#sealer = new Sealer(createKeyRing(keys, 'cookie: keys'), ['cookie', name, carrier])
     this.#revocations = revocations

@@ -5,6 +5,7 @@ import Koa from 'koa'
 import { createKeyRing, type SealKey } from '../../src/codec/key-ring.ts'
 import { Sealer } from '../../src/codec/seal.ts'
 import { session, SessionError, SessionManager, type SessionOptions } from '../../src/index.ts'
+import { Pieces } from '../../src/pieces.ts'
 import { CookieStore, type CookieStoreOptions } from '../../src/stores/cookie.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { serve, type Client } from '../support/client.ts'
@@ -125,6 +126,56 @@ test('security 41: over HTTP what is flipped or cut is served as nobody', async 
     t.deepEqual([status, JSON.parse(body).a, setCookies], [200, null, []], text)
   }
   t.deepEqual([new Set(events), errors], [new Set(['unknown']), []])
+})
+
+test('security 5: 20,000 Cookie headers made of pieces of real ones are nobody, and none of them throws', async (t) => {
+  const manager = new SessionManager({ store: new CookieStore({ keys: [k1] }) }, 'sid')
+  const ann = manager.begin().set('a', randomBytes(4_000).toString('base64url'))
+  await manager.commit(ann)
+  const pieces = new Pieces('sid')
+  const parts = pieces.cut(manager.handle(ann)).map((value, at) => `${pieces.names[at]}=${value}`)
+  const [seed] = [Date.now() % 1_000_000]
+  let state = seed
+  const random = (most: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * most)
+  }
+  const whole = parts.join('; ')
+  const odd = [
+    'sid=',
+    'sid.1=',
+    'sid.2=',
+    '2!',
+    '3!',
+    '9!',
+    's1.',
+    ';',
+    '; ',
+    '=',
+    '"',
+    '%00',
+    '\u0000',
+    'é',
+    '.',
+    '_',
+    '',
+  ]
+  for (let round = 0; round < 20_000; round += 1) {
+    const from = random(whole.length)
+    const cut = whole.slice(0, from) + (odd[random(odd.length)] ?? '') + whole.slice(from + random(3))
+    const header =
+      round % 2 === 0
+        ? cut
+        : Array.from(
+            { length: random(6) },
+            () => `${odd[random(odd.length)]}${parts[random(parts.length)]?.slice(random(40))}`,
+          ).join('; ')
+    for (const handle of pieces.join(header)) {
+      const found = await manager.find(handle)
+      if (found !== undefined && handle !== manager.handle(ann)) t.fail(`seed ${seed}, round ${round}`)
+    }
+  }
+  t.is(pieces.join(whole).length, 1)
 })
 
 test('security 41: what was sealed for one cookie opens nothing as another', async (t) => {
@@ -479,6 +530,8 @@ test('security 44: the engine wants keys, and does not start with placeholders o
   t.regex(String(make([])), /cookie: keys: needs at least one key/)
   t.regex(String(make(['keyboard cat'])), /cookie: keys\[0\]: is 12 bytes long/)
   t.regex(String(make([k1, k1])), /cookie: keys: holds two keys of the same ID/)
+  const misspelled: object = { revocation: new MemoryStore() }
+  t.is(String(make([k1], misspelled)), 'SessionError: cookie: revocation: is not a setting')
   const revocations = new CookieStore({ keys: [k1] })
   t.regex(
     String(make([k1], { revocations })),
