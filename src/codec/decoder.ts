@@ -1,5 +1,6 @@
 import { SessionError } from '../errors.ts'
-import { blankError } from './failure.ts'
+import { type PartReader, readMap, readSet } from './collections.ts'
+import { readError } from './failure.ts'
 import { attempt, check, isRecord, record, setFields, upgrade, upgradeFields } from './fields.ts'
 import { Flood } from './flood.ts'
 import type { Limits } from './limits.ts'
@@ -23,7 +24,7 @@ import {
  * Turns the tree that an encoder wrote into the value, in place: what `JSON.parse` has just made belongs to nobody else.
  * It trusts nothing in it. A decoder is used once.
  */
-export class Decoder {
+export class Decoder implements PartReader {
   readonly #limits: Limits
   readonly #types: readonly Type[]
   readonly #leaves: readonly unknown[]
@@ -42,31 +43,37 @@ export class Decoder {
     this.#objects = leaves === undefined ? undefined : []
   }
 
-  /** @throws SessionError `ERR_SESSION_DECODE`; and whatever the schema of a registered class throws. */
+  /** @throws SessionError `ERR_SESSION_DECODE` */
   decode(tree: unknown): unknown {
-    const value = this.#value(tree, 0)
+    const value = this.part(tree, 0)
     for (const { plan, instance } of this.#unchecked ?? []) check(plan, instance)
     return value
   }
 
-  #value(node: unknown, depth: number): unknown {
+  part(node: unknown, depth: number): unknown {
     if (typeof node === 'string') return node.charCodeAt(0) === TILDE ? this.#word(node, depth) : node
     if (typeof node !== 'object' || node === null) return node
-    if (!Array.isArray(node)) return this.#fields(node, this.#enter(node, depth))
+    if (!Array.isArray(node)) return this.fields(node, this.enter(node, depth))
     const [first]: unknown[] = node
     if (typeof first === 'string' && isHead(first)) return this.#headed(first, node, depth)
-    return this.#elements(node, this.#enter(node, depth))
+    return this.#elements(node, this.enter(node, depth))
   }
 
-  /** Counts an object, and returns how deep its parts are. */
-  #enter(object: object | undefined, depth: number): number {
+  key(node: unknown, depth: number): unknown {
+    const key = this.part(node, depth)
+    if (this.#flood.rises(key))
+      throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
+    return key
+  }
+
+  enter(object: object | undefined, depth: number): number {
     if (depth >= this.#limits.depth) throw tooDeep()
     if (++this.#count > this.#limits.nodes) throw tooMany()
     this.#objects?.push(object)
     return depth + 1
   }
 
-  #fields(object: object, depth: number): object {
+  fields(object: object, depth: number): object {
     // JSON.parse made it: every own name is a data property, so assigning to it sets just that.
     const fields = object as Record<string, unknown>
     let isSpelled = false
@@ -74,7 +81,7 @@ export class Decoder {
       if (name === '__proto__') throw damaged()
       isSpelled ||= name.charCodeAt(0) === TILDE
       const field = fields[name]
-      if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.#value(field, depth)
+      if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.part(field, depth)
     }
     if (isSpelled) readNames(fields)
     return fields
@@ -85,7 +92,7 @@ export class Decoder {
       const element = array[i]
       if (!needsReading(element)) continue
       if (element === HOLE) Reflect.deleteProperty(array, i)
-      else array[i] = this.#value(element, depth)
+      else array[i] = this.part(element, depth)
     }
     return array
   }
@@ -94,13 +101,13 @@ export class Decoder {
   #headed(head: string, node: unknown[], depth: number): object {
     switch (head) {
       case '~Map':
-        return this.#map(node, depth)
+        return readMap(node, depth, this)
       case '~Set':
-        return this.#set(node, depth)
+        return readSet(node, depth, this)
       case '~Null':
         return this.#bare(node, depth)
       case '~Error':
-        return this.#error(node, depth)
+        return readError(node, depth, this)
       default: {
         const type = this.#types[readDigits(head, 1)]
         if (type === undefined) throw damaged()
@@ -114,10 +121,10 @@ export class Decoder {
   #instance(row: unknown[], { plan, version, fields, shape }: Type, depth: number): object {
     if (fields === undefined || row.length !== fields.length + 1) throw damaged()
     const instance = plan.shapes.blank()
-    const below = this.#enter(instance, depth)
+    const below = this.enter(instance, depth)
     for (let i = 1; i < row.length; i++) {
       const field = row[i]
-      if (needsReading(field)) row[i] = this.#value(field, below)
+      if (needsReading(field)) row[i] = this.part(field, below)
     }
     if (shape !== undefined) shape.fill(instance, row)
     else setFields(instance, upgradeFields(plan, record(fields, row), version))
@@ -130,8 +137,8 @@ export class Decoder {
     const { hooks } = plan
     if (hooks === undefined || row.length !== (fields?.length ?? 1) + 1) throw damaged()
     const number = this.#objects?.length ?? 0
-    const below = this.#enter(undefined, depth)
-    for (let i = 1; i < row.length; i++) row[i] = this.#value(row[i], below)
+    const below = this.enter(undefined, depth)
+    for (let i = 1; i < row.length; i++) row[i] = this.part(row[i], below)
     const written = fields === undefined ? row[1] : record(fields, row)
     const state = version < plan.version ? upgrade(plan, written, version) : written
     const instance = attempt(plan, 'decode', () => hooks.decode(state))
@@ -176,7 +183,7 @@ export class Decoder {
   }
 
   #made(object: object, depth: number): object {
-    this.#enter(object, depth)
+    this.enter(object, depth)
     return object
   }
 
@@ -192,55 +199,12 @@ export class Decoder {
     return this.#made(leaf, depth)
   }
 
-  #map(node: unknown[], depth: number): Map<unknown, unknown> {
-    if (node.length % 2 === 0) throw damaged()
-    const map = new Map<unknown, unknown>()
-    const below = this.#enter(map, depth)
-    for (let i = 1; i < node.length; i += 2) {
-      const key = this.#key(node[i], below)
-      map.set(key, this.#value(node[i + 1], below))
-    }
-    if (map.size !== (node.length - 1) / 2) throw damaged()
-    return map
-  }
-
-  #key(node: unknown, depth: number): unknown {
-    const key = this.#value(node, depth)
-    if (this.#flood.rises(key))
-      throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
-    return key
-  }
-
-  #set(node: unknown[], depth: number): Set<unknown> {
-    const set = new Set<unknown>()
-    const below = this.#enter(set, depth)
-    for (let i = 1; i < node.length; i++) set.add(this.#key(node[i], below))
-    if (set.size !== node.length - 1) throw damaged()
-    return set
-  }
-
   #bare(node: unknown[], depth: number): object {
     const [, fields] = node
     if (node.length !== 2 || !isRecord(fields)) throw damaged()
     const object = Object.create(null) as object // without a prototype, but an object
-    setFields(object, this.#fields(fields, this.#enter(object, depth)))
+    setFields(object, this.fields(fields, this.enter(object, depth)))
     return object
-  }
-
-  #error(node: unknown[], depth: number): Error {
-    const [, name, hidden, shown] = node
-    if (node.length !== 4 || !isRecord(hidden) || !isRecord(shown)) throw damaged()
-    const error = blankError(name)
-    const below = this.#enter(error, depth)
-    this.#fields(hidden, below)
-    this.#fields(shown, below)
-    for (const [field, value] of Object.entries(hidden)) {
-      if (field !== 'message' && field !== 'cause' && field !== 'errors') throw damaged()
-      Object.defineProperty(error, field, { value, writable: true, enumerable: false, configurable: true })
-    }
-    if (Object.keys(shown).some((field) => Object.hasOwn(error, field))) throw damaged()
-    setFields(error, shown)
-    return error
   }
 }
 

@@ -2,11 +2,11 @@ import { types } from 'node:util'
 import type { Registry } from '../registry.ts'
 import { Budget } from './budget.ts'
 import { describe, kindOf } from './builtin.ts'
+import { type PartWriter, writeMap, writeSet } from './collections.ts'
 import { define } from './define.ts'
-import { hiddenField, nameOfError } from './failure.ts'
-import { whyNoLeaf, writeLeaves } from './leaves.ts'
+import { writeError } from './failure.ts'
+import { LeafList } from './leaf-list.ts'
 import type { Limits } from './limits.ts'
-import { Memory } from './memory.ts'
 import { Met } from './met.ts'
 import { writeName } from './name.ts'
 import { mayHaveSlots } from './own.ts'
@@ -15,13 +15,13 @@ import { isPlainScalar } from './plain.ts'
 import { type Hooks, type Plan, type Shape, wrongField } from './plan.ts'
 import { Probe } from './probe.ts'
 import { TypeList } from './table.ts'
-import { HOLE, TILDE, UNDEFINED, writeBigint, writeBytes, writeNumber, writeTime } from './word.ts'
+import { HOLE, TILDE, UNDEFINED, writeBigint, writeNumber, writeTime } from './word.ts'
 
 /**
  * Turns one value that is no plain JSON into its line. The grammar stands in `value.ts`: a tree that `JSON.stringify`
  * writes at once. An encoder is used once, as what it has met tells shared references from copies.
  */
-export class Encoder {
+export class Encoder implements PartWriter {
   readonly #registry: Registry
   readonly #limits: Limits
   readonly #trail: Trail
@@ -30,8 +30,7 @@ export class Encoder {
   /** Every object, numbered: the decoder meets them in the same order. */
   readonly #met = new Met()
   readonly #types = new TypeList()
-  readonly #leaves: object[] = []
-  readonly #memory = new Memory()
+  readonly #leaves: LeafList
   /** Instances whose own `encode` made what is being written: nothing in there can refer to them. */
   #open: Set<object> | undefined
   #form: 'T' | 'S' = 'T'
@@ -42,6 +41,7 @@ export class Encoder {
     this.#trail = new Trail(key)
     this.#probe = new Probe(this.#trail)
     this.#budget = new Budget(limits, this.#trail)
+    this.#leaves = new LeafList(this.#trail, this.#budget)
   }
 
   /** @throws SessionError `ERR_SESSION_VALUE` with the path of the part that cannot be kept; `ERR_SESSION_LIMIT`. */
@@ -52,17 +52,31 @@ export class Encoder {
     this.#budget.settle()
     const text = `${this.#types.text()}\t${JSON.stringify(tree)}`
     if (this.#form === 'T') return `T ${text}`
-    return `S ${this.#leaves.length === 0 ? '' : JSON.stringify(writeLeaves(this.#leaves))}\t${text}`
+    return `S ${this.#leaves.text()}\t${text}`
   }
 
-  /** A part of a value. The step to it is only noted for what has parts itself or can fail. */
-  #part(step: Step, value: unknown, depth: number): unknown {
+  /** The step to it is only noted for what has parts itself or can fail. */
+  part(step: Step, value: unknown, depth: number): unknown {
     if (typeof value === 'string') return this.#string(value)
     if (isPlainScalar(value)) return value
     this.#trail.enter(step)
     const written = this.#value(value, depth)
     this.#trail.leave()
     return written
+  }
+
+  key(step: Step, key: unknown, depth: number): unknown {
+    this.#budget.key(key)
+    return this.part(step, key, depth)
+  }
+
+  fields(object: object, names: readonly string[], depth: number): object {
+    const fields = {}
+    for (const name of names) {
+      this.#budget.note(name)
+      define(fields, writeName(name), this.part(name, this.#probe.read(object, name), depth))
+    }
+    return fields
   }
 
   #value(value: unknown, depth: number): unknown {
@@ -117,16 +131,7 @@ export class Encoder {
   #record(object: object, depth: number): object {
     const names = this.#probe.namesOf(object)
     if (mayHaveSlots(names)) this.#probe.hasNoSlots(object)
-    return this.#fields(object, names, depth)
-  }
-
-  #fields(object: object, names: readonly string[], depth: number): object {
-    const fields = {}
-    for (const name of names) {
-      this.#budget.note(name)
-      define(fields, writeName(name), this.#part(name, this.#probe.read(object, name), depth))
-    }
-    return fields
+    return this.fields(object, names, depth)
   }
 
   /** A copy: an `encode` or a schema that is called later may change the array itself before it is text. */
@@ -137,7 +142,7 @@ export class Encoder {
     for (let i = 0; i < array.length; i++) {
       const isThere = this.#probe.hasElement(array, i)
       if (!isThere) holes++
-      written.push(isThere ? this.#part(i, array[i], depth) : HOLE)
+      written.push(isThere ? this.part(i, array[i], depth) : HOLE)
     }
     this.#probe.hasOnlyElements(array, holes)
     return written
@@ -151,7 +156,7 @@ export class Encoder {
     row[0] = this.#wordOf(plan, shape)
     for (let i = 0; i < fields.length; i++) {
       const name = fields[i] ?? ''
-      row[i + 1] = this.#part(name, this.#probe.read(instance, name), depth)
+      row[i + 1] = this.part(name, this.#probe.read(instance, name), depth)
     }
     if (plan.schema !== undefined) this.#check(instance, plan)
     return row
@@ -181,76 +186,25 @@ export class Encoder {
       case 'Map':
         if (!types.isMap(value)) break
         this.#probe.hasNoFields(value)
-        return this.#entries(value, depth)
+        return writeMap(value, depth, this)
       case 'Set':
         if (!types.isSet(value)) break
         this.#probe.hasNoFields(value)
-        return this.#members(value, depth)
+        return writeSet(value, depth, this)
       case 'Uint8Array':
       case 'Buffer':
         if (!types.isUint8Array(value)) break
-        this.#claim(value)
-        return writeBytes(kind === 'Buffer' ? 'b' : 'u', value)
+        return this.#leaves.bytes(kind === 'Buffer' ? 'b' : 'u', value)
       case 'Error':
         if (!types.isNativeError(value)) break
         this.#form = 'S'
-        return this.#error(value, prototype, depth)
+        return writeError(value, prototype, this.#probe.namesOf(value), depth, this)
       case 'leaf':
-        return this.#leaf(value)
+        this.#form = 'S'
+        return this.#leaves.add(value)
       case undefined:
     }
     throw this.#trail.refused(describe(prototype))
-  }
-
-  #hashed(step: Step, key: unknown, depth: number): unknown {
-    this.#budget.key(key)
-    return this.#part(step, key, depth)
-  }
-
-  #entries(map: ReadonlyMap<unknown, unknown>, depth: number): unknown[] {
-    const entries: unknown[] = ['~Map']
-    let index = 0
-    for (const [key, value] of Map.prototype.entries.call(map)) {
-      entries.push(this.#hashed({ part: 'key', index }, key, depth))
-      entries.push(this.#part({ part: 'value', index: index++ }, value, depth))
-    }
-    return entries
-  }
-
-  #members(set: ReadonlySet<unknown>, depth: number): unknown[] {
-    const members: unknown[] = ['~Set']
-    let index = 0
-    for (const member of Set.prototype.values.call(set)) {
-      members.push(this.#hashed({ part: 'member', index: index++ }, member, depth))
-    }
-    return members
-  }
-
-  /** Its hidden fields and its shown ones. The stack is not kept: it tells of files. */
-  #error(error: Error, prototype: object, depth: number): unknown {
-    const hidden = {}
-    const names = this.#probe.namesOf(error).filter((name) => name !== 'stack')
-    for (const name of names) {
-      const message = hiddenField(error, name)
-      if (message !== undefined) define(hidden, name, this.#part(name, message.value, depth))
-    }
-    const rest = names.filter((name) => !Object.hasOwn(hidden, name))
-    return ['~Error', nameOfError(prototype), hidden, this.#fields(error, rest, depth)]
-  }
-
-  /** What superjson keeps. */
-  #leaf(value: object): string {
-    const reason = whyNoLeaf(value)
-    if (reason !== undefined) throw this.#trail.refused(reason)
-    if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) this.#claim(value)
-    this.#form = 'S'
-    return `~s${this.#leaves.push(value) - 1}`
-  }
-
-  #claim(value: ArrayBufferView | ArrayBufferLike): void {
-    if (!Object.hasOwn(value, 'byteLength')) this.#budget.spend(value.byteLength)
-    const reason = this.#memory.claim(value)
-    if (reason !== undefined) throw this.#trail.refused(reason)
   }
 
   #wordOf(plan: Plan, shape: Shape | undefined): string {
