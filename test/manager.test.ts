@@ -694,7 +694,7 @@ test('security 19: an idle timeout longer than the absolute one is refused', (t)
   })
 })
 
-test('security 49: too many bytes, keys, or too long a key are refused by name, and the session stays as it was', async (t) => {
+test('F17, security 49: too many bytes, keys, or too long a key are refused by name, and the session stays as it was', async (t) => {
   const { manager } = fixture({ limits: { bytes: 2_000, keys: 3, keyLength: 5 } })
   const id = await stored(manager, { a: 1 })
   const attempts: readonly [(session: Awaited<ReturnType<typeof manager.open>>) => unknown, RegExp][] = [

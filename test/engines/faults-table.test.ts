@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { createPool } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { SessionManager, type SessionEvent } from '../../src/index.ts'
+import { FileStore } from '../../src/stores/file.ts'
 import type { ProxiedEngine } from './proxied.ts'
 import { sharedEngine } from './shared.ts'
 import { openSite, type Site } from './site.ts'
@@ -138,3 +139,22 @@ for (const [provider, { expired }] of Object.entries(tables)) {
     return t.pass()
   })
 }
+
+test.serial('F18: file: four processes that sweep at once remove each expired session once', async (t) => {
+  const { config: folder } = await sharedEngine('file')
+  const past = new FileStore({ folder, sync: false, now: () => 0 })
+  const keys = Array.from({ length: EXPIRED / 2 }, (_, n) => `old-${n}`)
+  const payload = 'kts1 0123456789abcdef 0'
+  await Promise.all(keys.map(async (key) => past.create(key, payload, 1_000)))
+  const living = new FileStore({ folder })
+  await living.create('living', payload, Date.now() + 3_600_000)
+  const sweepers = Array.from(
+    { length: 4 },
+    () => new SessionManager({ provider: 'file', providerConfig: folder }),
+  )
+  const removed = await Promise.all(sweepers.map(async (sweeper) => sweeper.sweep()))
+  const rest = await sweepers[0]?.sweep()
+  t.is(removed.reduce((sum, n) => sum + n) + Number(rest), keys.length)
+  t.truthy(await living.read('living'))
+  await Promise.all(sweepers.map(async (sweeper) => sweeper.close()))
+})

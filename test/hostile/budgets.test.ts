@@ -122,7 +122,7 @@ test('decoding 4: a key that stands in a hundred thousand lines is replaced as f
   t.is(next.split('\n').length, 3)
 })
 
-test('security 50, decoding 4: a payload over its budgets is an error, not a crash', (t) => {
+test('F17, security 50, decoding 4: a payload over its budgets is an error, not a crash', (t) => {
   const version = 'AbCdEfGhIjKlMnOp'
   const bodies: [body: string, code: string | undefined][] = [
     ['x'.repeat(2_000_000), 'ERR_SESSION_LIMIT'],

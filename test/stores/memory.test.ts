@@ -58,7 +58,7 @@ async function othersWork(): Promise<string> {
 }
 
 test.serial(
-  'of too many sessions the one unused for longest goes, and every verb but create counts as use',
+  'F24: of too many sessions the one unused for longest goes, and every verb but create counts as use',
   async (t) => {
     const store = new MemoryStore({ maxEntries: 4, now })
     await fill(store, ['a', 'b', 'c', 'd'])
@@ -80,7 +80,7 @@ test.serial('a store of one session keeps the last one', async (t) => {
   t.is(await store.count(), 1)
 })
 
-test.serial('of too many bytes as many sessions go as are needed', async (t) => {
+test.serial('F24: of too many bytes as many sessions go as are needed', async (t) => {
   const store = new MemoryStore({ maxBytes: 4_000, now })
   await fill(store, ['a', 'b', 'c', 'd'], payload(1_000))
   t.is((await names(store, ['a', 'b', 'c', 'd'])).length, 4)
@@ -113,7 +113,7 @@ test.serial('what was replaced, destroyed or swept takes no room any more', asyn
   t.deepEqual(await names(store, ['b', 'c', 'd']), ['b', 'c', 'd'])
 })
 
-test.serial('whoever ends a living session for want of room says so, once', async (t) => {
+test.serial('F24: whoever ends a living session for want of room says so, once', async (t) => {
   await new Promise(setImmediate) // until what was to be said before has been said
   const heard: Error[] = []
   const listen = (warning: Error): unknown => heard.push(warning)
