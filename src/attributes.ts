@@ -43,6 +43,7 @@ export class Attributes {
   /** Somebody else has stored these; ours are still to come. */
   rebase(stored: ReadonlyMap<string, string>): void {
     this.#stored = stored
+    this.#written = stored
   }
 }
 
