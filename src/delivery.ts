@@ -1,4 +1,5 @@
 import type { ParameterizedContext } from 'koa'
+import { answerWith } from './error-headers.ts'
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
 import { maxAgeOf } from './life.ts'
@@ -16,6 +17,7 @@ export class Delivery {
   #maxAge: number | undefined
   #renewed = false
   #used = false
+  #attached = false
   /** What that was. */
   #payload: string | undefined
   #lines: readonly string[] = []
@@ -59,19 +61,36 @@ export class Delivery {
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 
-  /** Koa answers an error with no header but the error's own, so the cookie travels there too. */
-  attach(error: unknown): void {
-    const lines = this.#lines
-    if (!this.#used && lines.length === 0) return
-    if (typeof error !== 'object' || error === null || !Object.isExtensible(error)) {
-      if (lines.length > 0) this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
-      return
+  /** Koa answers an error with no header but the error's own, so what this response says goes along with that. */
+  attach(): void {
+    if (this.#attached || (!this.#used && this.#lines.length === 0)) return
+    this.#attached = true
+    const ctx = this.#ctx
+    const koas = ctx.onerror
+    const onerror = (error: Error): void => {
+      const isTold = answerWith(
+        error,
+        (own) => this.#besides(own),
+        () => koas.call(ctx, error),
+      )
+      const thrown: unknown = error // whatever a handler throws, and `null` when a response has gone out
+      if (isTold || thrown === null || this.#lines.length === 0) return
+      this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
     }
-    const own: unknown = 'headers' in error ? error.headers : undefined
-    const { vary } = this.#transport
-    const cache = { ...(vary.length > 0 && { vary: vary.join(', ') }), 'cache-control': 'private' }
-    const cookie = lines.length === 0 ? {} : { 'set-cookie': lines, 'cache-control': 'no-store' }
-    Object.assign(error, { headers: { ...cache, ...(typeof own === 'object' ? own : {}), ...cookie } })
+    Object.assign(ctx, { onerror })
+  }
+
+  #besides(own: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+    const lines = this.#lines
+    const vary = [own['vary'] ?? [], this.#transport.vary].flat().map(String)
+    const cookies = [own['set-cookie'] ?? [], lines].flat()
+    return {
+      'cache-control': 'private',
+      ...own,
+      ...(vary.length > 0 && { vary: vary.join(', ') }),
+      ...(cookies.length > 0 && { 'set-cookie': cookies }),
+      ...(lines.length > 0 && { 'cache-control': 'no-store' }),
+    }
   }
 
   #deliver(handle: string | undefined, payload?: string, maxAge?: number, passive = false): void {

@@ -123,7 +123,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       if (failure !== undefined) throw failure.error
     } catch (error) {
       // Whatever an earlier commit put on the response goes with the error.
-      delivery.attach(error)
+      delivery.attach()
       throw error
     }
   }
