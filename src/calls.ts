@@ -96,7 +96,7 @@ export class Calls {
   }
 
   /** Waits for those who are first, until the deadline. */
-  async queue<T>(before: Promise<T>, deadline: Deadline): Promise<T> {
+  queue<T>(before: Promise<T>, deadline: Deadline): Promise<T> {
     return this.#deadlines.within(deadline, before, () => refusal(this.#late('commit', deadline)))
   }
 

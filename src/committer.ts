@@ -120,7 +120,7 @@ export class Committer {
       const touched = await this.#touchIfDue(state, base)
       return touched === 'ok' ? 'ok' : this.#contest.gone(state)
     }
-    return this.#contest.run(state, async (latest) =>
+    return this.#contest.run(state, (latest) =>
       this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
     )
   }

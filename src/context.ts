@@ -17,22 +17,31 @@ export interface SlotContext {
 /** The properties that have their accessor, per application. */
 const accessors = new WeakMap<object, Set<string>>()
 
-/** The slot that an enclosing session middleware put under this property, if any. */
-export function slotOf(ctx: object, property: string): ContextSlot | undefined {
-  return slotsOf(ctx)[symbolOf(property)]
+/** The place of one property on every context. */
+export class Slots {
+  readonly #property: string
+  readonly #symbol: symbol
+
+  constructor(property: string) {
+    this.#property = property
+    this.#symbol = symbolOf(property)
+  }
+
+  /** The slot that an enclosing session middleware put there, if any. */
+  of(ctx: object): ContextSlot | undefined {
+    return slotsOf(ctx)[this.#symbol]
+  }
+
+  /** Puts a slot where `ctx[property]` finds it. */
+  set(ctx: SlotContext, slot: ContextSlot): void {
+    defineAccessor(ctx.app.context, this.#property)
+    slotsOf(ctx)[this.#symbol] = slot
+  }
 }
 
-/** Puts a slot where `ctx[property]` finds it. */
-export function setSlot(ctx: SlotContext, property: string, slot: ContextSlot): void {
-  defineAccessor(ctx.app.context, property)
-  slotsOf(ctx)[symbolOf(property)] = slot
-}
-
-type Slots = Record<symbol, ContextSlot | undefined>
-
-function slotsOf(ctx: object): Slots {
+function slotsOf(ctx: object): Record<symbol, ContextSlot | undefined> {
   // Our symbols are used by nobody else.
-  return ctx as Slots
+  return ctx as Record<symbol, ContextSlot | undefined>
 }
 
 function symbolOf(property: string): symbol {

@@ -31,7 +31,7 @@ export class Deadlines {
   #wakesAt = Infinity
 
   /** What `promise` comes to; or a rejection with `late()`, should the deadline come first. What comes after it is ignored. */
-  async within<T>({ startedAt, ms }: Deadline, promise: Promise<T>, late: () => Error): Promise<T> {
+  within<T>({ startedAt, ms }: Deadline, promise: Promise<T>, late: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiter = { until: startedAt + ms, giveUp: (): void => reject(late()) }
       this.#waiting.add(waiter)

@@ -25,19 +25,19 @@ export class GuardedStore {
     this.#openTimeout = openTimeout
   }
 
-  async read(key: string, extendTo: number | undefined, deadline: Deadline): Promise<Entry | undefined> {
+  read(key: string, extendTo: number | undefined, deadline: Deadline): Promise<Entry | undefined> {
     const { calls, store } = this
     const read = (): Promise<Entry | undefined> => store.read(key, extendTo)
     if (calls.pending < CROWD || store.traits.location === 'client') return calls.run('read', read, deadline)
     return this.#loads.load(
       key,
-      async () => calls.run('read', read, deadline),
-      async () => calls.run('read', read, startDeadline('openTimeout', this.#openTimeout), true),
-      async (loaded) => calls.join('read', loaded, deadline),
+      () => calls.run('read', read, deadline),
+      () => calls.run('read', read, startDeadline('openTimeout', this.#openTimeout), true),
+      (loaded) => calls.join('read', loaded, deadline),
     )
   }
 
-  async touch(key: string, expiresAt: number, deadline: Deadline): Promise<'ok' | 'gone'> {
+  touch(key: string, expiresAt: number, deadline: Deadline): Promise<'ok' | 'gone'> {
     return this.calls.run('touch', () => this.store.touch(key, expiresAt), deadline)
   }
 

@@ -29,11 +29,11 @@ export class Loads {
    * The entry under `key`, as it was when this was called or later: by `load`, or by one that serves others too, which
    * `shared` does and `join` waits for.
    */
-  async load(key: string, load: Load, shared: Load, join: Join): Promise<Entry | undefined> {
+  load(key: string, load: Load, shared: Load, join: Join): Promise<Entry | undefined> {
     const lane = this.#lanes.get(key) ?? { running: 0, next: undefined }
     this.#lanes.set(key, lane)
     if (lane.running < ABREAST) return this.#run(key, lane, load)
-    lane.next ??= batch(async () => this.#run(key, lane, shared))
+    lane.next ??= batch(() => this.#run(key, lane, shared))
     return join(lane.next.loaded)
   }
 

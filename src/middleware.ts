@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
-import { setSlot, slotOf } from './context.ts'
+import { Slots } from './context.ts'
 import { Delivery } from './delivery.ts'
 import { SessionError } from './errors.ts'
 import { Events } from './events.ts'
@@ -46,6 +46,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const manager = new SessionManager<S>(managerOptions, carrierOf(settled))
   const transport = new Transport(settled, manager.traits.location === 'client')
   const events = new Events(options.onEvent)
+  const slots = new Slots(property)
   const { cookieName } = transport
 
   async function find(
@@ -70,7 +71,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
   }
 
   async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
-    const outer = slotOf(ctx, property)
+    const outer = slots.of(ctx)
     if (outer?.owner === manager) return next() // mounted twice: the outer one opened the session and commits it
     if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
 
@@ -85,46 +86,31 @@ export function session<S extends Schema | undefined = undefined, const P extend
       if (current === undefined) delivery.follow(stateOf((current = manager.begin(visit))), presented[0])
       return current
     }
-    setSlot(ctx, property, { owner: manager, cookieName, use: enabled ? use : turnedOff })
+    slots.set(ctx, { owner: manager, cookieName, use: enabled ? use : turnedOff })
     try {
       if (enabled) presented = transport.read(ctx.req)
-      const found = await find(presented, visit)
+      const found = presented.length === 0 ? undefined : await find(presented, visit)
       if (found !== undefined) delivery.follow(stateOf((current = found[0])), found[1])
     } catch (error) {
       // Thrown at the first use of the session: routes that never look are not hurt by a store that is down.
       failure = error
     }
     try {
-      await withCommit(next, () => current, delivery)
-    } finally {
-      if (current !== undefined) stateOf(current).closed = true
-      if (outer !== undefined) setSlot(ctx, property, outer)
-    }
-  }
-
-  async function withCommit(
-    next: Next,
-    current: () => Session<ValuesOf<S>> | undefined,
-    delivery: Delivery,
-  ): Promise<void> {
-    const commit = async (): Promise<void> => {
-      const held = current()
-      if (held !== undefined) await manager.commit(held)
-    }
-    try {
-      let failure: { error: unknown } | undefined
       try {
         await next()
       } catch (error) {
-        failure = { error }
+        if (commitOnError(error) && current !== undefined) await manager.commit(current)
+        throw error
       }
       // If the commit fails its error is the answer: the client must not take the change for kept.
-      if (failure === undefined || commitOnError(failure.error)) await commit()
-      if (failure !== undefined) throw failure.error
+      if (current !== undefined) await manager.commit(current)
     } catch (error) {
       // Whatever an earlier commit put on the response goes with the error.
       delivery.attach()
       throw error
+    } finally {
+      if (current !== undefined) stateOf(current).closed = true
+      if (outer !== undefined) slots.set(ctx, outer)
     }
   }
 

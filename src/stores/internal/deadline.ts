@@ -4,16 +4,20 @@ import { SessionError } from '../../errors.ts'
  * The outcome of a call to a backend, or a rejection when `ms` have passed: a server that accepts and never answers must
  * not hold a request. The call itself may still be applied; that is what the version in a payload settles.
  */
-export async function withDeadline<T>(what: string, ms: number, call: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+export function withDeadline<T>(what: string, ms: number, call: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
       reject(new SessionError('ERR_SESSION_STORE', `${what}: no answer within ${ms} ms`))
     }, ms)
+    call.then(
+      (result) => {
+        clearTimeout(timer)
+        return resolve(result)
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        return reject(error)
+      },
+    )
   })
-  try {
-    return await Promise.race([call, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
