@@ -118,7 +118,7 @@ export class Committer {
     if (this.#isSettled(state, base, changes) && !this.#isToBeRewritten(state, base)) {
       draft.settle()
       const touched = await this.#touchIfDue(state, base)
-      return touched === 'ok' ? 'ok' : this.#contest.gone(state)
+      return touched === 'ok' && (await this.#mayRepeat(state)) ? 'ok' : this.#contest.gone(state)
     }
     return this.#contest.run(state, (latest) =>
       this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
@@ -195,6 +195,15 @@ export class Committer {
 
   #isTouchDue(state: SessionState, base: Entry, life = Infinity): boolean {
     return this.expiresAt(state) - base.expiresAt > Math.min(this.#settings.idleTimeout, life) / 10
+  }
+
+  /**
+   * A client that is told its ID again must not be told one that another request has ended or replaced since this one began:
+   * whichever answer came last would decide.
+   */
+  async #mayRepeat(state: SessionState): Promise<boolean> {
+    if (state.isRetired || state.repeats?.() !== true) return true
+    return (await this.#contest.latest(state)) !== undefined
   }
 
   /** Most backends extend a life while they read; for the others, one touch per tenth of the idle timeout. */

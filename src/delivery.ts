@@ -34,6 +34,7 @@ export class Delivery {
     this.#payload = state.entry?.payload
     if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
     state.canRenew = () => held !== undefined && this.#canCarry(held)
+    state.repeats = () => this.#repeats(maxAgeOf(state.draft), state.visit.passive)
     state.onCommit = () => {
       // The request that renewed the ID has told the client, who must not be told the old one again.
       if (state.isRetired && state.status === 'stored') return
@@ -94,10 +95,7 @@ export class Delivery {
   }
 
   #deliver(handle: string | undefined, payload?: string, maxAge?: number, passive = false): void {
-    const { renewable, carriesSession } = this.#transport
-    // A session that travels whole is renewed by sealing it anew alone: the one that came may be older than another answer's.
-    const lasts = !carriesSession && (maxAge !== undefined || renewable)
-    const renewal = handle !== undefined && ((lasts && !passive && !this.#renewed) || maxAge !== this.#maxAge)
+    const renewal = handle !== undefined && (this.#repeats(maxAge, passive) || maxAge !== this.#maxAge)
     if (handle === this.#held && !renewal) return
     const { res, secure } = this.#ctx
     const obstacle = this.#transport.obstacle(res, secure)
@@ -112,6 +110,13 @@ export class Delivery {
     this.#renewed = true
     this.#payload = payload
     this.#lines = this.#transport.write(res, handle, secure, maxAge)
+  }
+
+  /** Whether a cookie that lasts is to be sent again though nothing in it is new. */
+  #repeats(maxAge: number | undefined, passive = false): boolean {
+    const { renewable, carriesSession } = this.#transport
+    // A session that travels whole is renewed by sealing it anew alone: the one that came may be older than another answer's.
+    return !carriesSession && (maxAge !== undefined || renewable) && !passive && !this.#renewed
   }
 
   /** Whether the response reaches who holds this ID, and takes a new one along. */

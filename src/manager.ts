@@ -136,7 +136,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
    * knows no ID, and throws `ERR_SESSION_STATE`.
    */
   async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
-    if (typeof session !== 'string') return this.#port.destroy(stateOf(session))
+    if (typeof session !== 'string') return session.destroy()
     await endById(this.#settings, this.#store, session)
   }
 
@@ -212,6 +212,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       closed: false,
       onCommit: undefined,
       canRenew: undefined,
+      repeats: undefined,
       ended: false,
     }
   }
@@ -248,9 +249,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
             events.emit({ type: 'destroyed' })
             state.ended = true
           }
-          const { isNew, pending, ended, closed, onCommit, canRenew } = state
+          const { isNew, pending, ended, closed, onCommit, canRenew, repeats } = state
           const fresh = this.#state(undefined, undefined, noDocument, now(), state.visit)
-          Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit, canRenew })
+          Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit, canRenew, repeats })
         })
         state.onCommit?.()
       },

@@ -70,7 +70,10 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
 
 /** How the cookie is sent; names and meanings are those of `Set-Cookie`. */
 export interface CookieOptions {
-  /** How long the browser keeps it, in ms, up to 400 days. Default: until the browser closes. */
+  /**
+   * How long the browser keeps it, in ms, up to 400 days. It is sent again when the session is used; of a request that only reads,
+   * after one more look into the store, whether the session has not ended or got a new ID meanwhile. Default: until the browser closes.
+   */
   readonly maxAge?: number
   readonly domain?: string
   /** Default `/`. */

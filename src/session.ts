@@ -49,6 +49,8 @@ export interface SessionState {
   onCommit: (() => void) | undefined
   /** Whether the response can still tell the client a new ID. Without it nobody is there to be told. */
   canRenew: (() => boolean) | undefined
+  /** Whether the response tells the client once more the ID that it holds, for its cookie to last. */
+  repeats: (() => boolean) | undefined
 }
 
 /** The manager's side of a session: what needs a store or a clock. */

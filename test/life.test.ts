@@ -55,6 +55,30 @@ test('session.maxAge is the Max-Age of this one cookie, and the session lives as
   t.is((await act(visitor, (session) => session.maxAge)).text, `{"value":${30 * DAY}}`)
 })
 
+for (const [what, end] of Object.entries({
+  destroyed: async (session: Session) => session.destroy(),
+  regenerated: (session: Session) => session.regenerate(),
+})) {
+  test(`security 24: a slow request that only reads does not put back the cookie of a session ${what} meanwhile`, async (t) => {
+    const { visitor, act } = await app(t, { cookie: { maxAge: HOUR } })
+    await act(visitor, login)
+    let go = (): void => {}
+    const held = new Promise<void>((resolve) => (go = resolve))
+    let slow: ReturnType<typeof act> | undefined
+    await new Promise<void>((opened) => {
+      slow = act(visitor.clone(), async (session) => {
+        opened()
+        await held
+        return user(session)
+      })
+    })
+    t.is((await act(visitor, async (session) => end(session))).setCookies.length, 1)
+    go()
+    const answer = await slow
+    t.deepEqual([answer?.text, answer?.setCookies], ['{"value":"ann"}', []])
+  })
+}
+
 test('its cookie and its life are refreshed while it is used, and end together when it is not', async (t) => {
   const { visitor, clock, act } = await app(t, { absoluteTimeout: 400 * DAY })
   await act(visitor, login)
@@ -130,7 +154,7 @@ test('on its own it makes no record, and it goes on its own into a record that i
   t.is((await act(visitor, (session) => session.maxAge)).text, `{"value":${DAY}}`)
   store.calls.length = 0
   await act(visitor, (session) => void (session.maxAge = DAY))
-  t.deepEqual(store.calls, ['read']) // it is so already
+  t.deepEqual(store.calls, ['read', 'read']) // it is so already; that it is still there is asked for the cookie's sake
 })
 
 test('it survives a rebase, beside what others commit meanwhile', async (t) => {

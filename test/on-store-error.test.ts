@@ -82,6 +82,22 @@ test('security 53: whatever would change such a session is a 503, and after reco
   }
 })
 
+test('security 53: the manager ends no such session either, and it stays read-only', async (t) => {
+  const store = new SpiedStore()
+  const sessions = session({ store, onStoreError: 'anonymous' })
+  const app = new Koa().use(sessions).use(async (ctx) => {
+    if (ctx.path === '/set') ctx.session.set('user', 'ann')
+    else await t.throwsAsync(sessions.manager.destroy(ctx.session), { message: /isReadOnly/ })
+    ctx.body = String(ctx.session.isReadOnly)
+  })
+  const visitor = (await serve(t, app)).client()
+  await visitor.get('/set')
+  store.before = () => {
+    throw new Error('down')
+  }
+  t.is((await visitor.get('/')).text, 'true')
+})
+
 test('committing such a session early stores nothing, and is no error', async (t) => {
   const { visitor, fail, store } = await fixture(t, async (current, path) =>
     path === '/set' ? show(current, path) : current.commit(),
