@@ -147,7 +147,8 @@ function fromJson(json: string): Map<string, ConfigValue> {
   if (typeof parsed !== 'object' || parsed === null) throw wrong('sessionconfig', 'must be a JSON object')
   const settings = new Map<string, ConfigValue>()
   for (const [field, value] of Object.entries(parsed)) {
-    const name = jsonNames[field.toLowerCase()]
+    const lower = field.toLowerCase()
+    const name = Object.hasOwn(jsonNames, lower) ? jsonNames[lower] : undefined
     if (name === undefined) throw wrong(`sessionconfig.${field}`, 'is not a setting')
     settings.set(name, typeof value === 'object' ? JSON.stringify(value) : value)
   }

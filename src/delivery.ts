@@ -62,6 +62,12 @@ export class Delivery {
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 
+  /** What carries an ID is kept by no cache, whatever the handler has said since an early commit put it there. */
+  finish(): void {
+    const { res } = this.#ctx
+    if (this.#renewed && !res.headersSent) res.setHeader('cache-control', 'no-store')
+  }
+
   /** Koa answers an error with no header but the error's own, so what this response says goes along with that. */
   attach(): void {
     if (this.#attached || (!this.#used && this.#lines.length === 0)) return

@@ -104,6 +104,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       }
       // If the commit fails its error is the answer: the client must not take the change for kept.
       if (current !== undefined) await manager.commit(current)
+      delivery.finish()
     } catch (error) {
       // Whatever an earlier commit put on the response goes with the error.
       delivery.attach()
@@ -115,8 +116,9 @@ export function session<S extends Schema | undefined = undefined, const P extend
   }
 
   const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> => {
+    const visit = {} // of both, so that `destroy()` also ends what is found but cannot be read
     try {
-      return (await find(transport.read(request)))?.[0] ?? manager.begin()
+      return (await find(transport.read(request), visit))?.[0] ?? manager.begin(visit)
     } catch (error) {
       return standIn(error)
     }

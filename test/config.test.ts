@@ -143,6 +143,8 @@ const wrong: readonly (readonly [ConfigObject, RegExp])[] = [
   [{ sessionprovder: 'file' }, /sessionprovder: is not a setting/],
   [{ sessionconfig: '{' }, /sessionconfig: must be a JSON object/],
   [{ sessionconfig: '{"cookieNam":1}' }, /sessionconfig.cookieNam: is not a setting/],
+  [{ sessionconfig: '{"constructor":1}' }, /sessionconfig.constructor: is not a setting/],
+  [{ sessionconfig: '{"__proto__":{"name":1}}' }, /sessionconfig.__proto__: is not a setting/],
 ]
 for (const [config, expected] of wrong) {
   test(`${JSON.stringify(config)} is refused with a sentence`, (t) => {

@@ -283,6 +283,21 @@ test.serial('logging out over HTTP ends a session that cannot be read here', asy
   visitor.cookies.set('sid', id)
   await visitor.get('/')
   t.not(await stored(), undefined)
-  t.is((await visitor.get('/logout')).status, 200)
+  const { status, setCookies } = await visitor.get('/logout')
+  t.is(status, 200)
+  t.regex(setCookies[0] ?? '', /^sid=; Max-Age=0/)
+  t.is(await stored(), undefined)
+})
+
+test.serial('so does logging out where Koa does not see the request, in a WebSocket', async (t) => {
+  await forge(payload.replace('kts1', 'kts2'))
+  const sessions = session({ store, sweepInterval: 0 })
+  const app = new Koa().use(async (ctx) => {
+    await (await sessions.open(ctx.req)).destroy()
+    ctx.body = 'ok'
+  })
+  const visitor = (await serve(t, app)).client()
+  visitor.cookies.set('sid', id)
+  t.is((await visitor.get('/')).status, 200)
   t.is(await stored(), undefined)
 })

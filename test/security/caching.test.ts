@@ -32,13 +32,19 @@ function shop(
   options: SessionOptions<undefined, 'session'> = {},
 ): Koa<DefaultState, SessionContext<undefined>> {
   const app = new Koa<DefaultState, SessionContext<undefined>>().use(session(options))
-  app.use((ctx) => {
+  app.use(async (ctx) => {
     if (ctx.path === '/plain') ctx.body = 'the same for all'
     if (ctx.path === '/login') ctx.body = String(ctx.session.set('user', ctx.query['as']).get('user'))
     if (ctx.path === '/who') ctx.body = String(ctx.session.get('user'))
     if (ctx.path === '/public') {
       ctx.set('Cache-Control', 'public, max-age=60')
       ctx.body = String(ctx.session.get('user'))
+    }
+    if (ctx.path === '/early') {
+      ctx.session.set('user', 'eve')
+      await ctx.session.commit()
+      ctx.set('Cache-Control', 'public, max-age=60')
+      ctx.body = 'welcome'
     }
     if (ctx.path === '/accept') {
       ctx.vary('Accept')
@@ -100,6 +106,12 @@ test('security 37: errors say so too, and one that carries a cookie is not store
   const refused = await client().get('/refused')
   t.like(Object.fromEntries(refused.headers), { 'x-own': '1', 'cache-control': 'no-store' })
   t.is(refused.setCookies.length, 1)
+})
+
+test('security 37: no cache keeps an answer with a cookie, whatever the handler said after an early commit', async (t) => {
+  const { client } = await serve(t, shop())
+  const { headers, setCookies } = await client().get('/early')
+  t.deepEqual([headers.get('cache-control'), setCookies.length], ['no-store', 1])
 })
 
 test('security 37: where the ID travels in a header, answers vary by that header', async (t) => {
