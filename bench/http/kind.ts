@@ -27,6 +27,7 @@ export const kinds: readonly Kind[] = [
   kind(OURS, 'redis', 'koa', 'koa-typed-session, ioredis'),
   kind('koa-session', 'redis', 'koa', 'koa-session 7, ioredis'),
   kind('express-session', 'redis', 'express', 'express-session 1.19, connect-redis 9'),
+  kind(OURS, 'cookie', 'koa', 'koa-typed-session, sealed'),
   kind('koa-session', 'cookie', 'koa', 'koa-session 7, signed, not encrypted'),
   kind('iron-session', 'cookie', 'koa', 'iron-session 8'),
   kind('secure-session', 'cookie', 'fastify', '@fastify/secure-session 8'),

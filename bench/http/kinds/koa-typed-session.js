@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import Koa from 'koa'
 import { registerType, session } from '../../../dist/index.js'
+import { CookieStore } from '../../../dist/stores/cookie.js'
 import { RedisStore } from '../../../dist/stores/redis.js'
 import { respond, typed } from '../routes.js'
 
@@ -17,6 +19,7 @@ const engines = {
   memory: () => ({}),
   file: (folder) => ({ provider: 'file', providerConfig: folder }),
   redis: (url) => ({ store: new RedisStore({ client: new Redis(url) }) }),
+  cookie: () => ({ store: new CookieStore({ keys: [randomBytes(32)] }) }),
   postgres: (url) => ({ provider: 'postgres', providerConfig: url }),
 }
 
