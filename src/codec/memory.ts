@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { countKeys, hasOnlyBytes } from './own.ts'
 
 interface Range {
   readonly start: number
@@ -15,8 +16,8 @@ export class Memory {
 
   /** Takes a view's or a buffer's memory. Returns why it cannot be kept, if so. */
   claim(value: ArrayBufferView | ArrayBufferLike): string | undefined {
-    if (hasFields(value)) return 'named properties on it cannot be kept'
     const isView = ArrayBuffer.isView(value)
+    if (isView ? !hasOnlyBytes(value) : countKeys(value) > 0) return 'named properties on it cannot be kept'
     const buffer = isView ? value.buffer : value
     const start = isView ? value.byteOffset : 0
     const end = start + value.byteLength
@@ -47,15 +48,6 @@ export class Memory {
     ranges.splice(at, 0, range)
     return true
   }
-}
-
-function hasFields(value: ArrayBufferView | ArrayBufferLike): boolean {
-  if (Object.getOwnPropertySymbols(value).length > 0) return true
-  // These are asked for below, and must be the language's own.
-  if (['length', 'byteLength', 'byteOffset', 'buffer'].some((name) => Object.hasOwn(value, name))) return true
-  // The elements of a typed array are own properties too.
-  const elements = ArrayBuffer.isView(value) && 'length' in value ? Number(value.length) : 0
-  return Object.getOwnPropertyNames(value).length !== elements
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

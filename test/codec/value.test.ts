@@ -462,6 +462,42 @@ test('an inherited toJSON does not change what is written: nothing is', (t) => {
   }
 })
 
+test('a name of its own is found on a list or a view of any length, and what stands behind it is not asked', (t) => {
+  let ran = 0
+  const get = (): number => ran++
+  const species = Object.defineProperty({}, Symbol.species, { get })
+  const makers = [
+    (length: number) => Array.from({ length }, (_, index) => index),
+    (length: number) => Array.from({ length }, () => [1n]),
+    (length: number) => Object.assign([], { [length - 1]: undefined }),
+    (length: number) => new Uint8Array(length),
+    (length: number) => Buffer.alloc(length),
+    (length: number) => Buffer.allocUnsafe(length + 1).subarray(1),
+    (length: number) => new Float64Array(length),
+  ]
+  for (const make of makers) {
+    for (const length of [10, 200, 201, 5_000]) {
+      t.regex(refusal(make(length)), /^kept/)
+      for (const name of [
+        'x',
+        '',
+        '[length]',
+        '01',
+        'constructor',
+        'parent',
+        Symbol('s'),
+        Symbol.toStringTag,
+      ]) {
+        for (const property of [{ value: 1 }, { value: species }, { get }, { value: 1, enumerable: true }]) {
+          const list = Object.defineProperty(make(length), name, property)
+          t.regex(refusal(list), /^ERR_SESSION_VALUE/, `${String(make)} ${length} ${String(name)}`)
+        }
+      }
+    }
+  }
+  t.is(ran, 0)
+})
+
 test('memory that two parts share is refused, as it would come back apart', (t) => {
   const memory = new ArrayBuffer(8)
   t.regex(
