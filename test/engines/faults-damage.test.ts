@@ -7,6 +7,7 @@ import { CLASSIC_TABLE } from '../servers/postgres.ts'
 import { engines } from './engine.ts'
 import { proxiedEngines } from './proxied.ts'
 import { openRecords, type Records } from './records.ts'
+import { patient } from './shared.ts'
 
 class Cart {
   items: string[] = ['apple']
@@ -54,22 +55,21 @@ for (const { provider, kind, setUp } of kinds) {
     if (setUp !== '') await database(direct, setUp)
     const events = { payload: 0, key: 0, unknown: 0 }
     const manager = new SessionManager({
-      provider,
-      providerConfig: engine.config,
+      ...patient(engine),
       registry,
       onEvent(event) {
         if (event.type === 'decode-failed') events[event.scope] += 1
         if (event.type === 'unknown') events.unknown += 1
       },
     })
-    await manager.ready()
-    const records = await openRecords[provider]?.(direct)
-    if (records === undefined) return t.fail()
     t.teardown(async () => {
-      await records.close()
       await manager.close()
       await engine.stop()
     })
+    await manager.ready()
+    const records = await openRecords[provider]?.(direct)
+    if (records === undefined) return t.fail()
+    t.teardown(async () => records.close())
     const { key } = await begin(manager)
     const count = damages((await records.read(key)) ?? Buffer.alloc(0)).length
     t.true(count > 400)

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { createRegistry, SessionError, SessionManager, type Registry } from '../../src/index.ts'
 import { openSite, type Answer, type Route, type Site } from './site.ts'
-import { providers, sharedEngine } from './shared.ts'
+import { patient, providers, sharedEngine } from './shared.ts'
 
 /** Version 1 of a program. */
 function olderProgram(): { registry: Registry; newCart: () => object } {
@@ -39,9 +39,8 @@ for (const provider of providers) {
   test(`F15: ${provider}: two versions of a program on one session lose nothing, and neither destroys what it cannot read`, async (t) => {
     const engine = await sharedEngine(provider)
     const [older, newer] = [olderProgram(), newerProgram()]
-    const at = { provider, providerConfig: engine.config }
-    const old = new SessionManager({ ...at, registry: older.registry })
-    const recent = new SessionManager({ ...at, registry: newer.registry })
+    const old = new SessionManager({ ...patient(engine), registry: older.registry })
+    const recent = new SessionManager({ ...patient(engine), registry: newer.registry })
     t.teardown(async () => void (await Promise.all([old.close(), recent.close()])))
     const begun = old.begin().set('cart', Object.assign(older.newCart(), { items: ['apple'] }))
     await old.commit(begun.set('plain', older.newCart()))
@@ -89,7 +88,7 @@ for (const provider of providers) {
   })
 
   test(`F20: ${provider}: of logins, logouts and writes in one session, whoever comes too late gets nothing and spoils nothing`, async (t) => {
-    const { config } = await sharedEngine(provider)
+    const engine = await sharedEngine(provider)
     const gates = new Map<string, { readonly arrive: () => void; readonly opened: Promise<void> }>()
     const acts: Readonly<Record<string, Route>> = {
       begin: ({ session }) => void session.set('n', 0),
@@ -108,7 +107,7 @@ for (const provider of providers) {
         await acts[gate.replace(/-.*/, '')]?.(ctx, '')
       },
     }
-    const site = await openSite({ provider, providerConfig: config }, acts)
+    const site = await openSite(patient(engine), acts)
     t.teardown(async () => site.close())
 
     await Promise.all(
@@ -161,7 +160,7 @@ async function overtake(
   const arrived = new Promise<void>((resolve) => (arrive = resolve))
   gates.set(gate, { arrive, opened })
   const held = site.ask(`/held/${gate}`, id)
-  await arrived
+  await Promise.race([arrived, held])
   const early = await site.ask(`/${first}`, id)
   go()
   return { id, early, late: await held }

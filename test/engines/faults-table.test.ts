@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import { SessionManager, type SessionEvent } from '../../src/index.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import type { ProxiedEngine } from './proxied.ts'
-import { sharedEngine } from './shared.ts'
+import { patient, sharedEngine } from './shared.ts'
 import { openSite, type Site } from './site.ts'
 
 const EXPIRED = 1_200
@@ -42,8 +42,7 @@ async function stage(t: ExecutionContext, provider: string, sweepInterval: numbe
   let tell = (): void => {}
   const site = await openSite(
     {
-      provider,
-      providerConfig: engine.config,
+      ...patient(engine),
       sweepInterval,
       onEvent(event) {
         events.push(event)
@@ -109,10 +108,7 @@ for (const [provider, { expired }] of Object.entries(tables)) {
       const { engine, site, sql } = await stage(t, provider, 0)
       const { cookie: id = '' } = await site.ask('/begin')
       await sql(expired)
-      const sweepers = Array.from(
-        { length: 4 },
-        () => new SessionManager({ provider, providerConfig: engine.config }),
-      )
+      const sweepers = Array.from({ length: 4 }, () => new SessionManager(patient(engine)))
       const work = async (): Promise<void> => {
         for (let n = 1; n <= 20; n += 1) t.is((await site.ask('/count', id)).text, String(n))
       }
