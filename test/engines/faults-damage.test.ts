@@ -6,8 +6,8 @@ import { hashId } from '../../src/id.ts'
 import { CLASSIC_TABLE } from '../servers/postgres.ts'
 import { engines } from './engine.ts'
 import { proxiedEngines } from './proxied.ts'
+import { patient } from './stores.ts'
 import { openRecords, type Records } from './records.ts'
-import { patient } from './shared.ts'
 
 class Cart {
   items: string[] = ['apple']
@@ -55,7 +55,7 @@ for (const { provider, kind, setUp } of kinds) {
     if (setUp !== '') await database(direct, setUp)
     const events = { payload: 0, key: 0, unknown: 0 }
     const manager = new SessionManager({
-      ...patient(engine),
+      ...patient(provider, engine.config),
       registry,
       onEvent(event) {
         if (event.type === 'decode-failed') events[event.scope] += 1

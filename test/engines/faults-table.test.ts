@@ -4,7 +4,8 @@ import { Pool } from 'pg'
 import { SessionManager, type SessionEvent } from '../../src/index.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import type { ProxiedEngine } from './proxied.ts'
-import { patient, sharedEngine } from './shared.ts'
+import { sharedEngine } from './shared.ts'
+import { patient } from './stores.ts'
 import { openSite, type Site } from './site.ts'
 
 const EXPIRED = 1_200
@@ -42,7 +43,7 @@ async function stage(t: ExecutionContext, provider: string, sweepInterval: numbe
   let tell = (): void => {}
   const site = await openSite(
     {
-      ...patient(engine),
+      ...patient(provider, engine.config),
       sweepInterval,
       onEvent(event) {
         events.push(event)
@@ -108,7 +109,7 @@ for (const [provider, { expired }] of Object.entries(tables)) {
       const { engine, site, sql } = await stage(t, provider, 0)
       const { cookie: id = '' } = await site.ask('/begin')
       await sql(expired)
-      const sweepers = Array.from({ length: 4 }, () => new SessionManager(patient(engine)))
+      const sweepers = Array.from({ length: 4 }, () => new SessionManager(patient(provider, engine.config)))
       const work = async (): Promise<void> => {
         for (let n = 1; n <= 20; n += 1) t.is((await site.ask('/count', id)).text, String(n))
       }
@@ -144,10 +145,7 @@ test.serial('F18: file: four processes that sweep at once remove each expired se
   await Promise.all(keys.map(async (key) => past.create(key, payload, 1_000)))
   const living = new FileStore({ folder })
   await living.create('living', payload, Date.now() + 3_600_000)
-  const sweepers = Array.from(
-    { length: 4 },
-    () => new SessionManager({ provider: 'file', providerConfig: folder }),
-  )
+  const sweepers = Array.from({ length: 4 }, () => new SessionManager(patient('file', folder)))
   const removed = await Promise.all(sweepers.map(async (sweeper) => sweeper.sweep()))
   const rest = await sweepers[0]?.sweep()
   t.is(removed.reduce((sum, n) => sum + n) + Number(rest), keys.length)

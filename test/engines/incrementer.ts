@@ -24,7 +24,8 @@ else if (kind === 'threads') {
 async function count([provider = '', providerConfig = '', id = '', times = '']: string[]): Promise<void> {
   // Here, since those who only start others do not need it.
   const { SessionManager } = await import('../../src/index.ts')
-  const manager = new SessionManager({ provider, providerConfig })
+  const { patient } = await import('./stores.ts')
+  const manager = new SessionManager(patient(provider, providerConfig))
   for (let done = 0; done < Number(times); done += 1) {
     const session = await manager.open(id)
     if (session.isNew) throw new Error('the session is not there')

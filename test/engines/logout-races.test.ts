@@ -2,7 +2,7 @@ import { setImmediate as step } from 'node:timers/promises'
 import test from 'ava'
 import { engines } from './engine.ts'
 import { proxiedEngines } from './proxied.ts'
-import { patient } from './shared.ts'
+import { patient } from './stores.ts'
 import { openSite, type Route, type Site } from './site.ts'
 
 /** `KTS_RACES=100000` for the long run. */
@@ -44,7 +44,7 @@ for (const [provider, start] of Object.entries(everywhere)) {
       const engine = await start?.()
       if (engine === undefined) return t.fail()
       const gates = new Map<string, { write: Gate; logout: Gate }>()
-      const site = await openSite(patient(engine), {
+      const site = await openSite(patient(provider, engine.config), {
         login: ({ session }) => {
           session.set('user', 'ann').set('list', []).set('token', 1)
         },

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import { SessionManager } from '../../src/index.ts'
 import { engines } from './engine.ts'
+import { patient } from './stores.ts'
 
 /** `KTS_PROCESSES=8 KTS_INCREMENTS=500` for the long run. */
 const processes = Number(process.env['KTS_PROCESSES'] ?? 3)
@@ -27,7 +28,7 @@ for (const [provider, start] of Object.entries(engines)) {
     `F26: ${provider}: ${processes} processes${provider in kinds ? ', threads and cluster workers among them,' : ''} that count in one session lose no increment`,
     async (t) => {
       const { config, stop } = await start()
-      const manager = new SessionManager({ provider, providerConfig: config })
+      const manager = new SessionManager(patient(provider, config))
       t.teardown(async () => {
         await manager.close()
         await stop()

@@ -1,9 +1,4 @@
 import type { Store } from '../../src/store.ts'
-import { CouchbaseStore } from '../../src/stores/couchbase.ts'
-import { MemcacheStore } from '../../src/stores/memcache.ts'
-import { MysqlStore } from '../../src/stores/mysql.ts'
-import { PostgresStore } from '../../src/stores/postgres.ts'
-import { RedisStore } from '../../src/stores/redis.ts'
 import { couchbaseServer } from '../servers/couchbase.ts'
 import { freshDatabase, mariadbServer } from '../servers/mariadb.ts'
 import { memcachedServer } from '../servers/memcached.ts'
@@ -12,6 +7,7 @@ import { startProxy, type Proxy } from '../servers/proxy.ts'
 import { observe, option, redisServer, startRedis, startSentinel, until } from '../servers/redis.ts'
 import type { Server } from '../servers/server.ts'
 import type { Engine } from './engine.ts'
+import { makeStore } from './stores.ts'
 
 /** A running engine behind a proxy: `config` leads through the proxy, `direct` past it. */
 export interface ProxiedEngine extends Engine {
@@ -23,20 +19,20 @@ export interface ProxiedEngine extends Engine {
 
 /** Every engine that is a server, by the name of its provider, and how to have one of one's own behind a proxy. */
 export const proxiedEngines: Readonly<Record<string, () => Promise<ProxiedEngine>>> = {
-  redis: async () => before(await redisServer(), (options) => new RedisStore(options)),
+  redis: async () => before('redis', await redisServer()),
   redis_cluster: clusterOfOne,
   redis_sentinel: sentinelOfOne,
-  memcache: async () => before(await memcachedServer(), (options) => new MemcacheStore(options)),
-  couchbase: async () => before(await couchbaseServer(), (options) => new CouchbaseStore(options), true),
+  memcache: async () => before('memcache', await memcachedServer()),
+  couchbase: async () => before('couchbase', await couchbaseServer(), true),
   mysql: async () => {
     const server = await mariadbServer()
     const { url } = await freshDatabase(server)
-    return before({ url, stop: server.stop }, (options) => new MysqlStore(options))
+    return before('mysql', { url, stop: server.stop })
   },
   postgres: async () => {
     const server = await postgresServer()
     const { url } = await emptyDatabase(server)
-    return before({ url, stop: server.stop }, (options) => new PostgresStore(options))
+    return before('postgres', { url, stop: server.stop })
   },
 }
 
@@ -45,7 +41,7 @@ async function clusterOfOne(): Promise<ProxiedEngine> {
   const server = await startRedis({
     args: [...option('cluster-enabled', 'yes'), ...option('cluster-announce-ip', '127.0.0.1')],
   })
-  const engine = await before(server, (options) => new RedisStore({ ...options, mode: 'cluster' }))
+  const engine = await before('redis_cluster', server)
   const node = observe(server.port)
   await node.config('SET', 'cluster-announce-port', engine.proxy.port)
   await node.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
@@ -58,23 +54,19 @@ async function clusterOfOne(): Promise<ProxiedEngine> {
 
 /** A primary without a replica, and a sentinel that knows it by the proxy's address. */
 async function sentinelOfOne(): Promise<ProxiedEngine> {
-  const { direct, proxy, stop } = await before(await startRedis(), (options) => new RedisStore(options))
+  const { direct, proxy, stop } = await before('redis', await startRedis())
   const sentinel = await startSentinel(proxy.port)
   const config = `redis://127.0.0.1:${sentinel.port}?master=mymaster`
   return {
     config,
     direct,
     proxy,
-    store: (timeout) => new RedisStore({ url: config, mode: 'sentinel', timeout }),
+    store: (timeout) => makeStore('redis_sentinel', config, timeout),
     stop: async () => void (await Promise.all([sentinel.stop(), stop()])),
   }
 }
 
-async function before(
-  server: Server,
-  make: (options: { readonly url: string; readonly timeout: number }) => Store,
-  isTold = false,
-): Promise<ProxiedEngine> {
+async function before(provider: string, server: Server, isTold = false): Promise<ProxiedEngine> {
   const url = new URL(server.url)
   const proxy = await startProxy({ host: url.hostname, port: Number(url.port), isTold })
   const config = new URL(url)
@@ -83,7 +75,7 @@ async function before(
     config: config.href,
     direct: server.url,
     proxy,
-    store: (timeout) => make({ url: config.href, timeout }),
+    store: (timeout) => makeStore(provider, config.href, timeout),
     stop: async () => {
       await proxy.stop()
       await server.stop()

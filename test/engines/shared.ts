@@ -1,14 +1,9 @@
 import test from 'ava'
-import type { SessionOptions } from '../../src/index.ts'
-import { FileStore } from '../../src/stores/file.ts'
-import { MemoryStore } from '../../src/stores/memory.ts'
 import { engines, type Engine } from './engine.ts'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
 
 /** Every engine whose sessions outlive the process: the servers behind a proxy, and the file store. */
 export const providers: readonly string[] = ['file', ...Object.keys(proxiedEngines)]
-
-const PATIENCE = 90_000
 
 const started = new Map<string, Promise<Engine | ProxiedEngine>>()
 
@@ -19,16 +14,6 @@ export async function sharedEngine(provider: string): Promise<Engine | ProxiedEn
   const engine = started.get(provider) ?? start()
   started.set(provider, engine)
   return engine
-}
-
-/** An engine for tests that are not about deadlines: on a busy machine it has all the time it needs. */
-export function patient(
-  engine: Engine | ProxiedEngine,
-): Pick<SessionOptions, 'store' | 'openTimeout' | 'commitTimeout'> {
-  const { config } = engine
-  const onDisk = config === '' ? new MemoryStore() : new FileStore({ folder: config })
-  const store = 'proxy' in engine ? engine.store(PATIENCE) : onDisk
-  return { store, openTimeout: PATIENCE, commitTimeout: PATIENCE }
 }
 
 test.after.always('the engines stop', async () => {

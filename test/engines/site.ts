@@ -38,6 +38,8 @@ export async function openSite(
   await new Promise((resolve) => server.once('listening', resolve))
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('not listening')
+  // A connection that is kept for long is not closed under the hands of a client that is late.
+  server.keepAliveTimeout = 0
   const { port } = address
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 

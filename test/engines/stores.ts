@@ -1,0 +1,44 @@
+import type { Store } from '../../src/store.ts'
+import { CouchbaseStore } from '../../src/stores/couchbase.ts'
+import { FileStore } from '../../src/stores/file.ts'
+import { MemcacheStore } from '../../src/stores/memcache.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { MysqlStore } from '../../src/stores/mysql.ts'
+import { PostgresStore } from '../../src/stores/postgres.ts'
+import { RedisStore } from '../../src/stores/redis.ts'
+
+interface Options {
+  readonly url: string
+  /** After so many ms the store gives up a call. */
+  readonly timeout: number
+}
+
+/** How to make the store of a provider with a deadline of its own, which no config string has for all of them. */
+const makers: Readonly<Record<string, (options: Options) => Store>> = {
+  memory: () => new MemoryStore(),
+  file: ({ url }) => new FileStore({ folder: url }),
+  redis: (options) => new RedisStore(options),
+  redis_cluster: (options) => new RedisStore({ ...options, mode: 'cluster' }),
+  redis_sentinel: (options) => new RedisStore({ ...options, mode: 'sentinel' }),
+  memcache: (options) => new MemcacheStore(options),
+  couchbase: (options) => new CouchbaseStore(options),
+  mysql: (options) => new MysqlStore(options),
+  postgres: (options) => new PostgresStore(options),
+}
+
+/** The store of a provider at a config string. */
+export function makeStore(provider: string, url: string, timeout: number): Store {
+  const make = makers[provider]
+  if (make === undefined) throw new Error(`no store for ${provider}`)
+  return make({ url, timeout })
+}
+
+const PATIENCE = 90_000
+
+/** Settings for tests that are not about deadlines: on a busy machine the engine has all the time it needs. */
+export function patient(
+  provider: string,
+  config: string,
+): { readonly store: Store; readonly openTimeout: number; readonly commitTimeout: number } {
+  return { store: makeStore(provider, config, PATIENCE), openTimeout: PATIENCE, commitTimeout: PATIENCE }
+}
