@@ -163,7 +163,7 @@ function isWhole(value: unknown): value is number {
 }
 
 function isHash(name: unknown): boolean {
-  if (typeof name !== 'string' || /^md|shake/i.test(name)) return false
+  if (typeof name !== 'string' || /md[45]|^md|shake/i.test(name)) return false
   return getHashes().some((known) => known.toLowerCase() === name.toLowerCase())
 }
 

@@ -28,6 +28,7 @@ const wrong: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ store: {} }, /store: is no store/],
   [{ store: 'redis' }, /store: must be a store/],
   [{ hash: 'md5' }, /hash: must name a hash/],
+  [{ hash: 'RSA-MD5' }, /hash: must name a hash/],
   [{ hash: 'none' }, /hash: must name a hash/],
   [{ idPrefix: 'a b' }, /idPrefix: must be letters/],
   [{ limits: { depth: 1_000 } }, /limits\.depth: must be at most 256/],
