@@ -90,7 +90,9 @@ export class Ledger {
     if (typeof answer !== 'object' || !('payload' in answer)) return
     if (!this.lives(call.key)) this.#verdict.wrong('ended', `${name} is found`)
     if (page === undefined) return
-    this.pages.set(call.key, { ...page, until: this.#time.until(answer.expiresAt) })
+    // It lives at least so long: beside a touch the read may have come first.
+    const until = Math.max(page.until, this.#time.until(answer.expiresAt))
+    this.pages.set(call.key, { ...page, until })
     visit.belief.saw()
     if (visit.doing === 'find') {
       visit.belief.found(page.history, page.history.indexOf(answer.payload), call.key)

@@ -56,8 +56,9 @@ export function follow(
   }
   if (answer === undefined) return undefined
   if (typeof answer === 'string') return row
-  const { payload, expiresAt } = 'entry' in answer ? answer.entry : answer
-  return { payload, until: toTime(expiresAt) }
+  if ('entry' in answer) return { payload: answer.entry.payload, until: toTime(answer.entry.expiresAt) }
+  // A read tells of a life that is at least so long: beside a touch it may have come before it.
+  return { payload: answer.payload, until: Math.max(row?.until ?? 0, toTime(answer.expiresAt)) }
 }
 
 /** Of two verbs on one key at the same time, whether the second came first, as far as the answers tell. */
