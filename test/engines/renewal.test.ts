@@ -32,6 +32,8 @@ for (const provider of ['file', 'redis', 'postgres']) {
             providerConfig: engine.config,
             renewAfter: 10 * MINUTE,
             idleTimeout: 600 * MINUTE,
+            openTimeout: MINUTE,
+            commitTimeout: MINUTE,
             now: () => Date.now() + turned,
             onEvent: (event) => events.push(event),
           },
