@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -91,7 +91,7 @@ export async function privateMariadb(...more: readonly string[]): Promise<Privat
     async restart() {
       child = await again(program, running)
     },
-    freeze: () => void child.kill('SIGSTOP'),
+    freeze: () => freeze(child),
     thaw: () => void child.kill('SIGCONT'),
   }
 }
@@ -138,6 +138,15 @@ async function answers(port: number): Promise<void> {
 
 function urlOf(port: number): string {
   return `mysql://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${DATABASE}`
+}
+
+/** Stops a process, and waits until its last thread has: up to then it may answer. */
+function freeze(child: ChildProcess): void {
+  child.kill('SIGSTOP')
+  const tasks = `/proc/${child.pid}/task`
+  if (!existsSync(tasks)) return
+  const runs = (id: string): boolean => !/^\d+ \(.*\) T/.test(readFileSync(`${tasks}/${id}/stat`, 'utf8'))
+  while (readdirSync(tasks).some(runs)) continue
 }
 
 async function ended(child: ChildProcess): Promise<void> {
