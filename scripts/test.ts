@@ -8,6 +8,8 @@ const served = ['redis', 'memcache', 'mysql', 'postgres', 'couchbase'].map(
   (engine) => `!test/stores/${engine}*`,
 )
 const embedded = ['test/**/*.test.ts', ...served, '!test/examples/*-browser.test.ts', '!test/engines/**']
+/** What takes long and does not depend on the version of Node is left out of its other versions. */
+const brief = [...embedded, '!test/testing/walks.test.ts', '!test/stores/file-kill.test.ts']
 
 const tallies: Tally[] = []
 const step = async (...args: Parameters<typeof run>): Promise<void> => void tallies.push(await run(...args))
@@ -19,7 +21,7 @@ if (process.argv.includes('--embedded')) {
   for (const check of ['types', 'lint', 'format:check', 'package:check'])
     await step('npm', ['run', '--silent', check])
   await step(process.execPath, [ava])
-  for (const major of [22, 24]) await step(await nodeOf(major), [ava, ...embedded])
+  for (const major of [22, 24]) await step(await nodeOf(major), [ava, ...brief])
 }
 
 const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0)
