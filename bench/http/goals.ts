@@ -67,5 +67,11 @@ function beside(engine: string, scenario: Scenario['name'], library: string, mos
 }
 
 function row(what: string, ratio: number, most: number): string[] {
-  return [what, ratio.toFixed(2), String(most), ratio <= most ? 'yes' : 'no']
+  return [what, ratio.toFixed(2), String(most), verdict(ratio, most)]
+}
+
+/** A cost below nothing is noise: then the run tells nothing. */
+function verdict(ratio: number, most: number): string {
+  if (!(ratio > 0)) return 'unknown'
+  return ratio <= most ? 'yes' : 'no'
 }
