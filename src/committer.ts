@@ -7,7 +7,8 @@ import { idleTimeoutOf, maxAgeOf } from './life.ts'
 import { rebase } from './rebase.ts'
 import { isEmpty, Regeneration } from './regeneration.ts'
 import { Renewal } from './renewal.ts'
-import type { Committed, SessionState } from './session.ts'
+import type { SessionState } from './session-state.ts'
+import type { Committed } from './session.ts'
 import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
 import { Writer } from './writer.ts'
@@ -158,17 +159,8 @@ export class Committer {
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
     state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })
-    const ended = {
-      status: 'new',
-      id: undefined,
-      key: undefined,
-      nextId: undefined,
-      entry: undefined,
-      handle: undefined,
-      ended: true,
-      isRetired: false,
-    }
-    Object.assign(state, ended)
+    state.forget()
+    state.ended = true
     this.#settings.events.emit({ type: 'destroyed' })
     return 'ok'
   }
@@ -202,7 +194,7 @@ export class Committer {
    * whichever answer came last would decide.
    */
   async #mayRepeat(state: SessionState): Promise<boolean> {
-    if (state.isRetired || state.repeats?.() !== true) return true
+    if (state.isRetired || state.answer?.repeats() !== true) return true
     return (await this.#contest.latest(state)) !== undefined
   }
 

@@ -11,6 +11,9 @@ export function startDeadline(setting: Deadline['setting'], ms: number): Deadlin
   return { setting, ms, startedAt: performance.now() }
 }
 
+/** That of a session that no commit has touched yet: a call outside of one would come too late. */
+export const noStep: Deadline = { setting: 'commitTimeout', ms: 0, startedAt: 0 }
+
 /** How many ms are left of it; 0 or less if it has passed. */
 export function msLeft({ startedAt, ms }: Deadline): number {
   return startedAt + ms - performance.now()

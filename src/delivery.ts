@@ -3,23 +3,26 @@ import { answerWith } from './error-headers.ts'
 import { SessionError } from './errors.ts'
 import type { Events } from './events.ts'
 import { maxAgeOf } from './life.ts'
-import type { SessionState } from './session.ts'
+import type { Answer, SessionState } from './session-state.ts'
 import type { Transport } from './transport.ts'
 
 /** Tells the client, on one response, which ID it holds from now on; and the program, where that is not possible. */
-export class Delivery {
+export class Delivery implements Answer {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
+  #state: SessionState | undefined
+  /** The ID that the session was opened with. */
+  #presented: string | undefined
   /** What the client holds as far as we know: what it sent, or what we have put on this response. */
   #held: string | undefined
+  /** The payload that stands behind that. */
+  #payload: string | undefined
   /** The session's own `maxAge` as the client's cookie has it. */
   #maxAge: number | undefined
   #renewed = false
   #used = false
   #attached = false
-  /** What that was. */
-  #payload: string | undefined
   #lines: readonly string[] = []
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
@@ -30,23 +33,35 @@ export class Delivery {
 
   /** From now on the response says what the session's commits make of it. `held` is the ID it was opened with. */
   follow(state: SessionState, held?: string): void {
+    this.#state = state
+    this.#presented = held
     this.#held = held
     this.#payload = state.entry?.payload
     if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
-    state.canRenew = () => held !== undefined && this.#canCarry(held)
-    state.repeats = () => this.#repeats(maxAgeOf(state.draft), state.visit.passive)
-    state.onCommit = () => {
-      // The request that renewed the ID has told the client, who must not be told the old one again.
-      if (state.isRetired && state.status === 'stored') return
-      if (state.status === 'stored')
-        this.#deliver(
-          state.handle ?? state.id,
-          state.entry?.payload,
-          maxAgeOf(state.draft),
-          state.visit.passive,
-        )
-      else if (state.status === 'new' && state.ended) this.#deliver(undefined)
-    }
+    state.answer = this
+  }
+
+  tell(): void {
+    const state = this.#state
+    // The request that renewed the ID has told the client, who must not be told the old one again.
+    if (state === undefined || (state.isRetired && state.status === 'stored')) return
+    if (state.status === 'stored')
+      this.#deliver(
+        state.handle ?? state.id,
+        state.entry?.payload,
+        maxAgeOf(state.draft),
+        state.visit.passive,
+      )
+    else if (state.status === 'new' && state.ended) this.#deliver(undefined)
+  }
+
+  canRenew(): boolean {
+    return this.#presented !== undefined && this.#canCarry(this.#presented)
+  }
+
+  repeats(): boolean {
+    const state = this.#state
+    return state !== undefined && this.#repeats(maxAgeOf(state.draft), state.visit.passive)
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Draft } from './draft.ts'
 import { SessionError } from './errors.ts'
 import type { ManagerSettings } from './settings.ts'
-import type { SessionState } from './session.ts'
+import type { SessionState } from './session-state.ts'
 
 /** Longer than that no browser keeps a cookie (RFC 6265bis). */
 export const DAYS_400: number = 400 * 24 * 60 * 60 * 1000

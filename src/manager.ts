@@ -1,26 +1,20 @@
-import { Document } from './codec/document.ts'
-import { ValueCodec } from './codec/value.ts'
 import { Calls } from './calls.ts'
-import { Committer } from './committer.ts'
 import { startDeadline, type Deadline } from './deadlines.ts'
-import { Draft, type DraftSettings } from './draft.ts'
-import { endById, endSession } from './ending.ts'
+import { endById } from './ending.ts'
 import { SessionError } from './errors.ts'
 import { GuardedStore } from './guarded-store.ts'
 import { checkHealth, type Health } from './health.ts'
-import { createId, isId } from './id.ts'
-import { setMaxAge } from './life.ts'
+import { isId } from './id.ts'
 import { Lookup } from './lookup.ts'
 import { resolveOptions, type ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
-import { Session, stateOf, type Committed, type SessionPort, type SessionState } from './session.ts'
+import { Port } from './port.ts'
+import { SessionState } from './session-state.ts'
+import { Session, stateOf, type Committed } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
-import type { Counting, Entry, StoreTraits } from './store.ts'
-import { noStep, Steps } from './steps.ts'
+import type { Counting, StoreTraits } from './store.ts'
 import { Sweeper } from './sweeper.ts'
 import type { Visit } from './visit.ts'
-
-const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 
 /**
  * The life of sessions without HTTP, for WebSockets, jobs and tests: what beego's `Manager` is. The middleware is a thin
@@ -37,12 +31,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #settings: ManagerSettings
   readonly #calls: Calls
   readonly #store: GuardedStore
-  readonly #steps: Steps
   #closing: Promise<void> | undefined
   readonly #lookup: Lookup
   readonly #sweeper: Sweeper
-  readonly #draftSettings: DraftSettings
-  readonly #port: SessionPort
+  readonly #port: Port
 
   /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
   constructor(options: ManagerOptions<S> = {}, carrier?: string) {
@@ -52,15 +44,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#store = new GuardedStore(settings, this.#calls)
     this.#lookup = new Lookup(settings, this.#store)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
-    this.#draftSettings = {
-      codec: new ValueCodec(settings.registry, settings.limits),
-      limits: settings.limits,
-      schema: settings.schema,
-      decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
-      heard: () => settings.events.heard,
-    }
-    this.#steps = new Steps(settings, this.#calls)
-    this.#port = this.#createPort(new Committer(settings, this.#store))
+    this.#port = new Port(settings, this.#store, this.#lookup, () => this.#sweeper.start())
   }
 
   /** What the store of this manager can and cannot do. */
@@ -75,7 +59,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** A session of which nothing is stored until it is committed with something in it. */
   begin(visit: Visit = {}): Session<ValuesOf<S>> {
-    return new Session(this.#state(undefined, undefined, noDocument, this.#settings.now(), visit), this.#port)
+    return new Session(new SessionState(visit, this.#settings.now(), this.#port.draft()), this.#port)
   }
 
   /**
@@ -99,9 +83,14 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const { key, entry, document, isRetired } = found
     // A session from the future was begun by a clock that was wrong. It must not live until then.
     const createdAt = Math.min(document.header.createdAt, openedAt)
-    const state = this.#state(onClient ? entry.key : id, entry, document, createdAt, visit)
-    Object.assign(state, { key: entry.key ?? key, isRetired })
-    if (onClient) state.handle = id
+    const origin = {
+      id: onClient ? entry.key : id,
+      key: entry.key ?? key,
+      entry,
+      handle: onClient ? id : undefined,
+      isRetired,
+    }
+    const state = new SessionState(visit, createdAt, this.#port.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
     return new Session(state, this.#port)
@@ -180,82 +169,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async #close(): Promise<void> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
-    await this.#steps.over()
+    await this.#port.over()
     const deadline = startDeadline('commitTimeout', commitTimeout)
     await this.#calls.queue(this.#sweeper.close(), deadline).catch(() => {}) // a batch that hangs must not keep the store open
     await this.#calls.run('close', async () => store.close(), startDeadline('commitTimeout', commitTimeout))
-  }
-
-  #state(
-    id: string | undefined,
-    entry: Entry | undefined,
-    document: Document,
-    createdAt: number,
-    visit: Visit,
-  ): SessionState {
-    return {
-      status: entry === undefined ? 'new' : 'stored',
-      isNew: entry === undefined,
-      visit,
-      id,
-      key: undefined,
-      nextId: undefined,
-      entry,
-      handle: undefined,
-      isRetired: false,
-      createdAt,
-      draft: new Draft(document, this.#draftSettings),
-      pending: undefined,
-      deadline: noStep,
-      unsettled: undefined,
-      failure: undefined,
-      closed: false,
-      onCommit: undefined,
-      canRenew: undefined,
-      repeats: undefined,
-      ended: false,
-    }
-  }
-
-  #createPort(committer: Committer): SessionPort {
-    const { idPrefix, absoluteTimeout, events, now } = this.#settings
-    return {
-      id: (state) => state.nextId ?? (state.id ??= createId(idPrefix)),
-      expiresAt: (state) => Math.min(state.entry?.expiresAt ?? Infinity, committer.expiresAt(state)),
-      setMaxAge: (state, maxAge) => setMaxAge(state, maxAge, this.#settings),
-      regenerate: (state) => {
-        if (state.status === 'new' && state.unsettled === undefined) state.id = undefined
-        else state.nextId ??= createId(idPrefix)
-      },
-      commit: async (state) => {
-        const outcome = await this.#steps.run(state, async () => committer.commit(state))
-        if (state.status === 'stored') this.#sweeper.start()
-        if (outcome === 'ok') state.onCommit?.()
-        return outcome
-      },
-      claim: async (state, key) => {
-        const value = await this.#steps.run(state, async () => committer.claim(state, key))
-        state.onCommit?.()
-        return value
-      },
-      destroy: async (state) => {
-        await this.#steps.run(state, async () => {
-          const stored = state.status === 'stored' || state.unsettled !== undefined
-          // A logout ends what the visitor holds, even where only another version of the program may be able to read it.
-          const key = stored ? state.key : this.#lookup.unread.get(state.visit)
-          if (key !== undefined) {
-            const until = state.createdAt + absoluteTimeout
-            await endSession(this.#store, key, state.entry, state.deadline, until)
-            events.emit({ type: 'destroyed' })
-            state.ended = true
-          }
-          const { isNew, pending, ended, closed, onCommit, canRenew, repeats } = state
-          const fresh = this.#state(undefined, undefined, noDocument, now(), state.visit)
-          Object.assign(state, fresh, { isNew, pending, ended, closed, onCommit, canRenew, repeats })
-        })
-        state.onCommit?.()
-      },
-    }
   }
 }
 

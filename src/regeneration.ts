@@ -4,7 +4,7 @@ import { SessionError } from './errors.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { createId } from './id.ts'
 import { issuedAt } from './life.ts'
-import type { SessionState } from './session.ts'
+import type { SessionState } from './session-state.ts'
 import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry, Written } from './store.ts'
 

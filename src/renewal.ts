@@ -4,7 +4,7 @@ import { createId } from './id.ts'
 import { issuedAtOf } from './life.ts'
 import type { Farewell, Regeneration } from './regeneration.ts'
 import { retirementOf, retirementPayload } from './retirement.ts'
-import type { SessionState } from './session.ts'
+import type { SessionState } from './session-state.ts'
 import type { ManagerSettings } from './settings.ts'
 import type { Entry } from './store.ts'
 
@@ -32,11 +32,11 @@ export class Renewal implements Farewell {
   /** Whether the session is to have a new ID now, and its client can be told. */
   isDue(state: SessionState): boolean {
     const { renewAfter, store, now } = this.#settings
-    if (renewAfter === undefined || state.canRenew === undefined) return false
+    if (renewAfter === undefined || state.answer === undefined) return false
     if (state.isRetired || state.visit.passive === true || store.traits.location === 'client') return false
     // An ID from the future was issued by a clock that was wrong, and must not live until then.
     if (Math.abs(now() - issuedAtOf(state)) < renewAfter) return false
-    return !this.#underWay.has(keyOf(state)) && state.canRenew()
+    return !this.#underWay.has(keyOf(state)) && state.answer.canRenew()
   }
 
   /**

@@ -1,10 +1,8 @@
 import { inspect } from 'node:util'
-import type { Deadline } from './deadlines.ts'
 import type { Draft } from './draft.ts'
 import { SessionError } from './errors.ts'
 import { maxAgeOf } from './life.ts'
-import type { Entry } from './store.ts'
-import type { Visit } from './visit.ts'
+import type { SessionState } from './session-state.ts'
 
 /** What a session holds where no schema says more. `any` on purpose: what comes out is what the program put in. */
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -12,46 +10,6 @@ export type SessionValues = Record<string, any>
 
 /** Whether a commit was stored, or found that another request had ended or regenerated the session. */
 export type Committed = 'ok' | 'gone'
-
-/** What the manager keeps of one opened session. */
-export interface SessionState {
-  /** `new`: nothing is stored. `stored`: {@link entry} is. `gone`: another request ended it, and it stays ended. */
-  status: 'new' | 'stored' | 'gone'
-  /** The session ID; made when it is first needed. */
-  id: string | undefined
-  /** What the store files it under: the hash of the ID. */
-  key: string | undefined
-  /** The ID that the next commit moves the session to, after `regenerate()`. */
-  nextId: string | undefined
-  /** The stored entry that the draft builds on. */
-  entry: Entry | undefined
-  /** What the client must hold where that is not the ID. */
-  handle: string | undefined
-  /** The client's ID was renewed by another request, which told it: nothing is to be told by this one. */
-  isRetired: boolean
-  createdAt: number
-  draft: Draft
-  /** The commit under way; the next one waits for it. */
-  pending: Promise<unknown> | undefined
-  /** By when the opening or the commit under way must be over. */
-  deadline: Deadline
-  /** A write whose outcome is unknown, and what it was based upon: it is settled before anything else is written. */
-  unsettled: { readonly payload: string; readonly base: Entry | undefined } | undefined
-  /** Why the session could not be opened: it is empty, and cannot be written. */
-  failure: unknown
-  /** The request is over: a change from now on would be lost, so it throws. */
-  closed: boolean
-  /** This object ended a stored session, so the client should forget its cookie. */
-  ended: boolean
-  readonly isNew: boolean
-  readonly visit: Visit
-  /** Told after each commit and `destroy()`, so that the response can carry what the client must hold. */
-  onCommit: (() => void) | undefined
-  /** Whether the response can still tell the client a new ID. Without it nobody is there to be told. */
-  canRenew: (() => boolean) | undefined
-  /** Whether the response tells the client once more the ID that it holds, for its cookie to last. */
-  repeats: (() => boolean) | undefined
-}
 
 /** The manager's side of a session: what needs a store or a clock. */
 export interface SessionPort {

@@ -1,10 +1,7 @@
 import type { Calls } from './calls.ts'
-import { startDeadline, type Deadline } from './deadlines.ts'
-import type { SessionState } from './session.ts'
+import { startDeadline } from './deadlines.ts'
+import type { SessionState } from './session-state.ts'
 import type { ManagerSettings } from './settings.ts'
-
-/** The deadline of a session that no step has touched yet: a call outside of a step would come too late. */
-export const noStep: Deadline = { setting: 'commitTimeout', ms: 0, startedAt: 0 }
 
 /** What changes sessions in the store: commits, claims and logouts, each over by its deadline. */
 export class Steps {

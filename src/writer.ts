@@ -1,7 +1,7 @@
 import { keyOf } from './contest.ts'
 import { SessionError } from './errors.ts'
 import { isUnknown, sameVersion, type GuardedStore } from './guarded-store.ts'
-import type { SessionState } from './session.ts'
+import type { SessionState } from './session-state.ts'
 import type { Entry, Written } from './store.ts'
 
 /**

@@ -14,7 +14,7 @@ import path from 'node:path'
 import { startRedis } from '../../test/servers/redis.ts'
 import { emptyDatabase, startPostgres } from '../../test/servers/postgres.ts'
 import { Backend } from './backend.ts'
-import { fits, kinds, scenarios, type Kind } from './kind.ts'
+import { fits, kinds, OURS, scenarios, type Kind } from './kind.ts'
 import { writeReport } from './report.ts'
 import { Results } from './results.ts'
 import { measure, measureWaits, prepare } from './round.ts'
@@ -28,9 +28,14 @@ const SECONDS = Number(process.env['KTS_SECONDS'] ?? 2)
 const MEASURED_CORE = 0
 const OTHER_CORE = 1
 
-/** `KTS_ONLY=memory,redis`: only these engines. */
+/** `KTS_ONLY=memory,redis`: only these engines; `KTS_BESIDE=koa-session`: ours and only these peers. */
 const only = process.env['KTS_ONLY']?.split(',')
-const chosen = kinds.filter(({ library, engine }) => library === 'bare' || only?.includes(engine) !== false)
+const beside = process.env['KTS_BESIDE']?.split(',')
+const chosen = kinds.filter(
+  ({ library, engine }) =>
+    library === 'bare' ||
+    (only?.includes(engine) !== false && (library === OURS || beside?.includes(library) !== false)),
+)
 
 execFileSync('taskset', ['-pc', String(OTHER_CORE), String(process.pid)], { stdio: 'ignore' })
 const redis = await startRedis()
