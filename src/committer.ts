@@ -15,6 +15,8 @@ import { Writer } from './writer.ts'
 
 type Changes = ReadonlyMap<string, string | undefined>
 
+const noChanges: Changes = new Map()
+
 /** Brings a session's changes into the store, by compare-and-swap. */
 export class Committer {
   readonly #settings: ManagerSettings
@@ -31,6 +33,21 @@ export class Committer {
     this.#writer = new Writer(store)
     this.#regeneration = new Regeneration(settings, store, this.#contest)
     this.#renewal = new Renewal(settings, store, this.#regeneration)
+  }
+
+  /** Whether a commit would find nothing to do, so that nobody need wait for one. */
+  isIdle(state: SessionState): boolean {
+    const { status, draft, entry, nextId, pending, unsettled } = state
+    if (!draft.isUntouched || nextId !== undefined || pending !== undefined || unsettled !== undefined)
+      return false
+    if (entry === undefined || status !== 'stored') return status === 'new'
+    return (
+      this.#isSettled(state, entry, noChanges) &&
+      !this.#isToBeRewritten(state, entry) &&
+      !this.#isTouchDue(state, entry) &&
+      !this.#repeats(state) &&
+      !this.#renewal.isDue(state)
+    )
   }
 
   /** Stores what changed; with nothing changed at most extends the session's life. */
@@ -194,8 +211,12 @@ export class Committer {
    * whichever answer came last would decide.
    */
   async #mayRepeat(state: SessionState): Promise<boolean> {
-    if (state.isRetired || state.answer?.repeats() !== true) return true
+    if (!this.#repeats(state)) return true
     return (await this.#contest.latest(state)) !== undefined
+  }
+
+  #repeats({ isRetired, answer }: SessionState): boolean {
+    return !isRetired && answer?.repeats() === true
   }
 
   /** Most backends extend a life while they read; for the others, one touch per tenth of the idle timeout. */

@@ -169,6 +169,13 @@ export class Draft {
     return changes
   }
 
+  /** Whether it is certain, without encoding anything, that nothing was changed. */
+  get isUntouched(): boolean {
+    if (this.cleared || this.stale.size > 0 || this.attributes.differ) return false
+    for (const { kind, value } of this.slots.values()) if (kind !== 'read' || isObject(value)) return false
+    return true
+  }
+
   /** Whether what cannot even be told apart is to go with a `clear`, though no key tells of it. */
   get dropsDamage(): boolean {
     return this.cleared && this.base.damaged

@@ -101,6 +101,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
+  /** @internal Whether there was nothing to commit, so that nobody need wait for it. */
+  settle(session: Session<ValuesOf<S>>): boolean {
+    return this.#port.settle(stateOf(session))
+  }
+
   /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
     return this.#port.commit(stateOf(session))
