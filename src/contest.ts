@@ -32,42 +32,37 @@ export class Contest {
 
   /** Tries until nobody is in between any more; rebases after each conflict. */
   async run(state: SessionState, attempt: Attempt): Promise<Committed> {
-    const { deadline } = state
     const startedAt = this.#settings.now()
     const before = entryOf(state).payload
-    const key = keyOf(state)
-    const finish = (outcome: Committed, tries: number): Committed =>
-      this.#finish(state, outcome, tries, startedAt, before)
-    const wait = async <T>(others: Promise<T>): Promise<T> => this.#store.calls.queue(others, deadline)
-    if (this.#turns.taken(key)) return this.#turns.take(key, wait, inTurn.bind(this, 1))
-    const first = await attempt(entryOf(state))
-    if (first !== 'conflict') return finish(first, 1)
-    return this.#turns.take(key, wait, inTurn.bind(this, 2))
+    const isTaken = this.#turns.taken(keyOf(state))
+    const first = isTaken ? 'conflict' : await attempt(entryOf(state))
+    if (first !== 'conflict') return this.#finish(state, first, 1, startedAt, before)
+    const [outcome, tries] = await this.#inTurn(state, attempt, isTaken ? 1 : 2)
+    return this.#finish(state, outcome, tries, startedAt, before)
+  }
 
-    /** With those of this process that came before out of the way. They tell what they left; others must be asked. */
-    async function inTurn(
-      this: Contest,
-      from: number,
-      latest: Entry | undefined,
-    ): Promise<[Committed, Entry | undefined]> {
-      const { events, pause } = this.#settings
+  /** With those of this process that came before out of the way. They tell what they left; others must be asked. */
+  async #inTurn(state: SessionState, attempt: Attempt, from: number): Promise<[Committed, tries: number]> {
+    const { events, pause } = this.#settings
+    const key = keyOf(state)
+    const wait = async <T>(others: Promise<T>): Promise<T> => this.#store.calls.queue(others, state.deadline)
+    return this.#turns.take(key, wait, async (latest) => {
       // Who has not tried yet still believes in what it read.
       let hint = latest ?? (from === 1 ? entryOf(state) : undefined)
       for (let tries = from; tries <= MAX_TRIES; tries += 1) {
         const newer = hint ?? (await this.latest(state))
-        if (newer === undefined) return [this.gone(state), undefined]
+        if (newer === undefined) return [['gone', tries], undefined]
         if (newer !== entryOf(state)) {
           this.rebase(state, newer)
           if (events.heard) events.emit({ type: 'rebased', tries })
         }
         const outcome = await attempt(newer)
-        if (outcome !== 'conflict')
-          return [finish(outcome, tries), state.key === key ? state.entry : undefined]
+        if (outcome !== 'conflict') return [[outcome, tries], state.key === key ? state.entry : undefined]
         if (hint === undefined) await wait(pause(jitter(tries)))
         hint = undefined
       }
       throw contention()
-    }
+    })
   }
 
   /**

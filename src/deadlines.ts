@@ -19,9 +19,31 @@ export function msLeft({ startedAt, ms }: Deadline): number {
   return startedAt + ms - performance.now()
 }
 
-interface Waiter {
+/** Somebody who waits, in the ring of all who do. Unlike a `Set` it makes nothing that has to be cleared away. */
+class Waiter {
   readonly until: number
-  readonly giveUp: () => void
+  readonly giveUp: (() => void) | undefined
+  before: Waiter = this
+  after: Waiter = this
+
+  constructor(until: number, giveUp?: () => void) {
+    this.until = until
+    this.giveUp = giveUp
+  }
+
+  join(ring: Waiter): void {
+    this.after = ring
+    this.before = ring.before
+    ring.before.after = this
+    ring.before = this
+  }
+
+  leave(): void {
+    this.before.after = this.after
+    this.after.before = this.before
+    this.before = this
+    this.after = this
+  }
 }
 
 /** Node knows no longer timer; it would end at once. */
@@ -29,23 +51,23 @@ const LONGEST_TIMER = 2 ** 31 - 1
 
 /** Ends waiting when its time is up. All that wait share one timer, which holds no process. */
 export class Deadlines {
-  readonly #waiting = new Set<Waiter>()
+  readonly #ring = new Waiter(Infinity)
   #timer: NodeJS.Timeout | undefined
   #wakesAt = Infinity
 
   /** What `promise` comes to; or a rejection with `late()`, should the deadline come first. What comes after it is ignored. */
   within<T>({ startedAt, ms }: Deadline, promise: Promise<T>, late: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiter = { until: startedAt + ms, giveUp: (): void => reject(late()) }
-      this.#waiting.add(waiter)
+      const waiter = new Waiter(startedAt + ms, () => reject(late()))
+      waiter.join(this.#ring)
       if (waiter.until < this.#wakesAt) this.#wakeAt(waiter.until)
       promise.then(
         (result) => {
-          this.#waiting.delete(waiter)
+          waiter.leave()
           return resolve(result)
         },
         (error: unknown) => {
-          this.#waiting.delete(waiter)
+          waiter.leave()
           return reject(error)
         },
       )
@@ -66,11 +88,12 @@ export class Deadlines {
   #wake(): void {
     const now = performance.now()
     let next = Infinity
-    for (const waiter of this.#waiting) {
+    for (let waiter = this.#ring.after, after; waiter !== this.#ring; waiter = after) {
+      after = waiter.after
       if (waiter.until > now) next = Math.min(next, waiter.until)
       else {
-        this.#waiting.delete(waiter)
-        waiter.giveUp()
+        waiter.leave()
+        waiter.giveUp?.()
       }
     }
     this.#wakesAt = Infinity

@@ -73,7 +73,9 @@ export class Delivery implements Answer {
     this.#used = true
     const { res } = this.#ctx
     if (res.headersSent) return
-    this.#ctx.vary(this.#transport.vary)
+    const { vary } = this.#transport
+    if (vary.length === 1 && !res.hasHeader('vary')) res.setHeader('vary', vary)
+    else this.#ctx.vary(vary)
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 

@@ -1,3 +1,4 @@
+import { cookieValues } from './cookie-header.ts'
 import { SessionError } from './errors.ts'
 
 /** What every browser keeps of one cookie: name and value together. */
@@ -45,7 +46,7 @@ export class Pieces {
 
   /** The handles that the cookies of a request may be pieces of. */
   join(header: string | undefined): readonly string[] {
-    const [firsts = [], ...rest] = this.#valuesIn(header)
+    const [firsts = [], ...rest] = this.names.map((name) => cookieValues(header, name, MAX_VALUES))
     const handles: string[] = []
     for (const first of firsts) {
       const count = Number(COUNTED.exec(first)?.[1] ?? 1)
@@ -60,18 +61,6 @@ export class Pieces {
 
   /** The names of ours among the cookies of a request. */
   heldIn(header: string | undefined): readonly string[] {
-    const values = this.#valuesIn(header)
-    return this.names.filter((_, at) => (values[at] ?? []).length > 0)
-  }
-
-  #valuesIn(header: string | undefined): readonly string[][] {
-    const values = this.names.map((): string[] => [])
-    if (header === undefined || !header.includes(this.names[0] ?? '')) return values
-    for (const pair of header.split(';', 1_000)) {
-      const at = pair.indexOf('=')
-      const same = at === -1 ? undefined : values[this.names.indexOf(pair.slice(0, at).trim())]
-      if (same !== undefined && same.length < MAX_VALUES) same.push(pair.slice(at + 1).trim())
-    }
-    return values
+    return this.names.filter((name) => cookieValues(header, name, 1).length > 0)
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { stringifySetCookie } from 'cookie'
+import { cookieValues } from './cookie-header.ts'
 import { wrong } from './options-check.ts'
 import { IDLE_TIMEOUT, type SessionOptions } from './options.ts'
 import { Pieces } from './pieces.ts'
@@ -66,7 +67,10 @@ export class Transport {
 
   /** Whether this ID came in a cookie or header, which a response can replace; whoever follows a link keeps the old one. */
   answers({ headers }: Incoming, id: string): boolean {
-    if (this.cookieName !== undefined && cookiesNamed(this.cookieName, headers.cookie).includes(id))
+    if (
+      this.cookieName !== undefined &&
+      cookieValues(headers.cookie, this.cookieName, MAX_COOKIES).includes(id)
+    )
       return true
     return this.#header !== undefined && headers[this.#header] === id
   }
@@ -107,7 +111,7 @@ export class Transport {
 
   #cookies(header: string | undefined): readonly string[] {
     if (this.cookieName === undefined) return none
-    return this.#pieces === undefined ? cookiesNamed(this.cookieName, header) : this.#pieces.join(header)
+    return this.#pieces?.join(header) ?? cookieValues(header, this.cookieName, MAX_COOKIES)
   }
 
   /** Name and value of each cookie that is to be set, and without a value of each that is to go. */
@@ -149,19 +153,6 @@ function checkCarrier(options: SessionOptions): void {
 }
 
 const none: readonly string[] = []
-
-/** The values of all cookies of this name; an ID needs no unquoting or decoding, and what does is not an ID. */
-function cookiesNamed(name: string, header: string | undefined): readonly string[] {
-  if (header === undefined || !header.includes(name)) return none
-  const values: string[] = []
-  for (const pair of header.split(';', 1_000)) {
-    const at = pair.indexOf('=')
-    if (at === -1 || pair.slice(0, at).trim() !== name) continue
-    values.push(pair.slice(at + 1).trim())
-    if (values.length === MAX_COOKIES) break
-  }
-  return values
-}
 
 function queryValue(url: string | undefined, name: string): string | undefined {
   const at = url?.indexOf('?') ?? -1

@@ -5,7 +5,11 @@ import test from 'ava'
 /** Who may import what: the first pattern that fits a file holds. Ours by path below src/, others by package. */
 const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: RegExp }[] = [
   { file: /^store\.ts$/, ours: /^$/, others: /^$/ },
-  { file: /^(errors|id|events|ini|pieces|error-headers)\.ts$/, ours: /^errors\.ts$/, others: /^node:/ },
+  {
+    file: /^(errors|id|events|ini|cookie-header|pieces|error-headers)\.ts$/,
+    ours: /^(errors|cookie-header)\.ts$/,
+    others: /^node:/,
+  },
   {
     file: /^stores\/(internal\/)?cookie/,
     ours: /^(store|errors)\.ts$|^stores\/internal\/|^codec\/(seal|key-ring|weakness)\.ts$/,

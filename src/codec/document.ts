@@ -25,6 +25,14 @@ interface Place {
   readonly key: string | undefined
 }
 
+/** What a search for one key has found: its value, and where the newline stands before its line if there is just one. */
+interface Finding {
+  readonly key: string
+  readonly value: string | undefined
+  readonly count: number
+  readonly at: number
+}
+
 /** Everything that stands in a payload: the encoded value of each key, and whether anything in it is damaged. */
 interface Index {
   readonly lines: ReadonlyMap<string, string>
@@ -55,6 +63,8 @@ export class Document {
   /** Where the newline stands that ends the header. */
   readonly #top: number
   #index: Index | undefined
+  /** What was looked for last: who changes a key has read it, mostly. */
+  #latest: Finding | undefined
 
   private constructor(header: Header, text: string, top: number) {
     this.header = header
@@ -83,7 +93,7 @@ export class Document {
 
   /** The encoded value of a key: `J 4711`. If it is damaged, text that is no encoded value. */
   line(key: string): string | undefined {
-    return this.#index === undefined ? this.#find(key) : this.#index.lines.get(key)
+    return this.#index === undefined ? this.#find(key).value : this.#index.lines.get(key)
   }
 
   has(key: string): boolean {
@@ -117,7 +127,7 @@ export class Document {
     readable = false,
   ): string {
     const text = this.#text
-    const found = new Set<string>()
+    let found: Set<string> | undefined
     let body = ''
     let removed = 0
     let added = 0
@@ -126,14 +136,14 @@ export class Document {
       const end = text.indexOf('\n', at + 1)
       body += text.slice(copied, at + 1)
       copied = end + 1
-      const line = key === undefined || found.has(key) ? undefined : changes.get(key)
-      if (key !== undefined) found.add(key)
+      const line = key === undefined || found?.has(key) === true ? undefined : changes.get(key)
+      if (key !== undefined) found = (found ?? new Set()).add(key)
       if (key === undefined || line === undefined) removed++
       else body += lineOf(key, line)
     }
     body += text.slice(copied)
     for (const [key, line] of changes) {
-      if (line === undefined || found.has(key)) continue
+      if (line === undefined || found?.has(key) === true) continue
       if (key.length > limits.keyLength)
         throw new SessionError('ERR_SESSION_LIMIT', 'a key is longer than its limit')
       body += lineOf(key, line)
@@ -170,15 +180,20 @@ export class Document {
   }
 
   /** The encoded value of a key, without a look at the lines of others. */
-  #find(key: string): string | undefined {
+  #find(key: string): Finding {
+    if (this.#latest?.key === key) return this.#latest
     const opening = `\n${quote(key)} `
     const text = this.#text
-    let found: string | undefined
+    let value: string | undefined
+    let count = 0
+    let last = -1
     for (let at = this.#next(opening, this.#top); at !== -1; at = this.#next(opening, at + 1)) {
       const line = this.#valueAt(at, at + opening.length, text.indexOf('\n', at + 1))
-      found = found === undefined ? line : sounder(found, line)
+      value = value === undefined ? line : sounder(value, line)
+      count++
+      last = at
     }
-    return found
+    return (this.#latest = { key, value, count, at: last })
   }
 
   /** Where the next line stands that begins so. V8 looks for a few characters many times faster than for all of them. */
@@ -194,6 +209,7 @@ export class Document {
   /** The lines that a write replaces or removes, in their order. Those of a few keys are searched for, instead of reading all. */
   #linesOf(changes: ReadonlyMap<string, unknown>, readable: boolean): Place[] {
     const places: Place[] = []
+    if (this.#text.length === this.#top + 1) return places
     if (readable || changes.size > FEW) {
       const text = this.#text
       const values = new Map(Array.from(changes.keys(), (key) => [key, this.line(key)]))
@@ -207,13 +223,17 @@ export class Document {
       return places
     }
     for (const key of changes.keys()) {
-      const value = this.line(key)
+      const { value, count, at: last } = this.#find(key)
+      if (count <= 1) {
+        if (count === 1) places.push({ at: last, key })
+        continue
+      }
       const opening = `\n${quote(key)} `
       for (let at = this.#next(opening, this.#top); at !== -1; at = this.#next(opening, at + 1)) {
         if (this.#holds(value, key, at, this.#text.indexOf('\n', at + 1))) places.push({ at, key })
       }
     }
-    return places.toSorted((one, other) => one.at - other.at)
+    return places.length <= 1 ? places : places.toSorted((one, other) => one.at - other.at)
   }
 
   #countLines(): number {
