@@ -3,7 +3,6 @@ import { XaesKey } from './xaes.ts'
 
 /** Stands first, so that a later format can be told from this one, and is part of what the seal guards. */
 const FORMAT = 's1'
-const SEALED = /^s1\.([\w-]{1,16})\.([\w-]+)$/
 
 /** What was inside a seal. */
 export interface Opened {
@@ -39,11 +38,14 @@ export class Sealer {
 
   /** `undefined` for whatever was not sealed for this purpose and context by a key of the ring; never throws. */
   open(text: string, context = ''): Opened | undefined {
-    const [, id = '', body = ''] = SEALED.exec(text) ?? []
+    const start = FORMAT.length + 1
+    const end = text.indexOf('.', start)
+    const id = text.startsWith(`${FORMAT}.`) ? text.slice(start, end) : ''
     const key = this.#keys.get(id)
-    if (key === undefined) return undefined
+    if (key === undefined || end === -1) return undefined
+    const body = text.slice(end + 1)
     const sealed = Buffer.from(body, 'base64url')
-    // One spelling per seal: base64url as Node reads it has many.
+    // One spelling per seal: base64url as Node reads it has many, and skips what is none.
     if (sealed.toString('base64url') !== body) return undefined
     const plain = key.open(sealed, `${FORMAT}.${id}.${context}`)
     return plain && { plain, stale: key !== this.#first }

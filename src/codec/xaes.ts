@@ -23,6 +23,8 @@ export class XaesKey {
   readonly #cipher: crypto.Cipher
   /** The two blocks that become a message's key, but for the nonce. */
   readonly #mask: Buffer
+  /** Where they are put together with it, one message at a time. */
+  readonly #blocks: Buffer
 
   constructor(key: Uint8Array) {
     this.#cipher = crypto.createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
@@ -32,6 +34,7 @@ export class XaesKey {
       const at = block * BLOCK
       for (const [offset, byte] of [0, counter, 0x58, 0].entries()) xor(this.#mask, at + offset, byte)
     }
+    this.#blocks = Buffer.from(this.#mask)
   }
 
   /** Seals under a nonce of its own; `nonce` is for published test vectors alone. */
@@ -60,11 +63,12 @@ export class XaesKey {
   }
 
   #messageKey(nonce: Buffer): Buffer {
-    const blocks = Buffer.from(this.#mask)
+    const mask = this.#mask
+    const blocks = this.#blocks
     for (let at = 0; at < NONCE / 2; at += 1) {
-      const byte = nonce.readUInt8(at)
-      xor(blocks, 4 + at, byte)
-      xor(blocks, BLOCK + 4 + at, byte)
+      const byte = nonce[at] ?? 0
+      blocks[4 + at] = (mask[4 + at] ?? 0) ^ byte
+      blocks[BLOCK + 4 + at] = (mask[BLOCK + 4 + at] ?? 0) ^ byte
     }
     return this.#cipher.update(blocks)
   }
