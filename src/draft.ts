@@ -77,15 +77,7 @@ export class Draft {
       return undefined
     }
     const value = this.decode(key, line)
-    this.slots.set(key, {
-      kind: 'read',
-      value,
-      text: line,
-      updates: noUpdates,
-      sent: 0,
-      sentText: undefined,
-      own: false,
-    })
+    this.slots.set(key, slotOf('read', value, line))
     return value
   }
 
@@ -124,15 +116,7 @@ export class Draft {
   delete(key: string): boolean {
     const had = this.has(key)
     const own = this.slots.get(key)?.own ?? false
-    this.slots.set(key, {
-      kind: 'delete',
-      value: undefined,
-      text: undefined,
-      updates: noUpdates,
-      sent: 0,
-      sentText: undefined,
-      own,
-    })
+    this.slots.set(key, slotOf('delete', undefined, undefined, { own }))
     return had
   }
 
@@ -259,7 +243,7 @@ export class Draft {
     const before = this.slots.get(key)
     const own = this.cleared || before?.kind === 'delete' || before?.own === true
     const sent = before?.kind === 'update' ? before.sent : 0
-    this.slots.set(key, { kind, value, text, updates, sent, sentText: undefined, own })
+    this.slots.set(key, slotOf(kind, value, text, { updates, sent, own }))
   }
 
   /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */
@@ -288,3 +272,13 @@ export function isObject(value: unknown): value is object {
 }
 
 const noUpdates: Updater[] = []
+const noHistory: Partial<Slot> = {}
+
+function slotOf(
+  kind: Slot['kind'],
+  value: unknown,
+  text: string | undefined,
+  { updates = noUpdates, sent = 0, own = false }: Partial<Slot> = noHistory,
+): Slot {
+  return { kind, value, text, updates, sent, sentText: undefined, own }
+}

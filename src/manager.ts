@@ -12,7 +12,7 @@ import { Port } from './port.ts'
 import { SessionState } from './session-state.ts'
 import { Session, stateOf, type Committed } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
-import type { Counting, StoreTraits } from './store.ts'
+import { isCounting, type StoreTraits } from './store.ts'
 import { Sweeper } from './sweeper.ts'
 import type { Visit } from './visit.ts'
 
@@ -179,8 +179,4 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     await this.#calls.queue(this.#sweeper.close(), deadline).catch(() => {}) // a batch that hangs must not keep the store open
     await this.#calls.run('close', async () => store.close(), startDeadline('commitTimeout', commitTimeout))
   }
-}
-
-function isCounting(store: object): store is Counting {
-  return 'count' in store && typeof store.count === 'function'
 }

@@ -2,6 +2,8 @@ import { createKeyRing, type SealKey } from './codec/key-ring.ts'
 import { Sealer } from './codec/seal.ts'
 import { SessionError } from './errors.ts'
 import {
+  isCounting,
+  isSweeping,
   VERSION_LENGTH,
   type Counting,
   type Entry,
@@ -141,12 +143,4 @@ function isEntry(token: unknown): token is Entry {
 /** Of no format of ours that is sealed: those are refused, whatever the date. */
 function isPlain(payload: string): boolean {
   return !/^ s\d+\./.test(payload.slice(VERSION_LENGTH))
-}
-
-function isSweeping(store: object): store is Sweeping {
-  return 'sweep' in store && typeof store.sweep === 'function'
-}
-
-function isCounting(store: object): store is Counting {
-  return 'count' in store && typeof store.count === 'function'
 }

@@ -124,3 +124,13 @@ export interface Sweeping {
 export interface Counting {
   count(): Promise<number>
 }
+
+/** Whether a store has what {@link Sweeping} asks for. */
+export function isSweeping(store: object): store is Sweeping {
+  return 'sweep' in store && typeof store.sweep === 'function'
+}
+
+/** Whether a store has what {@link Counting} asks for. */
+export function isCounting(store: object): store is Counting {
+  return 'count' in store && typeof store.count === 'function'
+}

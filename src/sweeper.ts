@@ -1,7 +1,7 @@
 import { setImmediate as yieldToOthers, setTimeout as delay } from 'node:timers/promises'
 import type { Events } from './events.ts'
 import type { GuardedStore } from './guarded-store.ts'
-import type { Sweeping } from './store.ts'
+import { isSweeping } from './store.ts'
 
 const BATCH = 500
 /** A sweep rests between batches, twice as long as a batch took: requests come first. */
@@ -79,8 +79,4 @@ export class Sweeper {
     if (removed > 0) this.#events.emit({ type: 'swept', removed, durationMs: performance.now() - startedAt })
     return removed
   }
-}
-
-function isSweeping(store: object): store is Sweeping {
-  return 'sweep' in store && typeof store.sweep === 'function'
 }

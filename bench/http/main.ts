@@ -1,7 +1,7 @@
 /**
  * What a session costs a request, beside the peers.
  *
- *     npm run bench:http             five rounds; writes docs/performance.md and its chart
+ *     npm run bench:http             seven rounds, a quarter of an hour; writes docs/performance.md and its chart
  *     KTS_ROUNDS=1 npm run bench:http
  *
  * Every server runs in a process of its own, and all take turns within each round, so that a busy moment of the machine
@@ -20,9 +20,11 @@ import { Results } from './results.ts'
 import { measure, measureWaits, prepare } from './round.ts'
 import { Subject } from './subject.ts'
 
-const ROUNDS = Number(process.env['KTS_ROUNDS'] ?? 5)
+const ROUNDS = Number(process.env['KTS_ROUNDS'] ?? 7)
 const VISITORS = 16
-const VISITS = Number(process.env['KTS_VISITS'] ?? 120)
+const VISITS = Number(process.env['KTS_VISITS'] ?? 200)
+/** So often each visitor has asked for everything before it counts: V8 compiles all the while until then. */
+const WARM_UP = 600
 const RATE = 5_000
 const SECONDS = Number(process.env['KTS_SECONDS'] ?? 2)
 const MEASURED_CORE = 0
@@ -52,8 +54,7 @@ try {
     const subject = await Subject.start(kind, urls[kind.engine] ?? '', MEASURED_CORE, VISITORS)
     subjects.push(subject)
     await prepare(subject)
-    // Long enough for V8 to have compiled what is measured.
-    for (let turn = 0; turn < 2; turn += 1) await warm(subject)
+    await warm(subject)
     process.stderr.write('.')
   }
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -84,7 +85,9 @@ await writeReport(results, { rounds: ROUNDS, visitors: VISITORS, visits: VISITS,
 
 async function warm(subject: Subject): Promise<void> {
   for (const scenario of scenarios) {
-    if (fits(subject.kind, scenario)) await measure(subject, scenario, visitsOf(subject.kind), undefined)
+    if (!fits(subject.kind, scenario)) continue
+    const visits = Math.ceil((visitsOf(subject.kind) / VISITS) * WARM_UP)
+    await measure(subject, scenario, visits, undefined)
   }
 }
 

@@ -2,7 +2,14 @@ import * as crypto from 'node:crypto'
 import { createKeyRing, type SealKey } from '../codec/key-ring.ts'
 import { Sealer } from '../codec/seal.ts'
 import { SessionError } from '../errors.ts'
-import type { Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
+import {
+  isSweeping,
+  type Entry,
+  type Store,
+  type StoreTraits,
+  type Sweeping,
+  type Written,
+} from '../store.ts'
 import { parseCookieConfig } from './internal/cookie-config.ts'
 import { deflate, inflate } from './internal/cookie-deflate.ts'
 import { assertFits } from './internal/size.ts'
@@ -84,7 +91,8 @@ export class CookieStore implements Store {
     this.#now = now
     if (revocations !== undefined && revocations.traits.location !== 'server')
       throw wrong('revocations', 'must be a store that keeps its entries on a server')
-    if (isSweeping(revocations)) this.sweep = async (limit) => revocations.sweep(limit)
+    if (revocations !== undefined && isSweeping(revocations))
+      this.sweep = async (limit) => revocations.sweep(limit)
     this.traits = {
       name: 'cookie',
       location: 'client',
@@ -172,10 +180,6 @@ export class CookieStore implements Store {
 /** The list does not show which sessions were ended, as no store shows an ID. */
 function listKey(key: string): string {
   return crypto.hash('sha256', `ended ${key}`, 'hex')
-}
-
-function isSweeping(store: object | undefined): store is Sweeping {
-  return store !== undefined && 'sweep' in store && typeof store.sweep === 'function'
 }
 
 function wrong(field: string, text: string): SessionError {
