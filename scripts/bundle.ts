@@ -18,7 +18,7 @@ const bundle = await rollup({
   input: Object.fromEntries(
     entries.map((file) => [path.relative('dist', file).slice(0, -'.js'.length), file]),
   ),
-  external: (name) => !/^[./]/.test(name),
+  external: (name, _from, isResolved) => !isResolved && !name.startsWith('.'),
   onwarn: (warning) => {
     throw new Error(warning.message)
   },

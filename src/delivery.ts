@@ -73,9 +73,9 @@ export class Delivery implements Answer {
     this.#used = true
     const { res } = this.#ctx
     if (res.headersSent) return
-    const { vary } = this.#transport
-    if (vary.length === 1 && !res.hasHeader('vary')) res.setHeader('vary', vary)
-    else this.#ctx.vary(vary)
+    const [first, ...others] = this.#transport.vary
+    if (first !== undefined && others.length === 0 && !res.hasHeader('vary')) res.setHeader('Vary', first)
+    else this.#ctx.vary(this.#transport.vary)
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 
