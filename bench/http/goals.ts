@@ -51,7 +51,7 @@ export function goals(results: Results, kinds: readonly Kind[]): string {
     const other = 'library' in than ? find(than.library, engine) : mine
     if (mine === undefined || other === undefined) continue
     const of = (kind: Kind, name: Scenario['name']): number | undefined =>
-      whole ? results.median(kind, name, 'cpu') : results.overhead(kind, name)
+      whole ? results.cost(kind, name) : results.overhead(kind, name)
     const cost = of(mine, scenario)
     const theirs = of(other, 'library' in than ? scenario : than.scenario)
     if (cost !== undefined && theirs !== undefined) rows.push(row(what, cost / theirs, most))

@@ -1,11 +1,11 @@
 /**
  * What a session costs a request, beside the peers.
  *
- *     npm run bench:http             seven rounds, a quarter of an hour; writes docs/performance.md and its chart
+ *     npm run bench:http             eight rounds, a quarter of an hour; writes docs/performance.md and its chart
  *     KTS_ROUNDS=1 npm run bench:http
  *
  * Every server runs in a process of its own, and all take turns within each round, so that a busy moment of the machine
- * hits all of them. The one that is measured has one core, everything else another. A figure is the median of the rounds.
+ * hits all of them. The one that is measured has one core, everything else another.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -20,11 +20,11 @@ import { Results } from './results.ts'
 import { measure, measureWaits, prepare } from './round.ts'
 import { Subject } from './subject.ts'
 
-const ROUNDS = Number(process.env['KTS_ROUNDS'] ?? 7)
+const ROUNDS = Number(process.env['KTS_ROUNDS'] ?? 8)
 const VISITORS = 16
-const VISITS = Number(process.env['KTS_VISITS'] ?? 200)
+const VISITS = Number(process.env['KTS_VISITS'] ?? 120)
 /** So often each visitor has asked for everything before it counts: V8 compiles all the while until then. */
-const WARM_UP = 600
+const WARM_UP = 400
 const RATE = 5_000
 const SECONDS = Number(process.env['KTS_SECONDS'] ?? 2)
 const MEASURED_CORE = 0

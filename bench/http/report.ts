@@ -19,7 +19,7 @@ export async function writeReport(results: Results, about: Circumstances): Promi
   const present = about.kinds.filter(({ library }) => library !== 'bare')
   const text = [
     `${machine()}; ${new Date().toISOString().slice(0, 10)}; ${about.rounds} rounds of ${about.visitors} visitors with`,
-    `${about.visits} requests each; every figure is the median of the rounds.`,
+    `${about.visits} requests each. Processor time is that of the quietest round, since other work of the machine only adds to it; all else is the median.`,
     '\n### Processor time\n',
     'µs of the server’s processor per request, without what the framework takes alone',
     `(${bareTimes(results, about.kinds)}).\n`,
@@ -43,7 +43,7 @@ export async function writeReport(results: Results, about: Circumstances): Promi
 function bareTimes(results: Results, present: readonly Kind[]): string {
   return present
     .filter(({ library }) => library === 'bare')
-    .map((kind) => `${kind.name} ${show(results.median(kind, 'untouched', 'cpu'))}`)
+    .map((kind) => `${kind.name} ${show(results.cost(kind, 'untouched'))}`)
     .join(', ')
 }
 

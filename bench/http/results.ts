@@ -1,4 +1,4 @@
-// What was measured, and the medians of it.
+// What was measured: the medians of it, and the least of what only ever gets more.
 import { kinds, type Kind, type Scenario } from './kind.ts'
 import type { Cost, Waits } from './round.ts'
 
@@ -21,11 +21,17 @@ export class Results {
     return median(this.#samples.get(nameOf(kind, scenario, measure)) ?? [])
   }
 
-  /** µs of processor time per request over the framework alone. */
+  /** µs of processor time per request, in the quietest round: whatever else a machine does only adds to it. */
+  cost(kind: Kind, scenario: Scenario['name']): number | undefined {
+    const samples = this.#samples.get(nameOf(kind, scenario, 'cpu'))
+    return samples && Math.min(...samples)
+  }
+
+  /** The same over the framework alone. */
   overhead(kind: Kind, scenario: Scenario['name']): number | undefined {
-    const cost = this.median(kind, scenario, 'cpu')
+    const cost = this.cost(kind, scenario)
     const bare = kinds.find(({ library, engine }) => library === 'bare' && engine === kind.framework)
-    const base = bare && this.median(bare, scenario === 'anonymous' ? 'anonymous' : 'untouched', 'cpu')
+    const base = bare && this.cost(bare, scenario === 'anonymous' ? 'anonymous' : 'untouched')
     return cost === undefined || base === undefined ? undefined : cost - base
   }
 }
