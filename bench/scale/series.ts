@@ -19,7 +19,7 @@ export type Curves = ReadonlyMap<string, readonly number[]>
  */
 export async function measureCurves(points: readonly Point[], rounds: number): Promise<Curves> {
   const samples = new Map<string, number[][]>()
-  for (let round = -2; round < rounds; round += 1) {
+  for (let round = -6; round < rounds; round += 1) {
     for (const [index, { requests, work }] of points.entries()) {
       for (const [name, run] of Object.entries(work)) {
         const before = process.cpuUsage()
