@@ -101,11 +101,6 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
-  /** @internal Whether there was nothing to commit, so that nobody need wait for it. */
-  settle(session: Session<ValuesOf<S>>): boolean {
-    return this.#port.settle(stateOf(session))
-  }
-
   /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
     return this.#port.commit(stateOf(session))
@@ -175,8 +170,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
     await this.#port.over()
-    const deadline = startDeadline('commitTimeout', commitTimeout)
-    await this.#calls.queue(this.#sweeper.close(), deadline).catch(() => {}) // a batch that hangs must not keep the store open
-    await this.#calls.run('close', async () => store.close(), startDeadline('commitTimeout', commitTimeout))
+    const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
+    await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open
+    await this.#calls.run('close', async () => store.close(), patience())
   }
 }

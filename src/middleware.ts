@@ -103,7 +103,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
         throw error
       }
       // If the commit fails its error is the answer: the client must not take the change for kept.
-      if (current !== undefined && !manager.settle(current)) await manager.commit(current)
+      if (current !== undefined) await manager.commit(current)
       delivery.finish()
     } catch (error) {
       // Whatever an earlier commit put on the response goes with the error.

@@ -70,19 +70,10 @@ export class Port implements SessionPort {
   }
 
   async commit(state: SessionState): Promise<Committed> {
-    if (!this.settle(state)) return this.#commit(state)
-    return 'ok'
-  }
-
-  /** Does what a commit would if there is nothing to store; else tells so. */
-  settle(state: SessionState): boolean {
-    if (!this.#committer.isIdle(state)) return false
-    state.answer?.tell()
-    return true
-  }
-
-  async #commit(state: SessionState): Promise<Committed> {
-    const outcome = await this.#steps.run(state, () => this.#committer.commit(state))
+    // What has nothing to store takes no step, and waits for none.
+    const outcome = this.#committer.isIdle(state)
+      ? 'ok'
+      : await this.#steps.run(state, () => this.#committer.commit(state))
     if (state.status === 'stored') this.#stored()
     if (outcome === 'ok') state.answer?.tell()
     return outcome

@@ -715,6 +715,24 @@ test('F17, security 49: too many bytes, keys, or too long a key are refused by n
   }
 })
 
+test('a process that only reads sessions sweeps too', async (t) => {
+  t.timeout(10_000)
+  const { manager, store, clock } = fixture()
+  const id = await stored(manager, { a: 1 })
+  const swept = new Promise<number>((resolve) => {
+    store.sweep = async (limit) => {
+      resolve(limit)
+      return 0
+    }
+  })
+  const reader = new SessionManager({ store, registry, now: () => clock.now, sweepInterval: 5 })
+  const session = await reader.open(id)
+  t.is(session.get('a'), 1)
+  await reader.commit(session)
+  t.true((await swept) > 0)
+  await reader.close()
+})
+
 test('a manager closes its store once and its timer holds no process', async (t) => {
   const { manager } = fixture({ sweepInterval: 10 })
   await stored(manager, { a: 1 })
