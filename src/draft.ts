@@ -4,26 +4,7 @@ import type { Limits } from './codec/limits.ts'
 import type { ValueCodec } from './codec/value.ts'
 import { SessionError } from './errors.ts'
 import type { SessionSchema } from './schema.ts'
-
-/** A change that is run again when somebody else was faster. */
-export type Updater = (value: unknown) => unknown
-
-/** What this request knows of one key: that it was read, or how it was changed. */
-export interface Slot {
-  kind: 'read' | 'set' | 'update' | 'delete'
-  /** The live value, the very object that the route holds. */
-  value: unknown
-  /** How it was encoded when it was set; a later change in place makes it differ. */
-  text: string | undefined
-  /** The functions of `update`, in order. */
-  updates: Updater[]
-  /** How many of them, or whether the deletion, are part of the payload that is under way. */
-  sent: number
-  /** How it is spelled in the payload that is under way; `undefined` if it is not part of it. */
-  sentText: string | undefined
-  /** Set after this request itself had deleted the key: it stands on its own, whatever others did to the old value. */
-  own: boolean
-}
+import { applyUpdate, isObject, noUpdates, slotOf, type Slot, type Updater } from './slot.ts'
 
 /** What a draft needs to know of its session's settings. */
 export interface DraftSettings {
@@ -259,26 +240,4 @@ export class Draft {
       line !== undefined && text === this.settings.codec.encode(this.settings.codec.decode(line, key), key)
     )
   }
-}
-
-/** Runs a function of `update`; one that returns nothing keeps the value it was given, with what it changed in it. */
-export function applyUpdate(updater: Updater, value: unknown): unknown {
-  const result = updater(value)
-  return result === undefined ? value : result
-}
-
-export function isObject(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function'
-}
-
-const noUpdates: Updater[] = []
-const noHistory: Partial<Slot> = {}
-
-function slotOf(
-  kind: Slot['kind'],
-  value: unknown,
-  text: string | undefined,
-  { updates = noUpdates, sent = 0, own = false }: Partial<Slot> = noHistory,
-): Slot {
-  return { kind, value, text, updates, sent, sentText: undefined, own }
 }

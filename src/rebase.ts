@@ -1,6 +1,7 @@
 import type { Document } from './codec/document.ts'
-import { applyUpdate, isObject, type Draft, type Slot } from './draft.ts'
+import type { Draft } from './draft.ts'
 import type { Registry } from './registry.ts'
+import { applyUpdate, isObject, type Slot } from './slot.ts'
 
 /**
  * Replays a request's log on a newer snapshot of its session, after somebody else had committed in between.

@@ -34,7 +34,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
   },
   { file: /^testing\//, ours: /^(store|errors)\.ts$|^testing\//, others: /^node:/ },
   {
-    file: /^(sealed-store|schema|settings|draft|rebase|session|session-state|port|turns|sweeper|guarded-store|committer|contest|regeneration|life|attributes|visit|retirement|renewal|ending|lookup|writer|calls|loads|breaker|deadlines|steps|health)\.ts$/,
+    file: /^(sealed-store|schema|settings|draft|slot|rebase|session|session-state|port|turns|sweeper|guarded-store|committer|contest|regeneration|life|attributes|visit|retirement|renewal|ending|lookup|writer|calls|loads|breaker|deadlines|steps|health)\.ts$/,
     ours: /^(?!middleware|manager|options|transport|providers|stores)/,
     others: /^node:/,
   },

@@ -73,6 +73,22 @@ async function due(manager: SessionManager, id: string): Promise<Session> {
   return opened
 }
 
+/** A session opened twice: by one request that will end it, and later by one that is due to renew its ID. */
+async function leaving(): Promise<{
+  behind: Backend
+  manager: SessionManager
+  id: string
+  leaver: Session
+  used: Session
+}> {
+  const behind = backend()
+  const manager = new SessionManager(behind.options)
+  const id = await login(manager)
+  const leaver = await manager.open(id)
+  behind.clock.now += defaults.renewAfter
+  return { behind, manager, id, leaver, used: await due(manager, id) }
+}
+
 async function login(manager: SessionManager): Promise<string> {
   const begun = manager.begin().set('user', 'ann').set('n', 0)
   await manager.commit(begun)
@@ -331,12 +347,7 @@ for (const who of [
 
 test('security 24: a logout between any two steps of a renewal ends the session, and no step of either is undone', async (t) => {
   for (let step = 0; step < 4; step += 1) {
-    const behind = backend()
-    const manager = new SessionManager(behind.options)
-    const id = await login(manager)
-    const leaver = await manager.open(id)
-    behind.clock.now += defaults.renewAfter
-    const used = await due(manager, id)
+    const { behind, manager, id, leaver, used } = await leaving()
     used.set('late', true)
     let steps = 0
     const interfere = async (): Promise<void> => {
@@ -354,12 +365,7 @@ test('security 24: a logout between any two steps of a renewal ends the session,
 
 test('a renewal between any two steps of a logout does not save the session', async (t) => {
   for (let step = 0; step < 6; step += 1) {
-    const behind = backend()
-    const manager = new SessionManager(behind.options)
-    const id = await login(manager)
-    const leaver = await manager.open(id)
-    behind.clock.now += defaults.renewAfter
-    const used = await due(manager, id)
+    const { behind, manager, id, leaver, used } = await leaving()
     const other = await manager.open(id)
     other.set('other', true)
     await manager.commit(other) // so that the logout has to look again

@@ -3,20 +3,10 @@ import test, { type ExecutionContext } from 'ava'
 import { type SessionEvent, type SessionOptions } from '../../src/index.ts'
 import { TappedStore } from '../support/tapped-store.ts'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
+import { reserveEngines } from './reserve.ts'
 import { openSite, type Route, type Site } from './site.ts'
 
-const running = new Map<string, ProxiedEngine>()
-/** One test at a time has an engine to itself, while those of the other engines go on. */
-const free = new Map<string, Promise<unknown>>()
-test.before('the servers start', async () => {
-  const starts = Object.entries(proxiedEngines).map(async ([provider, start]) =>
-    running.set(provider, await start()),
-  )
-  await Promise.all(starts)
-})
-test.after.always('the servers stop', async () => {
-  await Promise.all([...running.values()].map(async (engine) => engine.stop()))
-})
+const reserve = reserveEngines()
 
 const routes: Readonly<Record<string, Route>> = {
   begin: ({ session }) => void session.set('n', 0),
@@ -36,16 +26,7 @@ interface Stage {
 }
 
 async function stage(t: ExecutionContext, provider: string): Promise<Stage> {
-  const engine = running.get(provider)
-  if (engine === undefined) throw new Error(`no engine ${provider}`)
-  const before = free.get(provider)
-  let leave = (): void => {}
-  free.set(provider, new Promise<void>((resolve) => (leave = resolve)))
-  await before
-  t.teardown(() => {
-    engine.proxy.mend()
-    leave()
-  })
+  const engine = await reserve(t, provider)
   const events: SessionEvent[] = []
   return {
     engine,

@@ -2,20 +2,10 @@ import test, { type ExecutionContext } from 'ava'
 import type { Store } from '../../src/store.ts'
 import { TappedStore } from '../support/tapped-store.ts'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
+import { reserveEngines } from './reserve.ts'
 import { openSite, type Answer, type Route, type Site } from './site.ts'
 
-const running = new Map<string, ProxiedEngine>()
-/** One test at a time has an engine to itself, while those of the other engines go on. */
-const free = new Map<string, Promise<unknown>>()
-test.before('the servers start', async () => {
-  const starts = Object.entries(proxiedEngines).map(async ([provider, start]) =>
-    running.set(provider, await start()),
-  )
-  await Promise.all(starts)
-})
-test.after.always('the servers stop', async () => {
-  await Promise.all([...running.values()].map(async (engine) => engine.stop()))
-})
+const reserve = reserveEngines()
 
 const acts: Readonly<Record<string, Route>> = {
   begin: ({ session }) => void session.set('n', 0),
@@ -42,13 +32,8 @@ interface Stage {
 
 /** A site on an engine behind its proxy; `/cut/count` and `/stall/count` do so when the session is open and changed. */
 async function stage(t: ExecutionContext, provider: string, timeout: number): Promise<Stage> {
-  const engine = running.get(provider)
-  if (engine === undefined) throw new Error(`no engine ${provider}`)
+  const engine = await reserve(t, provider)
   const { proxy } = engine
-  const before = free.get(provider)
-  let leave = (): void => {}
-  free.set(provider, new Promise<void>((resolve) => (leave = resolve)))
-  await before
   const tap = new TappedStore(engine.store(timeout))
   let turned = 0
   const cut: Route = async (ctx, rest) => {
@@ -66,7 +51,6 @@ async function stage(t: ExecutionContext, provider: string, timeout: number): Pr
   t.teardown(async () => {
     await site.close()
     await eye.close()
-    leave()
   })
   return {
     proxy,
