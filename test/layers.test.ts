@@ -44,7 +44,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
     others: /^$/,
   },
   {
-    file: /^(options|options-check|config|transport)\.ts$/,
+    file: /^(options|options-check|manager-settings|middleware-settings|config|transport)\.ts$/,
     ours: /^(?!middleware|manager|stores)/,
     others: /^(cookie|node:)/,
   },
@@ -83,7 +83,7 @@ for (const [file, source] of sources) {
 }
 
 test('no file is longer than a noun should be', (t) => {
-  const long = sources.filter(([, source]) => source.split('\n').length > 300).map(([file]) => file)
+  const long = sources.filter(([, source]) => source.split('\n').length > 260).map(([file]) => file)
   t.deepEqual(long, [])
 })
 

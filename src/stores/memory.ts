@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer'
-import { setImmediate as pause } from 'node:timers/promises'
 import { SessionError } from '../errors.ts'
 import {
   type Counting,
@@ -10,6 +9,7 @@ import {
   type Written,
 } from '../store.ts'
 import { Kept } from './internal/kept.ts'
+import { Shards } from './internal/shards.ts'
 
 /** Settings of the {@link MemoryStore}. */
 export interface MemoryStoreOptions {
@@ -26,12 +26,6 @@ export interface MemoryStoreOptions {
 
 const MAX_ENTRIES = 100_000
 const MAX_BYTES: number = 256 * 1024 * 1024
-
-/** A `Map` moves all its entries when it grows or shrinks. That of a million stops the world, 256 small ones do not. */
-const SHARDS = 256
-
-/** So many entries are looked at in one go, before other work has its turn. Well below a millisecond. */
-const SLICE = 500
 
 // Answers without content need no promise of their own.
 const NOBODY: Promise<undefined> = Promise.resolve(undefined)
@@ -56,12 +50,11 @@ export class MemoryStore implements Store, Sweeping, Counting {
   readonly #now: () => number
   /** What lives are counted on. It never jumps, unless the clock is one of the caller's own. */
   readonly #steady: () => number
-  readonly #shards: readonly Map<string, Kept>[] = Array.from({ length: SHARDS }, () => new Map())
+  readonly #shards = new Shards()
   /** Where the ring of all entries is closed: `older` is the one used last, `newer` the one unused for longest. */
   readonly #ring: Kept = new Kept('', '', Infinity)
   #size = 0
   #bytes = 0
-  #station = 0
   #warned = false
   #closed = false
 
@@ -97,7 +90,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#exceeds(payload)) return rejectLarge('create')
     if (this.#living(key) !== undefined) return EXISTS
     const kept = new Kept(key, payload, expiresAt - this.#ahead())
-    this.#shardAt(spread(key)).set(key, kept)
+    this.#shards.add(kept)
     this.#size += 1
     this.#bytes += kept.bytes
     kept.join(this.#ring)
@@ -147,7 +140,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#closed) return rejectClosed('sweep')
     const moment = this.#steady()
     let removed = 0
-    await this.#tour((kept) => {
+    await this.#shards.tour((kept) => {
       if (removed >= limit) return false
       if (kept.expiresAt <= moment) {
         this.#remove(kept)
@@ -163,7 +156,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#closed) return rejectClosed('count')
     const moment = this.#steady()
     let living = 0
-    await this.#tour((kept) => {
+    await this.#shards.tour((kept) => {
       if (kept.expiresAt > moment) living += 1
       return true
     })
@@ -173,33 +166,14 @@ export class MemoryStore implements Store, Sweeping, Counting {
   /** Forgets every session. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const shard of this.#shards) shard.clear()
+    this.#shards.clear()
     this.#ring.leave()
     this.#size = 0
     this.#bytes = 0
   }
 
-  /** Shows all entries to `look`, from the shard on where the last tour ended, until `look` has seen enough. */
-  async #tour(look: (kept: Kept) => boolean): Promise<void> {
-    const first = this.#station
-    let seen = 0
-    for (let turn = 0; turn < SHARDS; turn += 1) {
-      this.#station = (first + turn) % SHARDS
-      const shard = this.#shardAt(this.#station)
-      const entries = shard.values()
-      let outcome = lookAtSome(entries, look)
-      for (; outcome === 'more'; outcome = lookAtSome(entries, look)) await pause()
-      seen += shard.size
-      if (outcome === 'enough' || seen >= SLICE) {
-        seen = 0
-        await pause()
-      }
-      if (outcome === 'enough') return
-    }
-  }
-
   #living(key: string): Kept | undefined {
-    const kept = this.#shardAt(spread(key)).get(key)
+    const kept = this.#shards.get(key)
     if (kept === undefined || !this.#expired(kept)) return kept
     this.#remove(kept)
     return undefined
@@ -220,7 +194,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   }
 
   #remove(kept: Kept): void {
-    this.#shardAt(spread(kept.key)).delete(kept.key)
+    this.#shards.remove(kept)
     this.#size -= 1
     this.#bytes -= kept.bytes
     kept.leave()
@@ -243,31 +217,6 @@ export class MemoryStore implements Store, Sweeping, Counting {
       { type: 'SessionWarning', code: 'KTS_MEMORY_FULL' },
     )
   }
-
-  #shardAt(index: number): Map<string, Kept> {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- index < SHARDS: from spread, or a remainder
-    return this.#shards[index] as Map<string, Kept>
-  }
-}
-
-/**
- * Shows the next entries to `look`, a slice at most. A function of its own because V8 can compile it as a whole, and then
- * walks without leaving an object for each step to the garbage collector.
- */
-function lookAtSome(entries: Iterator<Kept>, look: (kept: Kept) => boolean): 'more' | 'end' | 'enough' {
-  for (let seen = 0; seen < SLICE; seen += 1) {
-    const { done, value } = entries.next()
-    if (done === true) return 'end'
-    if (!look(value)) return 'enough'
-  }
-  return 'more'
-}
-
-/** The shard of a key. Keys are hashes as a rule, so their first characters are spread well. */
-function spread(key: string): number {
-  let mixed = 0
-  for (let at = 0; at < 4; at += 1) mixed = (mixed * 33) ^ key.charCodeAt(at) // NaN beyond the end counts as 0
-  return mixed & (SHARDS - 1)
 }
 
 function bound(field: string, value: number, least: number): number {
