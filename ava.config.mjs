@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 
-/** Node strips types by itself from 22.18 on, in a third of the time that a loader takes. */
+/** Node strips types by itself from 22.18 on. A loader takes over a quarter more processor time for short test files. */
 const strips = process.features.typescript === 'strip'
 
 export default {

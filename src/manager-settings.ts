@@ -23,11 +23,12 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   const idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
   if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
-  const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
   const { renewAfter, renewGrace = 30_000 } = options
   if (renewAfter !== undefined && renewGrace >= renewAfter) {
     throw wrong('renewGrace', 'is not shorter than renewAfter')
   }
+  // Settings that were refused above leave nothing open.
+  const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
   return {
     store: prepared(opened, options.seal, carrier, now),
     idleTimeout,

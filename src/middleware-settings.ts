@@ -31,8 +31,7 @@ export function splitOptions<S extends Schema | undefined, P extends string>(
   const { passive, mayCreate, ...managerOptions } = others
   const hooks = { ...(passive && { passive }), ...(mayCreate && { mayCreate }) }
   const decide = typeof commitOnError === 'function' ? commitOnError : (): boolean => commitOnError
-  const settled = options
-  return { enabled, property, commitOnError: decide, onStoreError, hooks, managerOptions, settled }
+  return { enabled, property, commitOnError: decide, onStoreError, hooks, managerOptions, settled: options }
 }
 
 /** The options, and what the engine's config string says about the cookie where they say nothing. */

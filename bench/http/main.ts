@@ -1,7 +1,7 @@
 /**
  * What a session costs a request, beside the peers.
  *
- *     npm run bench:http             eight rounds, a quarter of an hour; writes docs/performance.md and its chart
+ *     npm run bench:http             eight rounds, some twenty minutes; writes docs/performance.md and its chart
  *     KTS_ROUNDS=1 npm run bench:http
  *
  * Every server runs in a process of its own, and all take turns within each round, so that a busy moment of the machine
