@@ -1,6 +1,6 @@
 // Requests without HTTP: what grows is looked at, not what a server costs.
-import { SessionManager } from '../../dist/index.js'
-import { MemoryStore } from '../../dist/stores/memory.js'
+import { SessionManager } from 'koa-typed-session'
+import { MemoryStore } from 'koa-typed-session/stores/memory'
 
 /** The manager and the IDs of its sessions. */
 export interface Subject {

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import { install } from '../servers/server.ts'
+import { locate, tools } from '../servers/packages.ts'
 
-/** Starts a headless Chromium, Debian's; it sends nothing to anybody on its own. */
+/** Starts a headless Chromium, Debian's; it sends no requests of its own. */
 export async function openBrowser(): Promise<Browser> {
-  const executablePath = await install({ binaries: ['/usr/bin/chromium'], debianPackage: 'chromium' })
   return chromium.launch({
-    executablePath,
+    executablePath: await locate(tools.chromium),
     args: [
       '--no-sandbox',
       '--disable-gpu',

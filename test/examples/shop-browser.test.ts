@@ -45,7 +45,7 @@ async function logIn(page: Page, name = 'Ada'): Promise<void> {
 }
 
 test('somebody looks around, logs in, fills a cart, loses the shop to kill -9, orders, and logs out', async (t) => {
-  const { env } = await fileEngine(t)
+  const { env } = await fileEngine()
   const first = await openShop(t, { env })
   const page = await (await person(t, first.url)).newPage()
   await page.goto('/')

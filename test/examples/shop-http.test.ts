@@ -15,7 +15,7 @@ const ends: (() => Promise<void>)[] = []
 test.before('the shops open', async () => {
   const owner = { teardown: (end: () => Promise<void>): void => void ends.push(end) }
   shops.set('memory', await openShop(owner))
-  shops.set('file', await openShop(owner, await fileEngine(owner)))
+  shops.set('file', await openShop(owner, await fileEngine()))
 })
 
 test.after.always('the shops close', async () => {
@@ -46,7 +46,7 @@ function sessionRow(html: string, key: string): string | undefined {
 }
 
 test('a cart is a Cart again after the shop was killed: its methods run, its dates are dates, its money is exact', async (t) => {
-  const { env } = await fileEngine(t)
+  const { env } = await fileEngine()
   const first = await openShop(t, { env })
   const ada = new Visitor(first.url)
   await ada.fill('/', '/cart/mug/add')
@@ -180,7 +180,7 @@ test('a wrong password logs nobody in, and the form keeps the name', async (t) =
 })
 
 test('logout ends the session: a replayed cookie is anonymous, and what was in it is gone from the disk', async (t) => {
-  const { env, folder } = await fileEngine(t)
+  const { env, folder } = await fileEngine()
   const shop = await openShop(t, { env })
   const ada = new Visitor(shop.url)
   await ada.fill('/login', '/login', { ...login, name: 'Zebedee' })
@@ -199,7 +199,7 @@ test('logout ends the session: a replayed cookie is anonymous, and what was in i
 })
 
 test('the disk holds no session ID', async (t) => {
-  const { env, folder } = await fileEngine(t)
+  const { env, folder } = await fileEngine()
   const shop = await openShop(t, { env })
   const ada = new Visitor(shop.url)
   await ada.fill('/login', '/login', login)
@@ -346,7 +346,7 @@ test('the page about the session shows keys, types and values, but neither the I
 })
 
 test('the page about a session that holds nothing stores nothing', async (t) => {
-  const { env, folder } = await fileEngine(t)
+  const { env, folder } = await fileEngine()
   const shop = await openShop(t, { env })
   const bob = new Visitor(shop.url)
   t.true((await bob.see('/session')).html.includes('It is empty, so nothing is stored'))
@@ -356,7 +356,7 @@ test('the page about a session that holds nothing stores nothing', async (t) => 
 })
 
 test('a store in trouble is a friendly 503, and what needs no session still works', async (t) => {
-  const { env, folder } = await fileEngine(t)
+  const { env, folder } = await fileEngine()
   const shop = await openShop(t, { env })
   const ada = new Visitor(shop.url)
   await ada.see('/')
@@ -386,7 +386,7 @@ test('with SESSION_DEBUG=1 the shop prints a line per event, without ID and valu
 })
 
 test('SIGTERM closes the shop cleanly: it exits by itself with 0, and what was committed is there afterwards', async (t) => {
-  const { env } = await fileEngine(t)
+  const { env } = await fileEngine()
   const shop = await openShop(t, { env })
   const ada = new Visitor(shop.url)
   await ada.fill('/', '/cart/mug/add')
@@ -397,7 +397,7 @@ test('SIGTERM closes the shop cleanly: it exits by itself with 0, and what was c
 })
 
 test('a request that is under way at SIGTERM is answered and kept, and an idle connection holds nothing up', async (t) => {
-  const { env } = await fileEngine(t)
+  const { env } = await fileEngine()
   const shop = await openShop(t, { env })
   const ada = new Visitor(shop.url)
   const port = Number(new URL(shop.url).port)

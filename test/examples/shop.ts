@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { onExit, startProcess, temporaryFolder } from '../support/cleanup.ts'
 
 const folder = new URL('../../examples/koa-app/', import.meta.url)
 const dist = new URL('../../dist/index.js', import.meta.url)
@@ -18,7 +15,7 @@ export interface Shop {
   end(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }>
 }
 
-/** Somebody who cleans up at the end: a test, or the hooks of a test file. */
+/** What cleans up at the end: a test, or the hooks of a test file. */
 export interface Owner {
   teardown(end: () => Promise<void>): void
 }
@@ -29,15 +26,11 @@ export interface ShopOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Those that run; they end with this process, whatever becomes of it. */
-const running = new Set<(signal: NodeJS.Signals) => void>()
-process.once('exit', () => running.forEach((kill) => kill('SIGKILL')))
-
 /** Starts the shop on a port of its choice and waits until it is open. It ends with its owner. */
 export async function openShop(owner: Owner, { env = {} }: ShopOptions = {}): Promise<Shop> {
   if (!existsSync(dist))
     throw new Error('dist/ is missing, and the shop imports it: run `npm run build` first')
-  const child = spawn(process.execPath, ['--import=tsx', 'src/server.ts'], {
+  const child = startProcess(process.execPath, ['--import=tsx', 'src/server.ts'], {
     cwd: folder,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -50,11 +43,11 @@ export async function openShop(owner: Owner, { env = {} }: ShopOptions = {}): Pr
     const running = child.exitCode === null && child.signalCode === null
     if (running && child.pid !== undefined) process.kill(-child.pid, signal)
   }
-  running.add(kill)
+  const forget = onExit(() => kill('SIGKILL'))
   owner.teardown(async () => {
     kill('SIGKILL')
     await exit
-    running.delete(kill)
+    forget()
   })
 
   let output = ''
@@ -64,8 +57,8 @@ export async function openShop(owner: Owner, { env = {} }: ShopOptions = {}): Pr
       const line = /^The shop is open: (\S+)/m.exec(output)
       if (line?.[1] !== undefined) resolve(line[1])
     }
-    child.stdout.setEncoding('utf8').on('data', hear)
-    child.stderr.setEncoding('utf8').on('data', hear)
+    child.stdout?.setEncoding('utf8').on('data', hear)
+    child.stderr?.setEncoding('utf8').on('data', hear)
     child.once('error', reject)
     void once(child, 'close').then(() => reject(new Error(`the shop did not open: ${output}`)), reject)
   })
@@ -79,10 +72,9 @@ export async function openShop(owner: Owner, { env = {} }: ShopOptions = {}): Pr
   }
 }
 
-/** A folder for the file engine, gone with its owner; and the environment that names it. */
-export async function fileEngine(owner: Owner): Promise<{ folder: string; env: Record<string, string> }> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'kts-shop-'))
-  owner.teardown(async () => rm(directory, { recursive: true, force: true }))
+/** A folder for the file engine, removed at the end of the test file, and the environment that names it. */
+export async function fileEngine(): Promise<{ folder: string; env: Record<string, string> }> {
+  const directory = await temporaryFolder('kts-shop-')
   return { folder: directory, env: { SESSION_PROVIDER: 'file', SESSION_PROVIDER_CONFIG: directory } }
 }
 

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { install, start, type Server } from './server.ts'
+import { runCommand } from '../support/cleanup.ts'
+import { locate, tools } from './packages.ts'
+import { start, type Server } from './server.ts'
 
 /** A private CouchbaseMock, Couchbase's own server for tests. It keeps everything in memory. */
 export interface CouchbaseMock extends Server {
@@ -25,8 +25,6 @@ export interface CouchbaseMock extends Server {
 
 const VERSION = '1.5.27'
 const cache = fileURLToPath(new URL('../../.cache/', import.meta.url))
-const java = { binaries: ['/usr/bin/java'], debianPackage: 'default-jre-headless' }
-const maven = { binaries: ['/usr/bin/mvn'], debianPackage: 'maven' }
 
 /** Small, and soon there. */
 const virtualMachine = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
@@ -47,9 +45,9 @@ export async function couchbaseServer(): Promise<Server | CouchbaseMock> {
  * bucket `guarded`, for the user `guarded` with the password `sword`. Its manager looks at passwords, its node does not.
  */
 export async function startCouchbaseMock(): Promise<CouchbaseMock> {
-  const jar = await mock()
+  const jar = await couchbaseMockJar()
   const running = await start({
-    ...java,
+    tool: tools.java,
     args: (port) => [...virtualMachine, '-jar', jar, '--port', String(port), ...cluster],
     answers: async (port) => void (await nodePort(port)),
   })
@@ -72,7 +70,7 @@ export async function startCouchbaseMock(): Promise<CouchbaseMock> {
   await control('start_cmdlog', log)
   return {
     url: `couchbase://Administrator:password@127.0.0.1:${port}/default`,
-    pid: running.child.pid ?? 0,
+    pid: running.pid,
     managerPort: running.port,
     port,
     stop: async () => running.stop(),
@@ -96,18 +94,18 @@ async function nodePort(managerPort: number): Promise<number> {
   return Number(/"direct":(\d+)/.exec(text)?.[1] ?? Number.NaN)
 }
 
-/** The one file that the mock is, from Maven Central. */
-async function mock(): Promise<string> {
+/** The path of the mock, which is one file, brought by Maven the first time. */
+export async function couchbaseMockJar(): Promise<string> {
   const jar = path.join(cache, `CouchbaseMock-${VERSION}.jar`)
   if (existsSync(jar)) return jar
-  await install(java)
-  const program = await install(maven)
+  await locate(tools.java)
+  const maven = await locate(tools.maven)
   await mkdir(cache, { recursive: true })
   const folder = await mkdtemp(path.join(cache, 'mock-'))
   try {
     const artifact = `-Dartifact=com.couchbase.mock:CouchbaseMock:${VERSION}`
     const goal = ['-q', '-B', 'dependency:copy', artifact, `-DoutputDirectory=${folder}`]
-    await promisify(execFile)(program, goal, { cwd: folder })
+    await runCommand(maven, goal, { cwd: folder })
     await rename(path.join(folder, path.basename(jar)), jar) // whole, even if others fetch it too
   } catch (cause) {
     const what = `com.couchbase.mock:CouchbaseMock:${VERSION} cannot be fetched from Maven Central`

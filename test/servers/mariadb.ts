@@ -1,12 +1,11 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { createConnection, createPool, type Connection, type RowDataPacket } from 'mysql2/promise'
-import { install, start, type Program, type Running, type Server } from './server.ts'
+import { runCommand } from '../support/cleanup.ts'
+import { locate, tools } from './packages.ts'
+import { start, type Program, type Server } from './server.ts'
 
 /** A database of a test's own on the server of the test run. */
 export interface MariadbDatabase {
@@ -25,18 +24,14 @@ export interface PrivateMariadb extends Server {
   kill(): Promise<void>
   /** Starts it again after `kill`, on the same port with the same data. */
   restart(): Promise<void>
-  /** It keeps its connections and answers nobody until `thaw`. */
+  /** It keeps its connections and answers nothing until `thaw`. */
   freeze(): void
   thaw(): void
 }
 
-const run = promisify(execFile)
-
 const USER = 'kts'
 const PASSWORD = 'sword/fish@:?'
 const DATABASE = 'kts'
-const BINARIES = ['/usr/sbin/mariadbd', '/usr/libexec/mariadbd', '/usr/local/bin/mariadbd']
-const INSTALLERS = ['/usr/bin/mariadb-install-db', '/usr/local/bin/mariadb-install-db']
 const SETUP =
   `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${PASSWORD}';\n` +
   `GRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;\nCREATE DATABASE IF NOT EXISTS ${DATABASE};\n`
@@ -71,28 +66,18 @@ export async function freshDatabase({ url }: Server): Promise<MariadbDatabase> {
   }
 }
 
-/** Starts a server that nobody else uses, with further arguments. */
+/** Starts a server that only the caller uses, with further arguments. */
 export async function privateMariadb(...more: readonly string[]): Promise<PrivateMariadb> {
-  const program = programWith(more)
-  const running = await start(program)
-  const url = urlOf(running.port)
-  let child = running.child
+  const running = await start(programWith(more))
   return {
-    url,
+    url: urlOf(running.port),
     port: running.port,
     socketPath: path.join(running.folder, 'socket'),
-    async stop() {
-      child.kill('SIGKILL')
-      await running.stop()
-    },
-    async kill() {
-      await ended(child)
-    },
-    async restart() {
-      child = await again(program, running)
-    },
-    freeze: () => freeze(child),
-    thaw: () => void child.kill('SIGCONT'),
+    stop: async () => running.stop(),
+    kill: async () => running.kill(),
+    restart: async () => running.restart(),
+    freeze: () => freeze(running.pid),
+    thaw: () => void process.kill(running.pid, 'SIGCONT'),
   }
 }
 
@@ -100,15 +85,14 @@ function programWith(more: readonly string[]): Program {
   // As root it would refuse to run unless told so.
   const user = process.getuid?.() === 0 ? ['--user=root'] : []
   return {
-    binaries: BINARIES,
-    debianPackage: 'mariadb-server',
+    tool: tools.mariadb,
     async prepare(folder) {
       await writeFile(path.join(folder, 'setup.sql'), SETUP)
-      const installer = await install({ binaries: INSTALLERS, debianPackage: 'mariadb-server' })
+      const installer = await locate(tools.mariadbInstaller)
       const data = `--datadir=${path.join(folder, 'data')}`
       // Servers that share a folder for temporary tables delete each other's.
       const env = { ...process.env, TMPDIR: folder }
-      await run(installer, ['--no-defaults', data, '--skip-test-db', ...user], { env })
+      await runCommand(installer, ['--no-defaults', data, '--skip-test-db', ...user], { env })
     },
     args: (port, folder) => [
       '--no-defaults',
@@ -141,33 +125,10 @@ function urlOf(port: number): string {
 }
 
 /** Stops a process, and waits until its last thread has: up to then it may answer. */
-function freeze(child: ChildProcess): void {
-  child.kill('SIGSTOP')
-  const tasks = `/proc/${child.pid}/task`
+function freeze(pid: number): void {
+  process.kill(pid, 'SIGSTOP')
+  const tasks = `/proc/${pid}/task`
   if (!existsSync(tasks)) return
   const runs = (id: string): boolean => !/^\d+ \(.*\) T/.test(readFileSync(`${tasks}/${id}/stat`, 'utf8'))
   while (readdirSync(tasks).some(runs)) continue
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGKILL')
-  await exited
-}
-
-async function again(program: Program, { port, folder }: Running): Promise<ChildProcess> {
-  const binary = program.binaries.find((candidate) => existsSync(candidate)) ?? ''
-  const child = spawn(binary, program.args(port, folder), { cwd: folder, stdio: 'ignore' })
-  process.once('exit', () => void child.kill('SIGKILL'))
-  for (let tries = 0; ; tries += 1) {
-    try {
-      await answers(port)
-      return child
-    } catch (error) {
-      if (tries === 300 || child.exitCode !== null)
-        throw new Error('it did not start again', { cause: error })
-      await delay(100)
-    }
-  }
 }

@@ -4,7 +4,8 @@ import { connect } from 'node:net'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { install, listens, start, type Server } from './server.ts'
+import { locate, tools } from './packages.ts'
+import { start, type Running, type Server } from './server.ts'
 
 /** A private memcached. */
 export interface Memcached extends Server {
@@ -17,11 +18,6 @@ export interface MemcachedOptions {
   /** Instead of a free one: that of a server which was stopped. */
   readonly port?: number
   readonly args?: readonly string[]
-}
-
-const binary = {
-  binaries: ['/usr/bin/memcached', '/usr/local/bin/memcached'],
-  debianPackage: 'memcached',
 }
 
 /** As root it wants to be told who to be. */
@@ -41,35 +37,27 @@ export async function memcachedServer(): Promise<Server & { readonly port: numbe
 
 /** Starts a memcached of 64 MiB. */
 export async function startMemcached(options: MemcachedOptions = {}): Promise<Memcached> {
-  const fixed = options.port
-  const running = await start({
-    ...binary,
-    args: (port) => [...listeningAt(fixed ?? port), ...(options.args ?? [])],
-    answers: async (port) => listens(fixed ?? port),
-  })
-  const port = fixed ?? running.port
-  return {
-    url: `memcache://127.0.0.1:${port}`,
-    port,
-    pid: running.child.pid ?? 0,
-    stop: async () => running.stop(),
-  }
+  return memcached(
+    await start({
+      tool: tools.memcached,
+      ...(options.port !== undefined && { port: options.port }),
+      args: (port) => [...listeningAt(port), ...(options.args ?? [])],
+    }),
+  )
 }
 
-/** Starts a memcached that lets in nobody but this user. */
+function memcached({ port, pid, stop }: Running): Memcached {
+  return { url: `memcache://127.0.0.1:${port}`, port, pid, stop: async () => stop() }
+}
+
+/** Starts a memcached that only this user may use. */
 export async function startMemcachedWithUser(username: string, password: string): Promise<Memcached> {
-  const program = await install({ binaries: ['/usr/sbin/saslpasswd2'], debianPackage: 'sasl2-bin' })
-  await install({
-    binaries: ['/usr/lib/x86_64-linux-gnu/sasl2/libplain.so', '/usr/lib/aarch64-linux-gnu/sasl2/libplain.so'],
-    debianPackage: 'libsasl2-modules',
-  })
-  const memcached = await install(binary)
-  let folder = ''
+  const setPassword = await locate(tools.saslPassword)
+  await locate(tools.saslPlain)
   const running = await start({
-    binaries: ['/usr/bin/env'],
-    debianPackage: 'coreutils',
+    tool: tools.memcached,
     prepare: async (at) => {
-      folder = path.join(at, 'sasl')
+      const folder = path.join(at, 'sasl')
       await mkdir(folder)
       const database = path.join(folder, 'db')
       await writeFile(
@@ -77,14 +65,22 @@ export async function startMemcachedWithUser(username: string, password: string)
         `mech_list: plain\nsasldb_path: ${database}\npwcheck_method: auxprop\nauxprop_plugin: sasldb\n`,
       )
       // Who names no realm is of the realm that bears the name of the machine.
-      const adding = promisify(execFile)(program, ['-p', '-c', '-u', hostname(), '-f', database, username])
+      const adding = promisify(execFile)(setPassword, [
+        '-p',
+        '-c',
+        '-u',
+        hostname(),
+        '-f',
+        database,
+        username,
+      ])
       adding.child.stdin?.end(password)
       await adding
     },
-    args: (port) => [`SASL_CONF_PATH=${folder}`, memcached, '-S', ...listeningAt(port)],
+    env: (at) => ({ SASL_CONF_PATH: path.join(at, 'sasl') }),
+    args: (port) => ['-S', ...listeningAt(port)],
   })
-  const url = `memcache://127.0.0.1:${running.port}`
-  return { url, port: running.port, pid: running.child.pid ?? 0, stop: async () => running.stop() }
+  return memcached(running)
 }
 
 /** What one memcached holds and has done, seen from outside of any store: by its text protocol. A character is a byte. */

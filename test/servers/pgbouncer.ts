@@ -3,6 +3,7 @@ import { chown, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Client } from 'pg'
 import { serverIdentity } from './postgres.ts'
+import { tools } from './packages.ts'
 import { start, type Server } from './server.ts'
 
 /** Starts a PgBouncer before a database, in transaction mode and with a single connection behind it. */
@@ -29,8 +30,7 @@ default_pool_size = 1
 max_client_conn = 200
 `
   const running = await start({
-    binaries: ['/usr/sbin/pgbouncer'],
-    debianPackage: 'pgbouncer',
+    tool: tools.pgbouncer,
     args: (port, folder) => {
       const file = path.join(folder, 'pgbouncer.ini')
       writeFileSync(file, settings(port, folder))

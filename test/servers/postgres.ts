@@ -1,13 +1,11 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { appendFile, chmod, chown, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { Client, Pool } from 'pg'
-import { install, start, type Program, type Server } from './server.ts'
+import { runCommand } from '../support/cleanup.ts'
+import { locate, tools } from './packages.ts'
+import { start, type Server } from './server.ts'
 
 /** A PostgreSQL of the test run. */
 export interface PostgresServer extends Server {
@@ -36,7 +34,7 @@ export interface Database {
   readonly url: string
   readonly name: string
   query(text: string, values?: readonly unknown[]): Promise<readonly Readonly<Record<string, unknown>>[]>
-  /** Ends all its connections but our own, and lets nobody in until `allow`. */
+  /** Ends all its connections but our own, and refuses new ones until `allow`. */
   forbid(): Promise<void>
   allow(): Promise<void>
   drop(): Promise<void>
@@ -50,7 +48,6 @@ export const CLASSIC_TABLE = `CREATE TABLE session (
   CONSTRAINT session_key PRIMARY KEY (session_key)
 )`
 
-const run = promisify(execFile)
 const NOBODY = 65_534
 const USER = 'postgres'
 const PASSWORD = 's3cret:pa@ss/word'
@@ -65,13 +62,10 @@ export async function postgresServer(): Promise<PostgresServer> {
 
 /** Starts a private server. */
 export async function startPostgres(): Promise<MortalPostgresServer> {
-  const binaries = programs('postgres')
-  const binary = await install({ binaries, debianPackage: 'postgresql' })
-  const bin = path.dirname(binary)
+  const bin = path.dirname(await locate(tools.postgres))
   const identity = await serverIdentity()
-  const program: Program = {
-    binaries: [binary],
-    debianPackage: 'postgresql',
+  const running = await start({
+    tool: tools.postgres,
     args: argsOf,
     ...identity,
     answers: async (port) => {
@@ -81,16 +75,13 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
       await client.end()
     },
     prepare: async (folder) => prepare(bin, folder, identity),
-  }
-  const running = await start(program)
+  })
   const { port, folder } = running
 
-  let current: ChildProcess = running.child
   async function crash(): Promise<void> {
-    const processes = await familyOf(current)
-    const gone = current.exitCode === null && current.signalCode === null ? once(current, 'exit') : undefined
+    const processes = await familyOf(running.pid)
     for (const pid of processes) signal(pid, 'SIGKILL')
-    await gone
+    await running.kill()
     while (processes.some((pid) => signal(pid, 0))) await delay(20)
   }
   return {
@@ -102,23 +93,13 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
     crash,
     async restart() {
       await rm(path.join(folder, 'data', 'postmaster.pid'), { force: true })
-      current = spawn(binary, argsOf(port, folder), { cwd: folder, stdio: 'ignore', ...identity })
-      const mine = current
-      process.once('exit', () => mine.kill('SIGKILL'))
-      for (let tries = 0; ; tries += 1) {
-        try {
-          return await program.answers?.(port)
-        } catch (error) {
-          if (tries === 300) throw error
-          await delay(100)
-        }
-      }
+      await running.restart()
     },
     async stall() {
-      for (const pid of await familyOf(current)) signal(pid, 'SIGSTOP')
+      for (const pid of await familyOf(running.pid)) signal(pid, 'SIGSTOP')
     },
     async resume() {
-      for (const pid of await familyOf(current)) signal(pid, 'SIGCONT')
+      for (const pid of await familyOf(running.pid)) signal(pid, 'SIGCONT')
     },
     async stop() {
       await crash()
@@ -171,30 +152,11 @@ function urlOf(port: number): string {
   return `postgres://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/postgres`
 }
 
-/** Where Debian keeps a program of the server, newest version first; the last one is where it will be once installed. */
-function programs(name: string): readonly string[] {
-  const base = '/usr/lib/postgresql'
-  let versions: string[]
-  try {
-    versions = readdirSync(base)
-  } catch {
-    versions = []
-  }
-  const ordered = versions.toSorted((one, other) => Number(other) - Number(one))
-  const known = [18, 17, 16, 15, 14].map(String).filter((each) => !ordered.includes(each))
-  return [...ordered, ...known].map((version) => path.join(base, version, 'bin', name))
-}
-
 /** The server refuses to run as root, so root starts it as the user that the package brings. */
 export async function serverIdentity(): Promise<{ uid: number; gid: number } | Record<string, never>> {
   if (process.getuid?.() !== 0) return {}
   const [uid, gid] = await Promise.all(
-    ['-u', '-g'].map(async (flag) =>
-      run('id', [flag, 'postgres']).then(
-        ({ stdout }) => Number(stdout),
-        () => NOBODY,
-      ),
-    ),
+    ['-u', '-g'].map(async (flag) => runCommand('id', [flag, 'postgres']).then(Number, () => NOBODY)),
   )
   return { uid: uid ?? NOBODY, gid: gid ?? NOBODY }
 }
@@ -210,13 +172,23 @@ async function prepare(bin: string, folder: string, identity: { uid?: number; gi
   await chmod(folder, 0o755)
   const data = path.join(folder, 'data')
   const flags = ['-U', USER, '-A', 'scram-sha-256', `--pwfile=${secret}`, '-E', 'UTF8', '--locale=C', '-N']
-  await run(path.join(bin, 'initdb'), ['-D', data, ...flags], { cwd: folder, ...identity })
+  await runCommand(path.join(bin, 'initdb'), ['-D', data, ...flags], { cwd: folder, ...identity })
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
   const files = ['-keyout', key, '-out', certificate]
-  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files])
+  await runCommand(await locate(tools.openssl), [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    ...subject,
+    ...files,
+  ])
   // In the file and not among the arguments, so that a test can change it while the server runs.
   await appendFile(path.join(data, 'postgresql.conf'), '\nssl = on\n')
-  await run('cp', [key, certificate, data])
+  await runCommand('cp', [key, certificate, data])
   for (const name of ['server.key', 'server.crt']) {
     await chmod(path.join(data, name), 0o600)
     if (uid !== undefined && gid !== undefined) await chown(path.join(data, name), uid, gid)
@@ -225,9 +197,8 @@ async function prepare(bin: string, folder: string, identity: { uid?: number; gi
 }
 
 /** The server and the processes that it has started. */
-async function familyOf({ pid }: ChildProcess): Promise<readonly number[]> {
-  if (pid === undefined) return []
-  const { stdout } = await run('ps', ['-o', 'pid=', '--ppid', String(pid), '-p', String(pid)])
+async function familyOf(pid: number): Promise<readonly number[]> {
+  const stdout = await runCommand('ps', ['-o', 'pid=', '--ppid', String(pid), '-p', String(pid)])
   return stdout.trim().split(/\s+/).map(Number)
 }
 

@@ -1,9 +1,9 @@
-import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { freePort, start, type Program, type Running, type Server } from './server.ts'
+import { runCommand } from '../support/cleanup.ts'
+import { locate, tools } from './packages.ts'
+import { freePort, start, type Running, type Server } from './server.ts'
 
 /** A private redis-server. */
 export interface RedisServer extends Server {
@@ -34,11 +34,6 @@ const LOCAL: readonly string[] = [
   ...option('repl-ping-replica-period', 1),
 ]
 
-const binary = {
-  binaries: ['/usr/bin/redis-server', '/usr/local/bin/redis-server'],
-  debianPackage: 'redis-server',
-}
-
 /** The server of the test run, `REDIS_URL`, or a private one. */
 export async function redisServer(): Promise<Server> {
   return given('REDIS_URL') ?? startRedis()
@@ -46,43 +41,37 @@ export async function redisServer(): Promise<Server> {
 
 /** Starts a redis-server that keeps nothing on disk. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
-  return options.port === undefined ? onFreePorts(async () => launch(options)) : launch(options)
-}
-
-/** Tries again: between the search for a free port and its use, somebody else may have found it too. */
-export async function onFreePorts<T>(attempt: () => Promise<T>, tries = 5): Promise<T> {
-  try {
-    return await attempt()
-  } catch (error) {
-    if (tries === 1) throw error
-    return onFreePorts(attempt, tries - 1)
-  }
-}
-
-async function launch(options: RedisServerOptions): Promise<RedisServer> {
-  const fixed = options.port
   const running = await start({
-    ...binary,
+    tool: tools.redis,
+    ...(options.port !== undefined && { port: options.port }),
     args: (port, folder) => [
       ...LOCAL,
-      ...option('port', fixed ?? port),
+      ...option('port', port),
       ...option('dir', folder),
       ...option('unixsocket', path.join(folder, 'redis.sock')),
       ...(options.args ?? []),
       ...(options.argsIn?.(folder) ?? []),
     ],
     ...(options.prepare && { prepare: options.prepare }),
-    answers: async (port) => answers(fixed ?? port),
+    answers,
   })
-  const port = fixed ?? running.port
-  const { folder, child } = running
   return {
-    url: `redis://127.0.0.1:${port}`,
-    port,
-    folder,
-    socket: path.join(folder, 'redis.sock'),
-    pid: child.pid ?? 0,
+    url: `redis://127.0.0.1:${running.port}`,
+    port: running.port,
+    folder: running.folder,
+    socket: path.join(running.folder, 'redis.sock'),
+    pid: running.pid,
     stop: async (signal) => running.stop(signal),
+  }
+}
+
+/** Tries again with other ports, where `attempt` found a free one that another program took before it was used. */
+export async function onFreePorts<T>(attempt: () => Promise<T>, tries = 5): Promise<T> {
+  try {
+    return await attempt()
+  } catch (error) {
+    if (tries === 1) throw error
+    return onFreePorts(attempt, tries - 1)
   }
 }
 
@@ -93,12 +82,12 @@ export async function startRedisTls(): Promise<RedisServer & { readonly certific
 
 async function launchTls(): Promise<RedisServer & { readonly certificate: string }> {
   const port = await freePort()
-  const server = await launch({
+  const server = await startRedis({
     prepare: async (folder) => {
       const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
       const kind = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'.split(' ')
       const files = ['-keyout', path.join(folder, 'key.pem'), '-out', path.join(folder, 'cert.pem')]
-      await promisify(execFile)('openssl', [...kind, ...files, ...subject])
+      await runCommand(await locate(tools.openssl), [...kind, ...files, ...subject])
     },
     argsIn: (folder) => [
       ...option('tls-port', port),
@@ -154,8 +143,8 @@ export async function startSentinel(primary: number): Promise<Running> {
     'sentinel failover-timeout mymaster 4000',
     'sentinel parallel-syncs mymaster 1',
   ]
-  const program: Program = {
-    ...binary,
+  return start({
+    tool: tools.redis,
     prepare: async (folder) => writeFile(path.join(folder, 'sentinel.conf'), configuration.join('\n')),
     args: (port, folder) => [
       path.join(folder, 'sentinel.conf'),
@@ -165,8 +154,7 @@ export async function startSentinel(primary: number): Promise<Running> {
       ...option('dir', folder),
     ],
     answers,
-  }
-  return onFreePorts(async () => start(program))
+  })
 }
 
 /** A setting of redis-server as arguments. */

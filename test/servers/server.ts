@@ -1,11 +1,12 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import { startProcess, temporaryFolder } from '../support/cleanup.ts'
+import { locate, type Tool } from './packages.ts'
 
 /** A private server of the test run. */
 export interface Server {
@@ -16,11 +17,11 @@ export interface Server {
 
 /** A program to run in a temporary folder of its own, on a port of its own. */
 export interface Program {
-  /** The first of these that exists is run. */
-  readonly binaries: readonly string[]
-  /** The Debian package that brings it. */
-  readonly debianPackage: string
+  readonly tool: Tool
+  /** Instead of a free one: that of a server which was stopped. */
+  readonly port?: number
   readonly args: (port: number, folder: string) => readonly string[]
+  readonly env?: (folder: string) => Readonly<Record<string, string>>
   /** Prepares the folder before the start: `initdb` and the like. */
   readonly prepare?: (folder: string) => Promise<void>
   /** Resolves when the server answers; it is asked again until then. */
@@ -34,97 +35,157 @@ export interface Program {
 export interface Running {
   readonly port: number
   readonly folder: string
-  readonly child: ChildProcess
+  /** Its process; another one after `restart`. */
+  readonly pid: number
+  /** Ends its process, at once with `SIGKILL` as when the machine dies. The folder stays. */
+  kill(signal?: NodeJS.Signals): Promise<void>
+  /** Starts it again after `kill`, on the same port in the same folder, and waits until it answers. */
+  restart(): Promise<void>
   /** Ends it, at once with `SIGKILL`; removes the folder. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-const run = promisify(execFile)
+/** How often a start that fails is tried again: the free port that was found may be taken by then. */
+const ATTEMPTS = 3
+/** How long a server may take until it answers, in tenths of a second. */
+const PATIENCE = 300
 
-/** Those that run; they end with this process, whatever becomes of it. */
-const children = new Set<ChildProcess>()
-process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
+/** Starts that are under way, and servers that run. */
+const starting = new Set<Promise<Running>>()
+const running = new Set<Running>()
+let failures = 0
 
-/** A port that nobody listens on. */
+/** Starts a program and waits until it answers. It ends with this process. */
+export async function start(program: Program): Promise<Running> {
+  const begun = startAnew(program)
+  starting.add(begun)
+  try {
+    const server = await begun
+    running.add(server)
+    return server
+  } catch (error) {
+    failures += 1
+    throw error
+  } finally {
+    starting.delete(begun)
+  }
+}
+
+/**
+ * Stops all servers of this process if one of them could not be started. Hooks that were to stop the others have often not
+ * learned of them then. Resolves with whether there was such a failure.
+ */
+export async function stopAfterFailedStart(): Promise<boolean> {
+  if (failures === 0) return false
+  while (starting.size > 0) await Promise.allSettled(starting)
+  await Promise.allSettled([...running].map(async (server) => server.stop()))
+  return true
+}
+
+async function startAnew(program: Program): Promise<Running> {
+  const binary = await locate(program.tool)
+  for (let attempt = 1; ; attempt += 1) {
+    const folder = await temporaryFolder('kts-server-')
+    try {
+      await program.prepare?.(folder)
+      return await launch(program, binary, program.port ?? (await freePort()), folder)
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true })
+      if (attempt < ATTEMPTS && error instanceof EarlyEnd) continue
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new Error(`${path.basename(binary)} did not start: ${reason}`, { cause: error })
+    }
+  }
+}
+
+/** The process ended before it answered. */
+class EarlyEnd extends Error {}
+
+async function launch(program: Program, binary: string, port: number, folder: string): Promise<Running> {
+  let child = await spawned(program, binary, port, folder)
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
+    if (hasEnded(child)) return
+    child.ref()
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+  const server: Running = {
+    port,
+    folder,
+    get pid() {
+      return child.pid ?? 0
+    },
+    kill,
+    async restart() {
+      child = await spawned(program, binary, port, folder)
+    },
+    async stop(signal) {
+      running.delete(server)
+      await kill(signal)
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    },
+  }
+  return server
+}
+
+/** Starts the process and waits until it answers. Where it does not, it is ended. */
+async function spawned(
+  { args, env, answers = listens, uid, gid = uid }: Program,
+  binary: string,
+  port: number,
+  folder: string,
+): Promise<ChildProcess> {
+  const log = path.join(folder, 'stderr.log')
+  const stderr = openSync(log, 'w')
+  const child = startProcess(binary, args(port, folder), {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', stderr],
+    ...(env && { env: { ...process.env, ...env(folder) } }),
+    ...(uid !== undefined && { uid, gid }),
+  })
+  closeSync(stderr)
+  // A server that was left running must not keep the process of its test file alive.
+  child.unref()
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await answers(port)
+      return child
+    } catch (error) {
+      const said = lastLine(log)
+      if (hasEnded(child)) {
+        const end = child.signalCode ?? `code ${child.exitCode}`
+        throw new EarlyEnd(`its process ended with ${end}${said}`, { cause: error })
+      }
+      if (tries === PATIENCE) {
+        child.kill('SIGKILL')
+        throw new Error(`it did not answer within ${PATIENCE / 10} s${said}`, { cause: error })
+      }
+      await delay(100)
+    }
+  }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}
+
+function lastLine(file: string): string {
+  const line = readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? ''
+  return line === '' ? '' : `; its last words: ${line.slice(0, 300)}`
+}
+
+/** A port that no process listens on. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
+  await once(server, 'listening')
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
   if (address === null || typeof address === 'string') throw new Error('no port')
   return address.port
 }
 
-/** The path of a program; on Debian as root its package is installed where it is missing. */
-export async function install({
-  binaries,
-  debianPackage,
-}: Pick<Program, 'binaries' | 'debianPackage'>): Promise<string> {
-  const present = binaries.find((binary) => existsSync(binary))
-  if (present !== undefined) return present
-  if (existsSync('/etc/debian_version') && process.getuid?.() === 0) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    await run('apt-get', ['update', '-qq'], { env })
-    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', debianPackage], {
-      env,
-      maxBuffer: 1 << 26,
-    })
-    const installed = binaries.find((binary) => existsSync(binary))
-    if (installed !== undefined) return installed
-  }
-  throw new Error(
-    `${binaries[0]} is missing: install the package ${debianPackage}, or run the tests that need no server: npm run test:embedded`,
-  )
-}
-
-/** Starts a program and waits until it answers. It ends with this process, whatever becomes of it. */
-export async function start(program: Program): Promise<Running> {
-  const binary = await install(program)
-  for (let attempts = 1; ; attempts += 1) {
-    const outcome = await launch(program, binary)
-    if ('port' in outcome) return outcome
-    // Between the search for a free port and its use, somebody else may have found it too.
-    if (!outcome.hasEnded || attempts === 3)
-      throw new Error(`${binary} did not start`, { cause: outcome.error })
-  }
-}
-
-/** One attempt; where it fails, nothing of it is left. */
-async function launch(
-  program: Program,
-  binary: string,
-): Promise<Running | { readonly error: unknown; readonly hasEnded: boolean }> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-server-'))
-  await program.prepare?.(folder)
-  const port = await freePort()
-  const identity = program.uid === undefined ? {} : { uid: program.uid, gid: program.gid ?? program.uid }
-  const child = spawn(binary, program.args(port, folder), { cwd: folder, stdio: 'ignore', ...identity })
-  children.add(child)
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const answers = program.answers ?? listens
-  const stop = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
-    children.delete(child)
-    if (child.exitCode === null) child.kill(signal)
-    await exited
-    await rm(folder, { recursive: true, force: true })
-  }
-  for (let tries = 0; ; tries += 1) {
-    try {
-      await answers(port)
-      return { port, folder, child, stop }
-    } catch (error) {
-      const hasEnded = child.exitCode !== null
-      if (tries < 300 && !hasEnded) {
-        await delay(100)
-        continue
-      }
-      await stop()
-      return { error, hasEnded }
-    }
-  }
-}
-
-/** Resolves when somebody accepts connections on the port. */
+/** Resolves when the port accepts connections. */
 export async function listens(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))

@@ -8,7 +8,8 @@ import { SessionError } from '../../src/errors.ts'
 import { parseMysqlConfig } from '../../src/stores/internal/mysql-config.ts'
 import { MysqlStore, type MysqlStoreOptions } from '../../src/stores/mysql.ts'
 import { freshDatabase, privateMariadb } from '../servers/mariadb.ts'
-import { freePort, install } from '../servers/server.ts'
+import { locate, tools } from '../servers/packages.ts'
+import { freePort } from '../servers/server.ts'
 
 const run = promisify(execFile)
 const context = { now: Date.now }
@@ -18,7 +19,7 @@ const PAYLOAD = 'kts1 0123456789abcdef 1700000000000'
 // Of its own, because it is told to insist on TLS, and reached by its socket.
 const keys = await mkdtemp(path.join(tmpdir(), 'kts-tls-'))
 const [keyFile, certFile] = [path.join(keys, 'key.pem'), path.join(keys, 'cert.pem')]
-const openssl = await install({ binaries: ['/usr/bin/openssl'], debianPackage: 'openssl' })
+const openssl = await locate(tools.openssl)
 const request = 'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=kts.test'
 await run(openssl, [...request.split(' '), '-keyout', keyFile, '-out', certFile])
 const server = await privateMariadb(`--ssl-cert=${certFile}`, `--ssl-key=${keyFile}`)
