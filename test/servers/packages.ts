@@ -143,4 +143,8 @@ async function exitCode(
   })
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await installLocked(process.argv.slice(2))
+// Run by itself: `packages.ts` installs everything, `packages.ts NAME …` these packages, holding the lock.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const names = process.argv.slice(2)
+  await (names.length === 0 ? install() : installLocked(names))
+}
