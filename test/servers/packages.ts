@@ -95,7 +95,7 @@ async function installLocked(packages: readonly string[]): Promise<void> {
   const started = Date.now()
   await aptGet('update')
   await aptGet('install', '--yes', '--no-install-recommends', ...names)
-  console.error(`installed ${names.length} packages in ${Math.round((Date.now() - started) / 1_000)} s`)
+  console.error(`installed ${names.join(', ')} in ${Math.round((Date.now() - started) / 1_000)} s`)
 }
 
 /**
