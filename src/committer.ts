@@ -89,7 +89,7 @@ export class Committer {
       const payload = draft.base.write(nextHeader(state), new Map([[key, undefined]]), limits)
       const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base, deadline)
       if (typeof written === 'string') return written
-      Object.assign(state, { entry: written.entry, handle: written.handle })
+      Object.assign(state, { entry: written.entry, credential: written.credential })
       draft.slots.delete(key)
       rebase(draft, Document.parse(payload, limits), registry)
       return 'ok'
@@ -182,7 +182,7 @@ export class Committer {
     return 'ok'
   }
 
-  /** Though nothing in it changed: a client lives longer only with a new handle, and an old key's seal is to go. */
+  /** Though nothing in it changed: a client lives longer only with a new credential, and an old key's seal is to go. */
   #isToBeRewritten(state: SessionState, base: Entry): boolean {
     return (
       base.stale === true ||

@@ -47,7 +47,7 @@ export class Delivery implements Answer {
     if (state === undefined || (state.isRetired && state.status === 'stored')) return
     if (state.status === 'stored')
       this.#deliver(
-        state.handle ?? state.id,
+        state.credential ?? state.id,
         state.entry?.payload,
         maxAgeOf(state.draft),
         state.visit.passive,
@@ -117,22 +117,22 @@ export class Delivery implements Answer {
     }
   }
 
-  #deliver(handle: string | undefined, payload?: string, maxAge?: number, passive = false): void {
-    const renewal = handle !== undefined && (this.#repeats(maxAge, passive) || maxAge !== this.#maxAge)
-    if (handle === this.#held && !renewal) return
+  #deliver(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
+    const renewal = credential !== undefined && (this.#repeats(maxAge, passive) || maxAge !== this.#maxAge)
+    if (credential === this.#held && !renewal) return
     const { res, secure } = this.#ctx
     const obstacle = this.#transport.obstacle(res, secure)
     if (obstacle !== undefined) {
-      // A handle that was only written anew, with the same in it, can wait for the next response.
-      const news = handle !== this.#held && (handle === undefined || payload !== this.#payload)
+      // A credential that was only written anew, with the same in it, can wait for the next response.
+      const news = credential !== this.#held && (credential === undefined || payload !== this.#payload)
       if (news) this.#report(obstacle)
       return
     }
-    this.#held = handle
+    this.#held = credential
     this.#maxAge = maxAge
     this.#renewed = true
     this.#payload = payload
-    this.#lines = this.#transport.write(res, handle, secure, maxAge)
+    this.#lines = this.#transport.write(res, credential, secure, maxAge)
   }
 
   /** Whether a cookie that lasts is to be sent again though nothing in it is new. */

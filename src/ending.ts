@@ -19,7 +19,7 @@ export async function endSession(
   until: number,
 ): Promise<void> {
   if (store.store.traits.location === 'client') {
-    await store.destroy(key, undefined, deadline, until) // by its key alone: who holds which handle is not known
+    await store.destroy(key, undefined, deadline, until) // by its key alone: who holds which credential is not known
     return
   }
   let at = key

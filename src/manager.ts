@@ -64,7 +64,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /**
-   * The stored session with this ID, or this {@link handle}, or `undefined`. One round trip, which also extends the
+   * The stored session with this ID, or this {@link credential}, or `undefined`. One round trip, which also extends the
    * session's life where the store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
    *
    * @param deadline where several IDs are tried in turn: that of the first
@@ -88,7 +88,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       id: onClient ? entry.key : id,
       key: entry.key ?? key,
       entry,
-      handle: onClient ? id : undefined,
+      credential: onClient ? id : undefined,
       isRetired,
     }
     const state = new SessionState(visit, createdAt, this.#port.draft(document), origin)
@@ -111,8 +111,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
    * What the client must hold to be given this session again: its ID, or what a store on the client made of it at the last
    * commit. The middleware sends it by itself.
    */
-  handle(session: Session<ValuesOf<S>>): string {
-    return stateOf(session).handle ?? session.id
+  credential(session: Session<ValuesOf<S>>): string {
+    return stateOf(session).credential ?? session.id
   }
 
   /** Gives the session a new ID, now: what `regenerate()` and a commit do. */

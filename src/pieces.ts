@@ -8,12 +8,12 @@ const MAX_PIECES = 3
 /** How many cookies of one name are tried: a neighbouring subdomain can plant some beside the real one. */
 const MAX_VALUES = 3
 /** How many ways of putting pieces together are tried. */
-const MAX_HANDLES = 9
+const MAX_CREDENTIALS = 9
 const COUNTED = /^([2-9])!/
 
 /**
- * How a handle that is too long for one cookie travels in several: `sid`, `sid.1`, `sid.2`. The first one begins with how many
- * there are (`3!`), so that one left over from a longer handle does no harm. Whether pieces belong together the seal tells.
+ * How a credential that is too long for one cookie travels in several: `sid`, `sid.1`, `sid.2`. The first one begins with how many
+ * there are (`3!`), so that one left over from a longer credential does no harm. Whether pieces belong together the seal tells.
  */
 export class Pieces {
   /** The names of all pieces, the cookie's own first. */
@@ -24,15 +24,15 @@ export class Pieces {
   }
 
   /**
-   * The values of as few cookies as can carry the handle.
+   * The values of as few cookies as can carry the credential.
    *
    * @throws SessionError `ERR_SESSION_LIMIT` if it is too long for all of them
    */
-  cut(handle: string): readonly string[] {
+  cut(credential: string): readonly string[] {
     const rooms = this.names.map((name) => COOKIE_BYTES - name.length)
-    if (handle.length <= (rooms[0] ?? 0)) return [handle]
+    if (credential.length <= (rooms[0] ?? 0)) return [credential]
     for (let count = 2; count <= MAX_PIECES; count += 1) {
-      const text = `${count}!${handle}`
+      const text = `${count}!${credential}`
       let end = 0
       const values = rooms.slice(0, count).map((room) => text.slice(end, (end += room)))
       if (end >= text.length) return values
@@ -40,23 +40,23 @@ export class Pieces {
     const most = rooms.reduce((sum, room) => sum + room, -2)
     throw new SessionError(
       'ERR_SESSION_LIMIT',
-      `the session makes ${handle.length} bytes of cookies, and at most ${most} fit into ${MAX_PIECES} of them`,
+      `the session makes ${credential.length} bytes of cookies, and at most ${most} fit into ${MAX_PIECES} of them`,
     )
   }
 
-  /** The handles that the cookies of a request may be pieces of. */
+  /** The credentials that the cookies of a request may be pieces of. */
   join(header: string | undefined): readonly string[] {
     const [firsts = [], ...rest] = this.names.map((name) => cookieValues(header, name, MAX_VALUES))
-    const handles: string[] = []
+    const credentials: string[] = []
     for (const first of firsts) {
       const count = Number(COUNTED.exec(first)?.[1] ?? 1)
       let joined = [count === 1 ? first : first.slice('2!'.length)]
       if (count > MAX_PIECES) joined = []
       for (const values of rest.slice(0, count - 1))
         joined = joined.flatMap((text) => values.map((value) => text + value))
-      handles.push(...joined)
+      credentials.push(...joined)
     }
-    return handles.slice(0, MAX_HANDLES)
+    return credentials.slice(0, MAX_CREDENTIALS)
   }
 
   /** The names of ours among the cookies of a request. */

@@ -83,7 +83,7 @@ export class Regeneration {
             key: newKey,
             nextId: undefined,
             entry: successor,
-            handle: written.handle,
+            credential: written.credential,
             isRetired: false,
           })
           draft.settle(payload)

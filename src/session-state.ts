@@ -8,7 +8,7 @@ export interface Origin {
   readonly id: string | undefined
   readonly key: string
   readonly entry: Entry
-  readonly handle: string | undefined
+  readonly credential: string | undefined
   readonly isRetired: boolean
 }
 
@@ -37,7 +37,7 @@ export class SessionState {
   /** The stored entry that the draft builds on. */
   entry: Entry | undefined
   /** What the client must hold where that is not the ID. */
-  handle: string | undefined
+  credential: string | undefined
   /** The client's ID was renewed by another request, which told it: nothing is to be told by this one. */
   isRetired: boolean
   createdAt: number
@@ -64,7 +64,7 @@ export class SessionState {
     this.key = origin?.key
     this.nextId = undefined
     this.entry = origin?.entry
-    this.handle = origin?.handle
+    this.credential = origin?.credential
     this.isRetired = origin?.isRetired ?? false
     this.createdAt = createdAt
     this.draft = draft
@@ -84,7 +84,7 @@ export class SessionState {
     this.key = undefined
     this.nextId = undefined
     this.entry = undefined
-    this.handle = undefined
+    this.credential = undefined
     this.isRetired = false
     this.unsettled = undefined
   }

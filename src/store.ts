@@ -36,7 +36,7 @@ export interface Store {
    * that cannot ignores it. Either way the returned `expiresAt` tells how long the entry now lives at least, and that
    * is how the manager knows whether a `touch` is due.
    *
-   * In a `'client'` store `key` is the handle, whatever a client may have sent, and what is no handle of ours is nobody.
+   * In a `'client'` store `key` is the credential, whatever a client may have sent, and what is no credential of ours is nobody.
    */
   read(key: string, extendTo?: number): Promise<Entry | undefined>
 
@@ -61,7 +61,7 @@ export interface Store {
    * Ends the entry for good. `'gone'` if nobody was there, which is no error. With `base`, only if the stored version is
    * still that one, else `'conflict'` and nothing has changed.
    *
-   * By `until` every handle of the session will have expired: a `'client'` store need not remember its end for longer.
+   * By `until` every credential of the session will have expired: a `'client'` store need not remember its end for longer.
    */
   destroy(key: string, base?: Entry, until?: number): Promise<'ok' | 'conflict' | 'gone'>
 
@@ -76,7 +76,7 @@ export interface Entry {
   readonly expiresAt: number
   /** The backend's own compare-and-swap token, where it has one. Only the store that made it looks at it. */
   readonly token?: unknown
-  /** In a `'client'` store: the key that the entry was created under, which the handle carries. */
+  /** In a `'client'` store: the key that the entry was created under, which the credential carries. */
   readonly key?: string
   /** It should be written anew when there is occasion: it was sealed by a key that is on its way out. */
   readonly stale?: boolean
@@ -87,7 +87,7 @@ export interface Written {
   /** The entry as it now stands, good as the `base` of the next write. */
   readonly entry: Entry
   /** What the client must hold from now on, where that is not the session ID: the sealed payload of the cookie store. */
-  readonly handle?: string
+  readonly credential?: string
 }
 
 /** How stores differ. The manager, the contract suite and the documentation read this, never a store's name. */
@@ -95,11 +95,11 @@ export interface StoreTraits {
   /** What errors and documentation call the store: `'redis'`. */
   readonly name: string
   /**
-   * Where the payload lives. A `'client'` store keeps nothing: each write answers with a handle that holds it all. Its keys
+   * Where the payload lives. A `'client'` store keeps nothing: each write answers with a credential that holds it all. Its keys
    * are session IDs as they are, since there is nothing of which they could leak, and it neither conflicts nor extends.
    */
   readonly location: 'server' | 'client'
-  /** Destroyed means gone, everywhere and at once; in a `'client'` store for all handles of the session. */
+  /** Destroyed means gone, everywhere and at once; in a `'client'` store for all credentials of the session. */
   readonly revocable: boolean
   /** Several processes that open the same store see the same sessions. */
   readonly shared: boolean

@@ -24,12 +24,12 @@ export class Transport {
   readonly vary: string[]
   /** Whether what travels is the session itself, sealed, and not its ID. */
   readonly carriesSession: boolean
-  /** Where the handle can be too long for one cookie. */
+  /** Where the credential can be too long for one cookie. */
   readonly #pieces: Pieces | undefined
   readonly #header: string | undefined
   readonly #query: string | undefined
   readonly #secure: boolean | 'auto'
-  /** What follows the handle in `Set-Cookie`, when it is set for as many ms and when it is removed. */
+  /** What follows the credential in `Set-Cookie`, when it is set for as many ms and when it is removed. */
   readonly #attributes: (maxAge: number | undefined) => string
   readonly #removal: string
 
@@ -83,24 +83,24 @@ export class Transport {
   }
 
   /**
-   * Puts the handle on the response, or removes it from the client with `undefined`. `maxAge` is the session's own, in ms.
+   * Puts the credential on the response, or removes it from the client with `undefined`. `maxAge` is the session's own, in ms.
    *
    * @returns the `Set-Cookie` lines, for an error whose answer Koa builds from scratch
-   * @throws SessionError `ERR_SESSION_LIMIT` if the handle is too long for the cookies that may carry it
+   * @throws SessionError `ERR_SESSION_LIMIT` if the credential is too long for the cookies that may carry it
    */
   write(
     response: ServerResponse,
-    handle: string | undefined,
+    credential: string | undefined,
     secure: boolean,
     maxAge?: number,
   ): readonly string[] {
-    if (this.#header !== undefined && handle !== undefined) response.setHeader(this.#header, handle)
+    if (this.#header !== undefined && credential !== undefined) response.setHeader(this.#header, credential)
     response.setHeader('cache-control', 'no-store')
     const { cookieName } = this
     if (cookieName === undefined) return none
     const attributes = this.#attributes(maxAge)
     const upgrade = secure && this.#secure === 'auto' ? '; Secure' : ''
-    const lines = this.#values(response, cookieName, handle).map(
+    const lines = this.#values(response, cookieName, credential).map(
       ([name, value]) =>
         `${name}=${value ?? ''}${value === undefined ? this.#removal : attributes}${upgrade}`,
     )
@@ -118,11 +118,11 @@ export class Transport {
   #values(
     { req }: ServerResponse,
     cookieName: string,
-    handle: string | undefined,
+    credential: string | undefined,
   ): readonly (readonly [string, string | undefined])[] {
     const pieces = this.#pieces
-    if (pieces === undefined) return [[cookieName, handle]]
-    const values = handle === undefined ? none : pieces.cut(handle)
+    if (pieces === undefined) return [[cookieName, credential]]
+    const values = credential === undefined ? none : pieces.cut(credential)
     const held = new Set(pieces.heldIn(req.headers.cookie))
     return pieces.names
       .map((name, at) => [name, values[at]] as const)
@@ -130,7 +130,7 @@ export class Transport {
   }
 }
 
-/** What carries the handle, if anything does in both directions: the name of the cookie, or of the header. */
+/** What carries the credential, if anything does in both directions: the name of the cookie, or of the header. */
 export function carrierOf({ cookie, name = 'sid', header }: SessionOptions): string | undefined {
   return cookie === false ? header?.toLowerCase() : name
 }

@@ -65,8 +65,8 @@ function remember(state: SessionState, payload: string, base: Entry | undefined,
   return error
 }
 
-function take(state: SessionState, payload: string, { entry, handle }: Written): 'ok' {
-  Object.assign(state, { status: 'stored', entry, handle: handle ?? state.handle })
+function take(state: SessionState, payload: string, { entry, credential }: Written): 'ok' {
+  Object.assign(state, { status: 'stored', entry, credential: credential ?? state.credential })
   state.draft.settle(payload)
   return 'ok'
 }

@@ -24,15 +24,15 @@ for (const name of ['sid', '__Host-sid', 'n'.repeat(100)]) {
       [one + two - 1, 3],
       [one + two + three - 2, 3],
     ] as const) {
-      const handle = noise(length)
-      const values = pieces.cut(handle)
+      const credential = noise(length)
+      const values = pieces.cut(credential)
       t.is(values.length, count, `${length}`)
       for (const [at, value] of values.entries()) {
         const bytes = Buffer.byteLength(`${pieces.names[at]}${value}`)
         t.true(bytes <= 4_096, `${bytes}`)
         if (at < count - 1) t.is(bytes, 4_096)
       }
-      t.deepEqual(pieces.join(headerOf(pieces, values)), [handle])
+      t.deepEqual(pieces.join(headerOf(pieces, values)), [credential])
       t.deepEqual(pieces.heldIn(headerOf(pieces, values)), pieces.names.slice(0, count))
     }
     const most = one + two + three - 2
@@ -45,7 +45,7 @@ for (const name of ['sid', '__Host-sid', 'n'.repeat(100)]) {
   })
 }
 
-test('a piece that is left over from a longer handle does no harm', (t) => {
+test('a piece that is left over from a longer credential does no harm', (t) => {
   const pieces = new Pieces('sid')
   t.deepEqual(pieces.join('sid=short; sid.1=old; sid.2=old'), ['short'])
   t.deepEqual(pieces.join('sid=2!a; sid.1=b; sid.2=old'), ['ab'])

@@ -36,9 +36,9 @@ export interface CookieStoreOptions {
   readonly now?: () => number
 }
 
-/** The longest handle. Three cookies carry it, and Node, which takes 16 KiB of headers, has room for the others. */
-const MAX_HANDLE = 12_000
-/** Whatever is in a payload of this size, its handle is no longer than that. */
+/** The longest credential. Three cookies carry it, and Node, which takes 16 KiB of headers, has room for the others. */
+const MAX_CREDENTIAL = 12_000
+/** Whatever is in a payload of this size, its credential is no longer than that. */
 const MAX_BYTES = 8_704
 /** Up to here one cookie is enough, and compression would save nothing but bytes. */
 const ONE_COOKIE = 2_800
@@ -112,9 +112,9 @@ export class CookieStore implements Store {
     await this.#revocations?.open?.()
   }
 
-  /** The session in a handle, unless it was tampered with, has expired or was ended. */
-  async read(handle: string): Promise<Entry | undefined> {
-    const entry = this.#unseal(handle)
+  /** The session in a credential, unless it was tampered with, has expired or was ended. */
+  async read(credential: string): Promise<Entry | undefined> {
+    const entry = this.#unseal(credential)
     if (entry?.key === undefined || (await this.#isRevoked(entry.key))) return undefined
     return entry
   }
@@ -124,8 +124,8 @@ export class CookieStore implements Store {
   }
 
   /**
-   * Asks the list before it seals. If the session is ended in between, the new handle is of an ended session all the
-   * same: what is listed is the session, not a handle.
+   * Asks the list before it seals. If the session is ended in between, the new credential is of an ended session all the
+   * same: what is listed is the session, not a credential.
    */
   async replace(key: string, payload: string, expiresAt: number, base: Entry): Promise<Written | 'gone'> {
     const mine = base.key ?? key
@@ -133,7 +133,7 @@ export class CookieStore implements Store {
     return this.#seal('replace', mine, payload, expiresAt)
   }
 
-  /** Extends nothing: a longer life needs another handle, and only `replace` hands one out. */
+  /** Extends nothing: a longer life needs another credential, and only `replace` hands one out. */
   async touch(key: string): Promise<'ok' | 'gone'> {
     return (await this.#isRevoked(key)) ? 'gone' : 'ok'
   }
@@ -161,13 +161,13 @@ export class CookieStore implements Store {
     const moment = Math.ceil(Math.min(Math.max(expiresAt, 0), LAST_MOMENT)).toString(36)
     const text = Buffer.from(`${moment} ${key}\n${payload}`)
     const compress = this.#options.compress !== false && text.length > ONE_COOKIE
-    const handle = this.#sealer.seal(compress ? deflate(text) : text)
-    return { entry: { payload, expiresAt, key }, handle }
+    const credential = this.#sealer.seal(compress ? deflate(text) : text)
+    return { entry: { payload, expiresAt, key }, credential }
   }
 
-  #unseal(handle: string): Entry | undefined {
-    const opened = handle.length > MAX_HANDLE ? undefined : this.#sealer.open(handle)
-    const text = opened && inflate(opened.plain, MAX_HANDLE)?.toString()
+  #unseal(credential: string): Entry | undefined {
+    const opened = credential.length > MAX_CREDENTIAL ? undefined : this.#sealer.open(credential)
+    const text = opened && inflate(opened.plain, MAX_CREDENTIAL)?.toString()
     const [head, moment = '', key] = SEALED.exec(text ?? '') ?? []
     if (opened === undefined || text === undefined || head === undefined || key === undefined)
       return undefined

@@ -4,7 +4,7 @@ import { onClient, promise, revocable, type Condition } from './promise.ts'
 import { both, CROWD, ROUNDS, turn } from './race.ts'
 import { applied, assertAbsent, assertKept, found, HOUR, payload } from './trial.ts'
 
-const handlesRevocable: Condition = (traits, harness) => onClient(traits, harness) && traits.revocable
+const credentialsRevocable: Condition = (traits, harness) => onClient(traits, harness) && traits.revocable
 
 /** That the end stays the end, whatever happens at the same time. */
 export const endings: readonly StorePromise[] = [
@@ -88,8 +88,8 @@ export const endings: readonly StorePromise[] = [
   }),
 
   promise(
-    'where handles can be revoked, the end of a session is the end of all of its handles',
-    handlesRevocable,
+    'where credentials can be revoked, the end of a session is the end of all of its credentials',
+    credentialsRevocable,
     async (store, trial) => {
       const [one, other] = await trial.pair(store)
       const key = trial.key()

@@ -124,18 +124,18 @@ export const keeping: readonly StorePromise[] = [
     await assertKept(store, key, text)
   }),
 
-  promise('only a store on the client gives out a handle', everywhere, async (store, trial) => {
+  promise('only a store on the client gives out a credential', everywhere, async (store, trial) => {
     const written = applied(await store.create(trial.key(), payload(), trial.in(HOUR)))
-    if (store.traits.location === 'server') assert.equal(written.handle, undefined)
+    if (store.traits.location === 'server') assert.equal(written.credential, undefined)
     else
       assert.match(
-        written.handle ?? '',
+        written.credential ?? '',
         /^[\w!#$%&'*+\-.^`|~:/=]+$/,
-        'a handle is a cookie value as it stands',
+        'a credential is a cookie value as it stands',
       )
   }),
 
-  promise('a handle carries the key that its entry was created under', onClient, async (store, trial) => {
+  promise('a credential carries the key that its entry was created under', onClient, async (store, trial) => {
     const key = trial.key()
     const created = applied(await store.create(key, payload(), trial.in(HOUR)))
     assert.equal(created.entry.key, key)
@@ -146,7 +146,7 @@ export const keeping: readonly StorePromise[] = [
     assert.equal((await store.read(found(key, replaced).key))?.key, key)
   }),
 
-  promise('a handle that nobody gave out is nobody', onClient, async (store, trial) => {
+  promise('a credential that nobody gave out is nobody', onClient, async (store, trial) => {
     const { key } = await trial.keep(store)
     const middle = key.length >> 1
     const other = key[middle] === 'A' ? 'B' : 'A'

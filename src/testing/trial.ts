@@ -82,7 +82,7 @@ export class Trial {
     assert.ok(Math.abs(off) <= slack, `expiresAt is off by ${off} ms, more than the resolution allows`)
   }
 
-  /** Creates an entry under a fresh key. In a client store the key to find it by is the handle. */
+  /** Creates an entry under a fresh key. In a client store the key to find it by is the credential. */
   async keep(store: Store, text: string = payload(), expiresAt: number = this.in(HOUR)): Promise<Kept> {
     const key = this.key()
     return found(key, applied(await store.create(key, text, expiresAt)))
@@ -122,7 +122,7 @@ export function applied(outcome: Written | 'exists' | 'conflict' | 'gone'): Writ
 
 /** What a write kept, and where to find it from now on. */
 export function found(key: string, written: Written): Kept {
-  return { key: written.handle ?? key, entry: written.entry }
+  return { key: written.credential ?? key, entry: written.entry }
 }
 
 /** Asserts that `text` and nothing else is kept under `key`, and hands the entry out. */

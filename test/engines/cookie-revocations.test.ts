@@ -26,18 +26,18 @@ for (const provider of ['redis', 'file'] as const) {
       for (const end of ['destroy', 'regenerate'] as const) {
         const ann = one.begin().set('n', 1)
         await one.commit(ann)
-        const first = one.handle(ann)
+        const first = one.credential(ann)
         // A copy that somebody kept, and made to live on its own.
         const copy = await other.open(first)
         copy.set('n', 2)
         await other.commit(copy)
-        const second = other.handle(copy)
+        const second = other.credential(copy)
         const slow = await other.open(second)
         await one[end](ann)
-        for (const handle of [first, second]) t.is(await other.find(handle), undefined)
+        for (const credential of [first, second]) t.is(await other.find(credential), undefined)
         slow.set('n', 3)
         t.is(await other.commit(slow), 'gone')
-        if (end === 'regenerate') t.is((await other.open(one.handle(ann))).get('n'), 1)
+        if (end === 'regenerate') t.is((await other.open(one.credential(ann))).get('n'), 1)
       }
     },
   )
@@ -54,12 +54,12 @@ for (const provider of ['redis', 'file'] as const) {
     const ann = manager.begin().set('n', 1)
     await manager.commit(ann)
     const copies = await Promise.all(
-      Array.from({ length: 20 }, async () => manager.open(manager.handle(ann))),
+      Array.from({ length: 20 }, async () => manager.open(manager.credential(ann))),
     )
     const outcomes = await Promise.all(copies.map(async (copy) => manager.regenerate(copy)))
     t.is(outcomes.filter((outcome) => outcome === 'ok').length, 1)
-    const handles = new Set(copies.map((copy) => manager.handle(copy)))
-    const living = await Promise.all([...handles].map(async (handle) => manager.find(handle)))
+    const credentials = new Set(copies.map((copy) => manager.credential(copy)))
+    const living = await Promise.all([...credentials].map(async (credential) => manager.find(credential)))
     t.is(living.filter((found) => found !== undefined).length, 1)
   })
 }

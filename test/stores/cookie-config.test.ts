@@ -76,7 +76,7 @@ test('our own JSON works the same way', async (t) => {
     Date.now() + 1_000,
   )
   const read = async (...args: ConstructorParameters<typeof CookieStore>): Promise<unknown> =>
-    (await new CookieStore(...args).read(sealed.handle ?? ''))?.payload
+    (await new CookieStore(...args).read(sealed.credential ?? ''))?.payload
   t.is(await read({ keys, name: 'shop' }), 'kts1')
   t.is(await read({ keys }), undefined)
 })
@@ -84,17 +84,17 @@ test('our own JSON works the same way', async (t) => {
 test('beego: one key comes of securityKey and blockKey, and both are needed to open', async (t) => {
   const open = (config: object): CookieStore =>
     CookieStore.fromConfig(JSON.stringify(config), { now: Date.now })
-  const { handle = '' } = await open(beego).create('a', 'kts1', Date.now() + 1_000)
-  t.is((await open({ ...beego }).read(handle))?.payload, 'kts1')
+  const { credential = '' } = await open(beego).create('a', 'kts1', Date.now() + 1_000)
+  t.is((await open({ ...beego }).read(credential))?.payload, 'kts1')
   t.is(
-    (await open({ SecurityKey: securityKey, BLOCKKEY: blockKey, securityname: 'shop' }).read(handle))
+    (await open({ SecurityKey: securityKey, BLOCKKEY: blockKey, securityname: 'shop' }).read(credential))
       ?.payload,
     'kts1',
     'Go does not mind the case',
   )
-  t.is(await open({ ...beego, blockKey: randomBytes(16).toString('hex') }).read(handle), undefined)
-  t.is(await open({ ...beego, securityKey: randomBytes(24).toString('hex') }).read(handle), undefined)
-  t.is(await open({ ...beego, securityName: 'forum' }).read(handle), undefined)
+  t.is(await open({ ...beego, blockKey: randomBytes(16).toString('hex') }).read(credential), undefined)
+  t.is(await open({ ...beego, securityKey: randomBytes(24).toString('hex') }).read(credential), undefined)
+  t.is(await open({ ...beego, securityName: 'forum' }).read(credential), undefined)
 })
 
 test('beego 18: keys that are missing or short are an error at start, never random ones', (t) => {

@@ -97,17 +97,17 @@ test('security 41: every flipped bit and every cut of the cookie is an anonymous
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1] }) })
   const ann = manager.begin().set('a', 1)
   await manager.commit(ann)
-  const handle = manager.handle(ann)
-  const bytes = Buffer.from(handle)
+  const credential = manager.credential(ann)
+  const bytes = Buffer.from(credential)
   for (let bit = 0; bit < bytes.length * 8; bit += 1) {
     const flipped = Buffer.from(bytes)
     flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
     if ((await manager.find(flipped.toString('latin1'))) !== undefined) t.fail(`bit ${bit}`)
   }
-  for (let length = 0; length < handle.length; length += 1) {
-    if ((await manager.find(handle.slice(0, length))) !== undefined) t.fail(`${length} characters`)
+  for (let length = 0; length < credential.length; length += 1) {
+    if ((await manager.find(credential.slice(0, length))) !== undefined) t.fail(`${length} characters`)
   }
-  t.is((await manager.find(handle))?.get('a'), 1)
+  t.is((await manager.find(credential))?.get('a'), 1)
 })
 
 test('security 41: over HTTP what is flipped or cut is served as nobody', async (t) => {
@@ -133,7 +133,7 @@ test('security 5: 20,000 Cookie headers made of pieces of real ones are nobody, 
   const ann = manager.begin().set('a', randomBytes(4_000).toString('base64url'))
   await manager.commit(ann)
   const pieces = new Pieces('sid')
-  const parts = pieces.cut(manager.handle(ann)).map((value, at) => `${pieces.names[at]}=${value}`)
+  const parts = pieces.cut(manager.credential(ann)).map((value, at) => `${pieces.names[at]}=${value}`)
   const [seed] = [Date.now() % 1_000_000]
   let state = seed
   const random = (most: number): number => {
@@ -170,9 +170,10 @@ test('security 5: 20,000 Cookie headers made of pieces of real ones are nobody, 
             { length: random(6) },
             () => `${odd[random(odd.length)]}${parts[random(parts.length)]?.slice(random(40))}`,
           ).join('; ')
-    for (const handle of pieces.join(header)) {
-      const found = await manager.find(handle)
-      if (found !== undefined && handle !== manager.handle(ann)) t.fail(`seed ${seed}, round ${round}`)
+    for (const credential of pieces.join(header)) {
+      const found = await manager.find(credential)
+      if (found !== undefined && credential !== manager.credential(ann))
+        t.fail(`seed ${seed}, round ${round}`)
     }
   }
   t.is(pieces.join(whole).length, 1)
@@ -449,9 +450,9 @@ test('a session can travel whole in a header instead', async (t) => {
   const { client } = await world(t, {}, { cookie: false, header: 'X-Session' })
   const { headers, setCookies } = await client().get('/set?a=1')
   t.deepEqual(setCookies, [])
-  const handle = headers.get('x-session') ?? ''
-  t.is(JSON.parse((await client().get('/', { headers: { 'x-session': handle } })).text).a, '1')
-  t.is((await seen(client(), '/', `sid=${handle}`)).a, null)
+  const credential = headers.get('x-session') ?? ''
+  t.is(JSON.parse((await client().get('/', { headers: { 'x-session': credential } })).text).a, '1')
+  t.is((await seen(client(), '/', `sid=${credential}`)).a, null)
 })
 
 test('without HTTP the manager tells what the client must hold', async (t) => {
@@ -460,18 +461,18 @@ test('without HTTP the manager tells what the client must hold', async (t) => {
   const ann = manager.begin().set('a', 1)
   const id = ann.id
   await manager.commit(ann)
-  const first = manager.handle(ann)
+  const first = manager.credential(ann)
   const again = await manager.open(first)
   t.deepEqual([again.get('a'), again.id, again.isNew], [1, id, false])
-  t.is(manager.handle(again), first)
+  t.is(manager.credential(again), first)
   again.set('a', 2)
   await manager.commit(again)
-  t.is((await manager.open(manager.handle(again))).get('a'), 2)
+  t.is((await manager.open(manager.credential(again))).get('a'), 2)
   t.true((await manager.open(id)).isNew, 'an ID opens nothing: the cookie does')
   t.true((await new SessionManager({ store }).open(first)).isNew, 'it was sealed for another carrier')
 })
 
-test('a handle that was only sealed anew is not missed when the response has begun', async (t) => {
+test('a credential that was only sealed anew is not missed when the response has begun', async (t) => {
   const made = { time: 1_750_000_000_000 }
   const now = (): number => made.time
   const errors: unknown[] = []
@@ -605,7 +606,7 @@ test('a session that was ended by its ID is ended for all of its cookies', async
   const ann = manager.begin().set('a', 1)
   await manager.commit(ann)
   await manager.destroy(ann.id)
-  t.is(await manager.find(manager.handle(ann)), undefined)
+  t.is(await manager.find(manager.credential(ann)), undefined)
   ann.set('a', 2)
   t.is(await manager.commit(ann), 'gone')
 })
@@ -622,15 +623,15 @@ test('a session that only another version of the program can read is ended by a 
   const revocations = new MemoryStore()
   const store = new CookieStore({ keys: [k1], revocations })
   const newer = `kts2 ${'v'.repeat(16)} something else`
-  const { handle = '' } = await store.bind('sid').create('k'.repeat(43), newer, Date.now() + HOUR)
+  const { credential = '' } = await store.bind('sid').create('k'.repeat(43), newer, Date.now() + HOUR)
   const made = await world(t, { revocations, now: Date.now }, { now: Date.now })
   const ann = made.client()
-  ann.cookies.set('sid', handle)
+  ann.cookies.set('sid', credential)
   t.is((await seen(ann)).a, null)
   t.deepEqual(namesOf(ann), ['sid'], 'it is left alone')
   await ann.get('/end')
   t.deepEqual(namesOf(ann), [])
-  t.is(await store.bind('sid').read(handle), undefined)
+  t.is(await store.bind('sid').read(credential), undefined)
 })
 
 test('the health of the engine is that of its list', async (t) => {

@@ -5,7 +5,7 @@ import type { Backend } from './honest-store.ts'
 
 const secret = randomBytes(32)
 
-/** A store that keeps nothing: the payload travels in the handle, signed. */
+/** A store that keeps nothing: the payload travels in the credential, signed. */
 export class ClientStore implements Store {
   readonly traits: StoreTraits = {
     name: 'client',
@@ -37,7 +37,7 @@ export class ClientStore implements Store {
       throw new SessionError('ERR_SESSION_LIMIT', 'client: the payload is too large')
     }
     const body = Buffer.from(`${expiresAt} ${key} ${payload}`).toString('base64url')
-    return { entry: { payload, expiresAt, key }, handle: `${body}.${this.mark(body)}` }
+    return { entry: { payload, expiresAt, key }, credential: `${body}.${this.mark(body)}` }
   }
 
   async replace(key: string, payload: string, expiresAt: number, base: Entry): Promise<Written | 'gone'> {

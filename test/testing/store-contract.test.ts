@@ -16,7 +16,7 @@ import { upserting } from './broken/upserting.ts'
 import { ClientStore, RevocableClientStore } from './client-store.ts'
 import { Backend, harnessOf, HonestStore } from './honest-store.ts'
 
-/** A store on the client that believes every handle. */
+/** A store on the client that believes every credential. */
 class CredulousStore extends ClientStore {
   override mark(): string {
     return 'x'
@@ -30,7 +30,7 @@ class ForgetfulStore extends RevocableClientStore {
   }
 }
 
-/** A store on the client whose next handle is another session's. */
+/** A store on the client whose next credential is another session's. */
 class StrayingStore extends ClientStore {
   override async replace(key: string, payload: string, expiresAt: number): Promise<Written> {
     return this.create(`${key}x`, payload, expiresAt)
@@ -50,18 +50,18 @@ const faults: readonly Broken[] = [
   ...sweeping,
   ...failing,
   {
-    fault: 'a handle is not signed',
-    promise: 'a handle that nobody gave out is nobody',
+    fault: 'a credential is not signed',
+    promise: 'a credential that nobody gave out is nobody',
     open: (backend) => new CredulousStore(backend),
   },
   {
-    fault: 'an end is forgotten while handles live',
-    promise: 'where handles can be revoked, the end of a session is the end of all of its handles',
+    fault: 'an end is forgotten while credentials live',
+    promise: 'where credentials can be revoked, the end of a session is the end of all of its credentials',
     open: (backend) => new ForgetfulStore(backend),
   },
   {
-    fault: 'a handle is written anew as another session',
-    promise: 'a handle carries the key that its entry was created under',
+    fault: 'a credential is written anew as another session',
+    promise: 'a credential carries the key that its entry was created under',
     open: (backend) => new StrayingStore(backend),
   },
 ]
@@ -104,7 +104,7 @@ async function keeps(harness: StoreHarness): Promise<readonly string[]> {
 const honest = harnessOf((backend) => new HonestStore(backend))
 const client = { ...harnessOf((backend) => new ClientStore(backend)), sweeps: false, counts: false }
 
-test('an honest store on a server keeps all promises but those about handles', async (t) => {
+test('an honest store on a server keeps all promises but those about credentials', async (t) => {
   t.is((await keeps(honest)).length, storeContract.length - 3)
 })
 
@@ -115,7 +115,7 @@ const clientTitles = storeContract
 test('an honest store on the client keeps the promises that can hold there', async (t) => {
   const titles = await keeps(client)
   t.true(titles.includes('an entry lives until its moment and not beyond'))
-  t.true(titles.includes('a handle that nobody gave out is nobody'))
+  t.true(titles.includes('a credential that nobody gave out is nobody'))
   t.false(titles.some((title) => /destroy|conflict|touch|sweep|trouble/.test(title)))
 })
 
@@ -125,7 +125,7 @@ test('an honest store on the client that can revoke keeps that promise too', asy
     sweeps: false,
     counts: false,
   }
-  const ended = 'where handles can be revoked, the end of a session is the end of all of its handles'
+  const ended = 'where credentials can be revoked, the end of a session is the end of all of its credentials'
   t.deepEqual(
     (await keeps(revocable)).filter((title) => !clientTitles.includes(title)),
     [ended],
@@ -133,7 +133,7 @@ test('an honest store on the client that can revoke keeps that promise too', asy
 })
 
 test('a promise that does not apply rejects, so that nothing passes unchecked', async (t) => {
-  const promise = named('a handle that nobody gave out is nobody')
+  const promise = named('a credential that nobody gave out is nobody')
   await t.throwsAsync(promise.check(honest), { message: /does not apply/ })
 })
 
@@ -181,7 +181,7 @@ test('a check closes the stores it opened and removes what it stored, also when 
 
 test('nobody waits for a check that failed', async (t) => {
   const harness = harnessOf((backend) => new HonestStore(backend))
-  const refused = named('a handle that nobody gave out is nobody').check(harness)
+  const refused = named('a credential that nobody gave out is nobody').check(harness)
   const next = named('what create stored is read back').check(harness)
   await t.throwsAsync(refused)
   await t.notThrowsAsync(next)

@@ -55,11 +55,11 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'a store on a server gives out a handle',
-    'only a store on the client gives out a handle',
+    'a store on a server gives out a credential',
+    'only a store on the client gives out a credential',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
-        return { ...super.put(key, payload, at), handle: key }
+        return { ...super.put(key, payload, at), credential: key }
       }
     },
   ),
