@@ -12,9 +12,9 @@
  */
 import * as v8 from 'node:v8'
 import { SuperJSON } from 'superjson'
-import { createVersion, Document, type Header } from '../src/codec/document.ts'
+import { createVersion, Document, type Header } from '../src/codec/document/document.ts'
 import { defaultLimits } from '../src/codec/limits.ts'
-import { ValueCodec } from '../src/codec/value.ts'
+import { ValueCodec } from '../src/codec/value/value-codec.ts'
 import { createRegistry } from '../src/registry.ts'
 
 class Item {

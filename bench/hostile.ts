@@ -9,7 +9,7 @@
  */
 import { bombs } from '../test/hostile/bombs.ts'
 import { codec } from '../test/hostile/world.ts'
-import { Document } from '../src/codec/document.ts'
+import { Document } from '../src/codec/document/document.ts'
 import { defaultLimits } from '../src/codec/limits.ts'
 
 const ROUNDS = Number(process.argv[2] ?? 9)

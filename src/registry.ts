@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { ZodObject } from 'zod'
-import { isBuiltin } from './codec/builtin.ts'
-import { type Hooks, type Plan, Shapes } from './codec/plan.ts'
+import { isBuiltin } from './codec/value/builtins.ts'
+import { type Hooks, type Plan, Shapes } from './codec/value/class-plan.ts'
 import { SessionError } from './errors.ts'
 
 /** A class, concrete or abstract, whatever its constructor takes. */

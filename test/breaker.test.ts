@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Breaker } from '../src/breaker.ts'
+import { Breaker } from '../src/session/backend/circuit-breaker.ts'
 
 function fixture(): { breaker: Breaker; clock: { now: number }; fail: (times: number) => boolean[] } {
   const clock = { now: 0 }

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { cookieValues } from '../src/cookie-header.ts'
+import { cookieValues } from '../src/koa/cookie-header.ts'
 
 test('the values of one name are told in their order, as they stand, a few at most', (t) => {
   const header = 'sid=a; other=sid=b;sid = c ;\tsid=; xsid=d; sid.1=e; sid; sid="f%20"; sid=g=h'

@@ -1,7 +1,7 @@
 // What damage to a stored payload costs: at most the key that it hit, and never in silence.
 import test from 'ava'
 import Koa from 'koa'
-import { hashId } from '../src/id.ts'
+import { hashId } from '../src/session/id.ts'
 import { session, type SessionEvent, SessionError, SessionManager } from '../src/index.ts'
 import { MemoryStore } from '../src/stores/memory.ts'
 import { Account, registry } from './fidelity/classes.ts'

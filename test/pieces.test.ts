@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import test from 'ava'
 import { SessionError } from '../src/errors.ts'
-import { Pieces } from '../src/pieces.ts'
+import { Pieces } from '../src/koa/cookie-chunks.ts'
 
 const noise = (length: number): string =>
   Array.from({ length: Math.ceil(length / 6) }, (_, at) => String(100_000 + at))

@@ -9,7 +9,7 @@ import {
   type SessionEvent,
   type SessionOptions,
 } from '../src/index.ts'
-import { stateOf } from '../src/session.ts'
+import { stateOf } from '../src/session/session.ts'
 import { serve, type Client } from './support/client.ts'
 import { SpiedStore } from './support/spied-store.ts'
 

@@ -7,8 +7,8 @@ import {
   type ManagerOptions,
   type SessionEvent,
 } from '../src/index.ts'
-import { hashId } from '../src/id.ts'
-import { SealedStore } from '../src/sealed-store.ts'
+import { hashId } from '../src/session/id.ts'
+import { SealedStore } from '../src/session/backend/sealed-store.ts'
 import type { Entry } from '../src/store.ts'
 import { CookieStore } from '../src/stores/cookie.ts'
 import { MemoryStore } from '../src/stores/memory.ts'

@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto'
-import { createKeyRing, type SealKey } from '../codec/key-ring.ts'
-import { Sealer } from '../codec/seal.ts'
+import { createKeyRing, type SealKey } from '../codec/seal/key-ring.ts'
+import { Sealer } from '../codec/seal/sealer.ts'
 import { SessionError } from '../errors.ts'
 import {
   isSweeping,
@@ -10,11 +10,11 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { parseCookieConfig } from './internal/cookie-config.ts'
-import { deflate, inflate } from './internal/cookie-deflate.ts'
-import { assertFits } from './internal/size.ts'
+import { parseCookieConfig } from './cookie/config.ts'
+import { deflate, inflate } from './cookie/deflate.ts'
+import { assertFits } from './shared/payload-limit.ts'
 
-export type { SealKey } from '../codec/key-ring.ts'
+export type { SealKey } from '../codec/seal/key-ring.ts'
 
 /** Settings of the {@link CookieStore}. */
 export interface CookieStoreOptions {

@@ -1,12 +1,12 @@
 import type { Cluster, Collection } from 'couchbase'
 import { SessionError } from '../errors.ts'
 import type { Entry, Store, StoreTraits, Written } from '../store.ts'
-import { CouchbaseConnection } from './internal/couchbase-connection.ts'
-import { CouchbaseItems } from './internal/couchbase-items.ts'
-import { couchbaseSettings, type CouchbaseSettings } from './internal/couchbase-settings.ts'
-import { withDeadline } from './internal/deadline.ts'
-import { ItemVerbs } from './internal/item-verbs.ts'
-import { assertFits } from './internal/size.ts'
+import { CouchbaseConnection } from './couchbase/connection.ts'
+import { CouchbaseItems } from './couchbase/items.ts'
+import { couchbaseSettings, type CouchbaseSettings } from './couchbase/options.ts'
+import { withDeadline } from './shared/deadline.ts'
+import { ItemVerbs } from './shared/cas-verbs.ts'
+import { assertFits } from './shared/payload-limit.ts'
 
 /** Settings of the {@link CouchbaseStore}: `url` or `client`, and what is not as usual. */
 export interface CouchbaseStoreOptions {

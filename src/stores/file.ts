@@ -3,11 +3,11 @@ import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
-import { troubleOf } from './internal/errno.ts'
-import { Gate } from './internal/gate.ts'
-import { momentOf, versionOf, type Generation } from './internal/file-generation.ts'
-import { Slot } from './internal/file-slot.ts'
-import { Sweeper } from './internal/file-sweeper.ts'
+import { troubleOf } from './shared/errno.ts'
+import { Gate } from './shared/semaphore.ts'
+import { momentOf, versionOf, type Generation } from './file/generation.ts'
+import { Slot } from './file/record.ts'
+import { Sweeper } from './file/sweeper.ts'
 
 export interface FileStoreOptions {
   /** Where the sessions are kept, for this store alone. Made with mode 0700 if it is not there. */

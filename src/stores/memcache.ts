@@ -1,11 +1,11 @@
 import { SessionError } from '../errors.ts'
 import type { Entry, Store, StoreTraits, Written } from '../store.ts'
-import { ItemVerbs } from './internal/item-verbs.ts'
-import { MemcacheItems } from './internal/memcache-items.ts'
-import { MemcacheLink } from './internal/memcache-link.ts'
-import { memcacheSettings, type MemcacheSettings } from './internal/memcache-settings.ts'
-import type { MemcacheClient } from './internal/memcache-wire.ts'
-import { assertFits } from './internal/size.ts'
+import { ItemVerbs } from './shared/cas-verbs.ts'
+import { MemcacheItems } from './memcache/items.ts'
+import { MemcacheLink } from './memcache/connection.ts'
+import { memcacheSettings, type MemcacheSettings } from './memcache/options.ts'
+import type { MemcacheClient } from './memcache/protocol.ts'
+import { assertFits } from './shared/payload-limit.ts'
 
 export type { MemcacheClient }
 

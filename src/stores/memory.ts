@@ -8,8 +8,8 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { Kept } from './internal/kept.ts'
-import { Shards } from './internal/shards.ts'
+import { Kept } from './memory/entry.ts'
+import { Shards } from './memory/shards.ts'
 
 /** Settings of the {@link MemoryStore}. */
 export interface MemoryStoreOptions {

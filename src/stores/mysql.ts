@@ -8,13 +8,13 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { MysqlClient, type MysqlPool } from './internal/mysql-client.ts'
-import { parseMysqlConfig } from './internal/mysql-config.ts'
-import { outdatesTable } from './internal/mysql-failure.ts'
-import { isTable } from './internal/mysql-parameters.ts'
-import { openSchema, type MysqlSchema } from './internal/mysql-schema.ts'
-import { sweepTable } from './internal/mysql-sweep.ts'
-import { MysqlTable } from './internal/mysql-table.ts'
+import { MysqlClient, type MysqlPool } from './mysql/connection.ts'
+import { parseMysqlConfig } from './mysql/config.ts'
+import { outdatesTable } from './mysql/errors.ts'
+import { isTable } from './mysql/parameters.ts'
+import { openSchema, type MysqlSchema } from './mysql/schema.ts'
+import { sweepTable } from './mysql/sweep.ts'
+import { MysqlTable } from './mysql/table.ts'
 
 /** Settings of the {@link MysqlStore}: a `client` or a `url`, and what is to be otherwise than by default. */
 export interface MysqlStoreOptions {

@@ -9,11 +9,11 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { PostgresLink, type Ask } from './internal/postgres-link.ts'
-import { postgresSettings, type PostgresStoreOptions } from './internal/postgres-settings.ts'
-import type { PostgresStatements } from './internal/postgres-statements.ts'
-import { prepareTable } from './internal/postgres-table.ts'
-import { isOfTable } from './internal/postgres-trouble.ts'
+import { PostgresLink, type Ask } from './postgres/connection.ts'
+import { postgresSettings, type PostgresStoreOptions } from './postgres/options.ts'
+import type { PostgresStatements } from './postgres/statements.ts'
+import { prepareTable } from './postgres/schema.ts'
+import { isOfTable } from './postgres/errors.ts'
 
 export type { PostgresStoreOptions }
 

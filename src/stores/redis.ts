@@ -10,12 +10,12 @@ import {
   type StoreTraits,
   type Written,
 } from '../store.ts'
-import { RedisCaller, type RedisVerb } from './internal/redis-caller.ts'
-import { createRedisClient, whereabouts } from './internal/redis-client.ts'
-import { parseRedisConfig, type RedisMode } from './internal/redis-config.ts'
-import { RedisConnection } from './internal/redis-connection.ts'
-import { countKeys } from './internal/redis-keys.ts'
-import * as scripts from './internal/redis-script.ts'
+import { RedisCaller, type RedisVerb } from './redis/retry.ts'
+import { createRedisClient, whereabouts } from './redis/client.ts'
+import { parseRedisConfig, type RedisMode } from './redis/config.ts'
+import { RedisConnection } from './redis/connection.ts'
+import { countKeys } from './redis/count.ts'
+import * as scripts from './redis/scripts.ts'
 
 /** Settings of the {@link RedisStore}. Either `client` or `url` is needed. */
 export interface RedisStoreOptions {

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { crc32 } from 'node:zlib'
-import { CHECKSUM_LENGTH, checksum, hasChecksum } from '../../src/codec/checksum.ts'
+import { CHECKSUM_LENGTH, checksum, hasChecksum } from '../../src/codec/document/checksum.ts'
 
 const lines = [
   '',

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { z } from 'zod'
 import { defaultLimits, type Limits } from '../../src/codec/limits.ts'
-import { ValueCodec } from '../../src/codec/value.ts'
+import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { SessionError } from '../../src/errors.ts'
 import { createRegistry, type Registry, type TypeOptions } from '../../src/registry.ts'
 

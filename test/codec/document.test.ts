@@ -1,5 +1,5 @@
 import test from 'ava'
-import { createVersion, Document, type Header } from '../../src/codec/document.ts'
+import { createVersion, Document, type Header } from '../../src/codec/document/document.ts'
 import { defaultLimits } from '../../src/codec/limits.ts'
 import { SessionError } from '../../src/errors.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
-import { createKeyRing, type SealKey } from '../../src/codec/key-ring.ts'
+import { createKeyRing, type SealKey } from '../../src/codec/seal/key-ring.ts'
 
 function refused(keys: unknown): string {
   try {

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Memory } from '../../src/codec/memory.ts'
+import { Memory } from '../../src/codec/value/memory-ranges.ts'
 
 test('views that do not touch may stand on one buffer, in any order', (t) => {
   const memory = new Memory()

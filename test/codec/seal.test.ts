@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
-import { createKeyRing } from '../../src/codec/key-ring.ts'
-import { Sealer } from '../../src/codec/seal.ts'
+import { createKeyRing } from '../../src/codec/seal/key-ring.ts'
+import { Sealer } from '../../src/codec/seal/sealer.ts'
 
 const [k1, k2, k3] = [randomBytes(32), randomBytes(32), randomBytes(32)]
 const sealerOf = (keys: Buffer[], ...purpose: string[]): Sealer =>

@@ -2,7 +2,7 @@ import test from 'ava'
 import { types } from 'node:util'
 import { z } from 'zod'
 import { defaultLimits, type Limits } from '../../src/codec/limits.ts'
-import { ValueCodec } from '../../src/codec/value.ts'
+import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { SessionError } from '../../src/errors.ts'
 import { createRegistry } from '../../src/registry.ts'
 

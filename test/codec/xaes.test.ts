@@ -1,5 +1,5 @@
 import test from 'ava'
-import { OVERHEAD, XaesKey } from '../../src/codec/xaes.ts'
+import { OVERHEAD, XaesKey } from '../../src/codec/seal/xaes.ts'
 
 const nonce = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWX')
 const text = Buffer.from('XAES-256-GCM')

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { SessionManager } from '../../src/index.ts'
-import { openProvider } from '../../src/providers.ts'
+import { openProvider } from '../../src/session/providers.ts'
 import { CookieStore } from '../../src/stores/cookie.ts'
 import { engines } from './engine.ts'
 

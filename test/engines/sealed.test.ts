@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
-import { hashId } from '../../src/id.ts'
+import { hashId } from '../../src/session/id.ts'
 import { SessionManager } from '../../src/index.ts'
-import { openProvider } from '../../src/providers.ts'
+import { openProvider } from '../../src/session/providers.ts'
 import type { Entry, Store } from '../../src/store.ts'
 import { engines } from './engine.ts'
 

@@ -1,7 +1,7 @@
 import test from 'ava'
 import * as fc from 'fast-check'
 import { type Limits, SessionError, SessionManager } from '../../src/index.ts'
-import { hashId } from '../../src/id.ts'
+import { hashId } from '../../src/session/id.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { Builder, type Fate } from './builder.ts'
 import { registry } from './classes.ts'

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { createVersion, Document, type Header } from '../../src/codec/document.ts'
+import { createVersion, Document, type Header } from '../../src/codec/document/document.ts'
 import { defaultLimits } from '../../src/codec/limits.ts'
-import { ValueCodec } from '../../src/codec/value.ts'
+import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { Account, Point, registry } from '../fidelity/classes.ts'
 import { kinds } from '../fidelity/kinds.ts'
 

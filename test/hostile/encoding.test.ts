@@ -1,6 +1,6 @@
 import test from 'ava'
 import { defaultLimits } from '../../src/codec/limits.ts'
-import { ValueCodec } from '../../src/codec/value.ts'
+import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { createRegistry, SessionError, SessionManager } from '../../src/index.ts'
 import { fingerprint } from '../fidelity/fingerprint.ts'
 

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { z } from 'zod'
 import { defaultLimits } from '../../src/codec/limits.ts'
-import { ValueCodec } from '../../src/codec/value.ts'
+import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { createRegistry, SessionError, type TypeOptions } from '../../src/index.ts'
 import { judge } from './verdict.ts'
 import { Canary, codec, Guarded, harm } from './world.ts'

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { inspect } from 'node:util'
-import { Document } from '../../src/codec/document.ts'
+import { Document } from '../../src/codec/document/document.ts'
 import { defaultLimits } from '../../src/codec/limits.ts'
 import { SessionError } from '../../src/index.ts'
 import { Mutator } from './mutator.ts'

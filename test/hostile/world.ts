@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defaultLimits } from '../../src/codec/limits.ts'
-import { ValueCodec } from '../../src/codec/value.ts'
+import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { registry } from '../fidelity/classes.ts'
 import { kinds } from '../fidelity/kinds.ts'
 

@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import test from 'ava'
 import Koa from 'koa'
 import { session } from '../../src/index.ts'
-import { createId } from '../../src/id.ts'
+import { createId } from '../../src/session/id.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { serve } from '../support/client.ts'
 

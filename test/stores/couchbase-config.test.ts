@@ -6,7 +6,7 @@ import couchbase from 'couchbase'
 import test from 'ava'
 import { SessionError } from '../../src/errors.ts'
 import { CouchbaseStore, type CouchbaseStoreOptions } from '../../src/stores/couchbase.ts'
-import { parseCouchbaseAddress } from '../../src/stores/internal/couchbase-address.ts'
+import { parseCouchbaseAddress } from '../../src/stores/couchbase/config.ts'
 import { startCouchbaseMock } from '../servers/couchbase.ts'
 import { freePort } from '../servers/server.ts'
 

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { connect } from 'couchbase'
-import { hashId } from '../../src/id.ts'
+import { hashId } from '../../src/session/id.ts'
 import { CouchbaseStore } from '../../src/stores/couchbase.ts'
 import { counting, openSite, type Route, type Site } from '../engines/site.ts'
 import { startCouchbaseMock } from '../servers/couchbase.ts'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import couchbase from 'couchbase'
 import { CouchbaseStore } from '../../src/stores/couchbase.ts'
-import { parseCouchbaseAddress } from '../../src/stores/internal/couchbase-address.ts'
+import { parseCouchbaseAddress } from '../../src/stores/couchbase/config.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
 import { couchbaseServer, type CouchbaseMock } from '../servers/couchbase.ts'
 

@@ -6,7 +6,7 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
-import { SessionManager } from '../../src/manager.ts'
+import { SessionManager } from '../../src/session/manager.ts'
 import type { Entry } from '../../src/store.ts'
 import {
   actsOf,

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import memjs from 'memjs'
 import { SessionError } from '../../src/errors.ts'
-import { parseMemcacheAddresses } from '../../src/stores/internal/memcache-address.ts'
+import { parseMemcacheAddresses } from '../../src/stores/memcache/config.ts'
 import { MemcacheStore, type MemcacheStoreOptions } from '../../src/stores/memcache.ts'
 import { memcachedServer, startMemcached, startMemcachedWithUser } from '../servers/memcached.ts'
 

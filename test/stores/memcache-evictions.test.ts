@@ -1,5 +1,5 @@
 import test from 'ava'
-import { hashId } from '../../src/id.ts'
+import { hashId } from '../../src/session/id.ts'
 import { MemcacheStore } from '../../src/stores/memcache.ts'
 import { counting, openSite, type Site } from '../engines/site.ts'
 import { MemcachedConsole, startMemcached } from '../servers/memcached.ts'

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { SessionManager } from '../../src/manager.ts'
+import { SessionManager } from '../../src/session/manager.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { freshDatabase, privateMariadb, type MariadbDatabase } from '../servers/mariadb.ts'
 import { addExpired, CLASSIC, key, payload, soon } from './mysql-harness.ts'

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'ava'
-import { parsePostgresAddress } from '../../src/stores/internal/postgres-address.ts'
+import { parsePostgresAddress } from '../../src/stores/postgres/config.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 
 const SECRET = 'sw0rdfish'

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
-import { SessionManager } from '../../src/manager.ts'
+import { SessionManager } from '../../src/session/manager.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { CLASSIC_TABLE, emptyDatabase, postgresServer } from '../servers/postgres.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import type { SessionError } from '../../src/errors.ts'
-import { tableDefinition } from '../../src/stores/internal/postgres-table.ts'
+import { tableDefinition } from '../../src/stores/postgres/schema.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { CLASSIC_TABLE, emptyDatabase, postgresServer, type Database } from '../servers/postgres.ts'
 

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { Cluster, Redis } from 'ioredis'
-import { parseRedisConfig } from '../../src/stores/internal/redis-config.ts'
+import { parseRedisConfig } from '../../src/stores/redis/config.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import type { StoreHarness } from '../../src/testing/index.ts'
 import { redisClusterServer } from '../servers/redis-cluster.ts'

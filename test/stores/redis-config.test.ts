@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
-import { parseRedisConfig, type RedisConfig, type RedisMode } from '../../src/stores/internal/redis-config.ts'
+import { parseRedisConfig, type RedisConfig, type RedisMode } from '../../src/stores/redis/config.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { redisClusterServer } from '../servers/redis-cluster.ts'
 import { redisSentinelServer } from '../servers/redis-sentinel.ts'

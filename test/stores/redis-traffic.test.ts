@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
-import { SessionManager } from '../../src/manager.ts'
+import { SessionManager } from '../../src/session/manager.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
 import { startProxy } from '../servers/proxy.ts'
 import { observe, startRedis } from '../servers/redis.ts'

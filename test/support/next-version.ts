@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { hashId } from '../../src/id.ts'
+import { hashId } from '../../src/session/id.ts'
 import type { Store } from '../../src/store.ts'
 
 const HEADER = /^(kts[12]) (\S{16}) (\d+) (\d+) #(\w{8})((?: \S+=\S*)*)\n/

@@ -1,7 +1,7 @@
 // Gives a session a new ID through the manager and kills itself at one step of it. Prints the new ID before, and the
 // names of the steps if it gets to the end.
 import { writeSync } from 'node:fs'
-import { SessionManager } from '../../../src/manager.ts'
+import { SessionManager } from '../../../src/session/manager.ts'
 import { HOUR, START, storeAt } from './acts.ts'
 import { dieAt } from './death.ts'
 

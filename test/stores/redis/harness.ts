@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import type { Cluster, Redis } from 'ioredis'
-import { createRedisClient } from '../../../src/stores/internal/redis-client.ts'
-import { parseRedisConfig, type RedisMode } from '../../../src/stores/internal/redis-config.ts'
+import { createRedisClient } from '../../../src/stores/redis/client.ts'
+import { parseRedisConfig, type RedisMode } from '../../../src/stores/redis/config.ts'
 import { RedisStore } from '../../../src/stores/redis.ts'
 import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'
 

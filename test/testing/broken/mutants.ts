@@ -1,12 +1,12 @@
-import { Document } from '../../../src/codec/document.ts'
+import { Document } from '../../../src/codec/document/document.ts'
 import { defaultLimits } from '../../../src/codec/limits.ts'
-import { Committer } from '../../../src/committer.ts'
-import { Contest } from '../../../src/contest.ts'
-import { Draft } from '../../../src/draft.ts'
-import { GuardedStore } from '../../../src/guarded-store.ts'
+import { Committer } from '../../../src/session/commit/committer.ts'
+import { Contest } from '../../../src/session/commit/retry.ts'
+import { Draft } from '../../../src/session/draft.ts'
+import { GuardedStore } from '../../../src/session/backend/guarded-store.ts'
 import type { Entry } from '../../../src/store.ts'
-import type { Invariant } from '../../../src/testing/walks/verdict.ts'
-import { Writer } from '../../../src/writer.ts'
+import type { Invariant } from '../../../src/testing/simulation/violations.ts'
+import { Writer } from '../../../src/session/commit/writer.ts'
 
 /** The library with one thing done wrong, and what that breaks. */
 export interface Mutant {

@@ -1,5 +1,5 @@
 import type { Entry, Store } from '../../../src/store.ts'
-import type { Invariant } from '../../../src/testing/walks/verdict.ts'
+import type { Invariant } from '../../../src/testing/simulation/violations.ts'
 import { type Backend, HonestStore } from '../honest-store.ts'
 
 /** A store with one fault, and what it breaks for the sessions in it. */

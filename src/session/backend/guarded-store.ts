@@ -1,0 +1,142 @@
+import { isRefusal, type Calls } from './store-calls.ts'
+import { startDeadline, type Deadline } from './deadlines.ts'
+import { SessionError } from '../../errors.ts'
+import type { StoreVerb } from '../events.ts'
+import { Loads } from './shared-reads.ts'
+import type { ManagerSettings } from '../settings.ts'
+import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../store.ts'
+
+/** With fewer calls than this under way there is no crowd, and nothing to look up. */
+const CROWD = 8
+
+/**
+ * A store whose writes are settled where that is possible: when a write is rejected its outcome is unknown, and the version in
+ * the stored payload tells whether it was applied. Every call belongs to an opening or a commit and ends by its deadline.
+ */
+export class GuardedStore {
+  readonly store: Store
+  readonly calls: Calls
+  readonly #openTimeout: number
+  readonly #loads = new Loads()
+
+  constructor({ store, openTimeout }: ManagerSettings, calls: Calls) {
+    this.store = store
+    this.calls = calls
+    this.#openTimeout = openTimeout
+  }
+
+  read(key: string, extendTo: number | undefined, deadline: Deadline): Promise<Entry | undefined> {
+    const { calls, store } = this
+    const read = (): Promise<Entry | undefined> => store.read(key, extendTo)
+    if (calls.pending < CROWD || store.traits.location === 'client') return calls.run('read', read, deadline)
+    return this.#loads.load(
+      key,
+      () => calls.run('read', read, deadline),
+      () => calls.run('read', read, startDeadline('openTimeout', this.#openTimeout), true),
+      (loaded) => calls.join('read', loaded, deadline),
+    )
+  }
+
+  touch(key: string, expiresAt: number, deadline: Deadline): Promise<'ok' | 'gone'> {
+    return this.calls.run('touch', () => this.store.touch(key, expiresAt), deadline)
+  }
+
+  /** As the store's, and settled. */
+  async create(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    deadline: Deadline,
+  ): Promise<Written | 'exists'> {
+    const create = (): Promise<Written | 'exists'> => this.store.create(key, payload, expiresAt)
+    try {
+      return await this.calls.run('create', create, deadline)
+    } catch (error) {
+      const stored = await this.#reread(key, error, deadline)
+      if (stored !== undefined) return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
+      const again = await this.#again('create', create, error, deadline)
+      // The first attempt may have arrived late; what exists is ours then.
+      return again === 'exists' ? this.#ours(key, payload, error, deadline) : again
+    }
+  }
+
+  /** As the store's, and settled; rejects where somebody else's commit hides whether ours was applied before it. */
+  async replace(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    base: Entry,
+    deadline: Deadline,
+  ): Promise<Written | 'conflict' | 'gone'> {
+    const replace = (): Promise<Written | 'conflict' | 'gone'> =>
+      this.store.replace(key, payload, expiresAt, base)
+    try {
+      return await this.calls.run('replace', replace, deadline)
+    } catch (error) {
+      const stored = await this.#reread(key, error, deadline)
+      if (stored === undefined) return 'gone'
+      if (sameVersion(stored.payload, payload)) return { entry: stored }
+      if (!sameVersion(stored.payload, base.payload)) throw error
+      const again = await this.#again('replace', replace, error, deadline)
+      return again === 'conflict' ? this.#ours(key, payload, error, deadline) : again
+    }
+  }
+
+  /**
+   * Unconditional without `base`, and settled: gone is gone. With `base` an unknown outcome stays a rejection if the entry
+   * is not there any more: that does not tell who ended it.
+   */
+  async destroy(
+    key: string,
+    base: Entry | undefined,
+    deadline: Deadline,
+    until?: number,
+  ): Promise<'ok' | 'conflict' | 'gone'> {
+    const destroy = (): Promise<'ok' | 'conflict' | 'gone'> => this.store.destroy(key, base, until)
+    try {
+      return await this.calls.run('destroy', destroy, deadline)
+    } catch (error) {
+      const stored = await this.#reread(key, error, deadline)
+      if (stored === undefined && base !== undefined) throw error
+      if (stored === undefined) return 'gone'
+      if (base !== undefined && !sameVersion(stored.payload, base.payload)) return 'conflict'
+      const again = await this.#again('destroy', destroy, error, deadline)
+      // The first attempt may have arrived late; then it was not somebody else's.
+      if (again === 'gone' && base !== undefined) throw error
+      return again
+    }
+  }
+
+  /** A second attempt. If it is refused, what became of the first one is still unknown. */
+  async #again<T>(verb: StoreVerb, call: () => Promise<T>, error: unknown, deadline: Deadline): Promise<T> {
+    return this.calls.run(verb, call, deadline).catch((failure: unknown) => {
+      throw isRefusal(failure) ? error : failure
+    })
+  }
+
+  /** What is stored after a write was rejected; rejects where that cannot be found out. */
+  async #reread(key: string, error: unknown, deadline: Deadline): Promise<Entry | undefined> {
+    if (!isUnknown(error) || this.store.traits.location === 'client') throw error
+    return this.calls
+      .run('read', () => this.store.read(key), deadline)
+      .catch(() => {
+        throw error
+      })
+  }
+
+  async #ours(key: string, payload: string, error: unknown, deadline: Deadline): Promise<Written> {
+    const stored = await this.#reread(key, error, deadline)
+    if (stored === undefined || !sameVersion(stored.payload, payload)) throw error
+    return { entry: stored }
+  }
+}
+
+/** Whether a write that was rejected so may have been applied. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && !isRefusal(error)
+}
+
+/** Whether two payloads are the same commit. */
+export function sameVersion(one: string, other: string): boolean {
+  return one.slice(0, VERSION_LENGTH) === other.slice(0, VERSION_LENGTH)
+}

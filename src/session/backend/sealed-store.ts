@@ -1,0 +1,146 @@
+import { createKeyRing, type SealKey } from '../../codec/seal/key-ring.ts'
+import { Sealer } from '../../codec/seal/sealer.ts'
+import { SessionError } from '../../errors.ts'
+import {
+  isCounting,
+  isSweeping,
+  VERSION_LENGTH,
+  type Counting,
+  type Entry,
+  type Store,
+  type StoreTraits,
+  type Sweeping,
+  type Written,
+} from '../../store.ts'
+
+/** How payloads are sealed where they are stored. */
+export interface SealOptions {
+  /** The first one seals, all of them open. Each has at least 32 random bytes: `crypto.randomBytes(32)`. */
+  readonly keys: readonly SealKey[]
+  /** Until then payloads that were stored unsealed are read, and sealed when their session is next used. Default: never. */
+  readonly plainUntil?: Date
+}
+
+/** What stands between the version and the sealed rest; a payload that is not sealed goes on with a digit there. */
+const GAP = ' '
+/** Format tag, key ID and dots, nonce and tag in base64url: what a seal adds beside a third of the length. */
+const OVERHEAD = 80
+
+/**
+ * A store whose payloads nobody can read or change who does not have the keys. The version stays readable, so every backend
+ * compares and swaps as before; it and the key of the record are bound to what is sealed, so that whoever can write to the
+ * backend can neither put one session's payload in the place of another one nor put two of them together.
+ */
+export class SealedStore implements Store {
+  readonly traits: StoreTraits
+  /** There where the store has them. */
+  declare readonly sweep?: Sweeping['sweep']
+  declare readonly count?: Counting['count']
+
+  readonly #store: Store
+  readonly #sealer: Sealer
+  readonly #plainUntil: number
+  readonly #now: () => number
+
+  constructor(store: Store, { keys, plainUntil }: SealOptions, now: () => number) {
+    this.#store = store
+    this.#sealer = new Sealer(createKeyRing(keys, 'session: seal.keys'), ['record'])
+    this.#plainUntil = plainUntil?.getTime() ?? -Infinity
+    this.#now = now
+    const maxBytes =
+      Math.floor(((store.traits.maxBytes - VERSION_LENGTH - OVERHEAD) / 4) * 3) + VERSION_LENGTH
+    this.traits = { ...store.traits, maxBytes }
+    if (isSweeping(store)) this.sweep = async (limit) => store.sweep(limit)
+    if (isCounting(store)) this.count = async () => store.count()
+  }
+
+  async open(): Promise<void> {
+    await this.#store.open?.()
+  }
+
+  /** @throws SessionError `ERR_SESSION_PAYLOAD` if what is stored was not sealed for this record by a key of the ring */
+  async read(key: string, extendTo?: number): Promise<Entry | undefined> {
+    const stored = await this.#store.read(key, extendTo)
+    if (stored === undefined) return undefined
+    const version = stored.payload.slice(0, VERSION_LENGTH)
+    const opened = this.#sealer.open(
+      stored.payload.slice(VERSION_LENGTH + GAP.length),
+      contextOf(key, version),
+    )
+    if (opened !== undefined) {
+      return entryOf(stored, version + opened.plain.toString(), opened.stale)
+    }
+    if (this.#now() < this.#plainUntil && isPlain(stored.payload))
+      return entryOf(stored, stored.payload, true)
+    throw new SessionError(
+      'ERR_SESSION_PAYLOAD',
+      'the stored session is not sealed for this record by one of seal.keys',
+    )
+  }
+
+  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    const written = await this.#store.create(key, this.#seal('create', key, payload), expiresAt)
+    return typeof written === 'string' ? written : { entry: entryOf(written.entry, payload, false) }
+  }
+
+  async replace(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    base: Entry,
+  ): Promise<Written | 'conflict' | 'gone'> {
+    const written = await this.#store.replace(
+      key,
+      this.#seal('replace', key, payload),
+      expiresAt,
+      storedOf(base),
+    )
+    return typeof written === 'string' ? written : { entry: entryOf(written.entry, payload, false) }
+  }
+
+  async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
+    return this.#store.touch(key, expiresAt)
+  }
+
+  async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
+    return this.#store.destroy(key, base && storedOf(base))
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close()
+  }
+
+  #seal(verb: string, key: string, payload: string): string {
+    const { name, maxBytes } = this.traits
+    if (payload.length * 3 > maxBytes && Buffer.byteLength(payload) > maxBytes) {
+      const text = `${name}: ${verb} refused, the payload has ${Buffer.byteLength(payload)} bytes and may have ${maxBytes} before it is sealed`
+      throw new SessionError('ERR_SESSION_LIMIT', text)
+    }
+    const version = payload.slice(0, VERSION_LENGTH)
+    const rest = Buffer.from(payload.slice(VERSION_LENGTH))
+    return version + GAP + this.#sealer.seal(rest, contextOf(key, version))
+  }
+}
+
+function contextOf(key: string, version: string): string {
+  return `${key} ${version}`
+}
+
+/** What the manager sees, with what is stored as its token. */
+function entryOf(stored: Entry, payload: string, stale: boolean): Entry {
+  return { payload, expiresAt: stored.expiresAt, token: stored, stale }
+}
+
+/** What the store itself has handed out, and knows again. */
+function storedOf(base: Entry): Entry {
+  return isEntry(base.token) ? base.token : base
+}
+
+function isEntry(token: unknown): token is Entry {
+  return typeof token === 'object' && token !== null && 'payload' in token && 'expiresAt' in token
+}
+
+/** Of no format of ours that is sealed: those are refused, whatever the date. */
+function isPlain(payload: string): boolean {
+  return !/^ s\d+\./.test(payload.slice(VERSION_LENGTH))
+}

@@ -1,0 +1,243 @@
+import { Attributes } from './header-attributes.ts'
+import { Document, type Header } from '../codec/document/document.ts'
+import type { Limits } from '../codec/limits.ts'
+import type { ValueCodec } from '../codec/value/value-codec.ts'
+import { SessionError } from '../errors.ts'
+import type { SessionSchema } from './schema.ts'
+import { applyUpdate, isObject, noUpdates, slotOf, type Slot, type Updater } from './key-change.ts'
+
+/** What a draft needs to know of its session's settings. */
+export interface DraftSettings {
+  readonly codec: ValueCodec
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  /** Told when a stored key cannot be decoded, just before `get` throws. */
+  readonly decodeFailed: (error: unknown) => void
+  /** Whether anybody listens, so that it is worth looking for damage that no key tells of. */
+  readonly heard: () => boolean
+}
+
+/** A snapshot of the stored session and a log of what one request changed. Knows nothing of stores or time. */
+export class Draft {
+  readonly settings: DraftSettings
+  /** One entry per key that was read or changed; in the order of first use. */
+  readonly slots: Map<string, Slot> = new Map()
+  /** Everything in the snapshot was forgotten; what the slots hold came after. */
+  cleared = false
+  /** Objects that the route may still hold although a rebase put newer ones in their place, and how they were spelled. */
+  readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
+  /** What the header says besides. */
+  readonly attributes: Attributes
+  #clearSent = false
+  #damageTold = false
+  #base: Document | undefined
+  #payload: string | undefined
+
+  constructor(base: Document, settings: DraftSettings) {
+    this.#base = base
+    this.attributes = new Attributes(base.header.attributes)
+    this.settings = settings
+  }
+
+  /** The snapshot that the log builds on. */
+  get base(): Document {
+    return (this.#base ??= Document.parse(this.#payload ?? '', this.settings.limits))
+  }
+
+  set base(document: Document) {
+    this.#base = document
+    this.attributes.rebase(document.header.attributes)
+  }
+
+  get(key: string): unknown {
+    const slot = this.slots.get(key)
+    if (slot !== undefined) return slot.value
+    const line = this.cleared ? undefined : this.base.line(key)
+    if (line === undefined) {
+      this.#tellDamage()
+      return undefined
+    }
+    const value = this.decode(key, line)
+    this.slots.set(key, slotOf('read', value, line))
+    return value
+  }
+
+  has(key: string): boolean {
+    const slot = this.slots.get(key)
+    if (slot !== undefined) return slot.kind !== 'delete'
+    if (!this.cleared && this.base.has(key)) return true
+    this.#tellDamage()
+    return false
+  }
+
+  keys(): string[] {
+    this.#tellDamage()
+    const keys = this.cleared ? [] : this.base.keys().filter((key) => this.slots.get(key)?.kind !== 'delete')
+    for (const [key, slot] of this.slots) {
+      if (slot.kind !== 'delete' && (this.cleared || !this.base.has(key))) keys.push(key)
+    }
+    return keys
+  }
+
+  set(key: string, value: unknown): void {
+    this.#write('set', key, value, noUpdates)
+  }
+
+  update(key: string, updater: Updater): unknown {
+    const slot = this.slots.get(key)
+    // Only what comes by functions alone of the stored value, or of nothing, can be run again on a newer one.
+    const again = slot === undefined || slot.kind === 'delete' || this.#untouched(key, slot)
+    const value = applyUpdate(updater, this.get(key))
+    if (value === undefined && !this.has(key)) return undefined
+    if (again) this.#write('update', key, value, [...(slot?.updates ?? noUpdates), updater])
+    else this.#write('set', key, value, noUpdates)
+    return value
+  }
+
+  delete(key: string): boolean {
+    const had = this.has(key)
+    const own = this.slots.get(key)?.own ?? false
+    this.slots.set(key, slotOf('delete', undefined, undefined, { own }))
+    return had
+  }
+
+  clear(): void {
+    this.slots.clear()
+    this.cleared = true
+    this.#clearSent = false
+  }
+
+  /**
+   * The lines that differ from the snapshot: new text, or `undefined` for a key that is to go. Encodes what the route
+   * may have changed in place, and throws the path of what cannot be kept.
+   */
+  changes(): Map<string, string | undefined> {
+    this.#refuseStale()
+    const changes = new Map<string, string | undefined>()
+    if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
+    this.#clearSent = this.cleared
+    for (const [key, slot] of this.slots) {
+      slot.sent = slot.kind === 'delete' ? 1 : slot.updates.length
+      const line = this.base.line(key)
+      if (slot.kind === 'delete') {
+        if (line !== undefined) changes.set(key, undefined)
+        continue
+      }
+      const text = this.textOf(key, slot)
+      slot.sentText = text
+      if (text === line) changes.delete(key)
+      else if (slot.kind !== 'read' || !this.#sameAsStored(key, text, line)) {
+        if (text !== slot.text) this.settings.schema?.check(key, slot.value)
+        changes.set(key, text)
+      }
+    }
+    return changes
+  }
+
+  /** Whether it is certain, without encoding anything, that nothing was changed. */
+  get isUntouched(): boolean {
+    if (this.cleared || this.stale.size > 0 || this.attributes.differ) return false
+    for (const { kind, value } of this.slots.values()) if (kind !== 'read' || isObject(value)) return false
+    return true
+  }
+
+  /** Whether what cannot even be told apart is to go with a `clear`, though no key tells of it. */
+  get dropsDamage(): boolean {
+    return this.cleared && this.base.damaged
+  }
+
+  /** The next payload: the snapshot with what {@link changes} told. */
+  write(header: Header, changes: ReadonlyMap<string, string | undefined>): string {
+    return this.base.write(header, changes, this.settings.limits, this.cleared)
+  }
+
+  /** The payload with everything that {@link changes} told is stored: it is the new snapshot. */
+  settle(payload?: string): void {
+    if (payload !== undefined) {
+      this.#payload = payload
+      this.#base = undefined
+      this.attributes.settle()
+    }
+    if (this.#clearSent) this.cleared = this.#clearSent = false
+    for (const [key, slot] of this.slots) {
+      slot.own = false
+      if (slot.kind === 'delete' && slot.sent === 1) this.slots.delete(key)
+      slot.updates = slot.updates.slice(slot.sent)
+      slot.sent = 0
+      if (slot.sentText === undefined) continue // it came while the payload was under way
+      // From now on it is what was read: what `update` makes of it next is a change of its own.
+      if (slot.updates.length === 0) Object.assign(slot, { kind: 'read', text: slot.sentText })
+      slot.sentText = undefined
+    }
+  }
+
+  /** How the slot's value is spelled now. */
+  textOf(key: string, slot: Slot): string {
+    if (slot.text !== undefined && !isObject(slot.value)) return slot.text
+    return this.settings.codec.encode(slot.value, key)
+  }
+
+  /** Decodes a stored line of this session. */
+  decode(key: string, line: string): unknown {
+    const { codec, schema, decodeFailed } = this.settings
+    try {
+      const value = codec.decode(line, key)
+      if (schema?.has(key) === true) schema.check(key, value)
+      return value
+    } catch (cause) {
+      const unfit = cause instanceof SessionError && cause.code === 'ERR_SESSION_VALUE'
+      const error = unfit ? new SessionError('ERR_SESSION_DECODE', cause.message, { cause }) : cause
+      decodeFailed(error)
+      throw error
+    }
+  }
+
+  /** A key that seems to be missing may stand in a damaged line: told once per request that misses one or lists all. */
+  #tellDamage(): void {
+    if (this.#damageTold || this.cleared || !this.settings.heard() || !this.base.damaged) return
+    this.#damageTold = true
+    const text =
+      'a line of the stored session is damaged; it stays as it is, and its key may seem to be missing'
+    this.settings.decodeFailed(new SessionError('ERR_SESSION_DECODE', text))
+  }
+
+  /** A change in place of an object that is no longer the session's would be lost in silence. */
+  #refuseStale(): void {
+    for (const [value, { key, text }] of this.stale) {
+      if (this.settings.codec.encode(value, key) === text) continue
+      throw new SessionError(
+        'ERR_SESSION_STATE',
+        `${key} was changed in place after a commit had brought in another request's newer value; get it again first`,
+      )
+    }
+  }
+
+  #write(kind: 'set' | 'update', key: string, value: unknown, updates: Updater[]): void {
+    const { schema, codec, limits } = this.settings
+    if (typeof key !== 'string') throw new SessionError('ERR_SESSION_VALUE', 'a session key must be a string')
+    if (key.length > limits.keyLength) {
+      const text = `a session key is ${key.length} characters long; at most ${limits.keyLength} are allowed`
+      throw new SessionError('ERR_SESSION_LIMIT', text)
+    }
+    schema?.check(key, value)
+    const text = codec.encode(value, key)
+    const before = this.slots.get(key)
+    const own = this.cleared || before?.kind === 'delete' || before?.own === true
+    const sent = before?.kind === 'update' ? before.sent : 0
+    this.slots.set(key, slotOf(kind, value, text, { updates, sent, own }))
+  }
+
+  /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */
+  #untouched(key: string, slot: Slot): boolean {
+    if (slot.kind === 'set' || slot.kind === 'delete') return false
+    const text = this.textOf(key, slot)
+    return text === slot.text || (slot.kind === 'read' && this.#sameAsStored(key, text, slot.text))
+  }
+
+  /** An upgraded class or another writer's spelling differs in text without having been changed by anybody. */
+  #sameAsStored(key: string, text: string, line: string | undefined): boolean {
+    return (
+      line !== undefined && text === this.settings.codec.encode(this.settings.codec.decode(line, key), key)
+    )
+  }
+}

@@ -1,0 +1,178 @@
+import { Calls } from './backend/store-calls.ts'
+import { startDeadline, type Deadline } from './backend/deadlines.ts'
+import { endById } from './commit/destroy.ts'
+import { SessionError } from '../errors.ts'
+import { GuardedStore } from './backend/guarded-store.ts'
+import { checkHealth, type Health } from './backend/health.ts'
+import { isId } from './id.ts'
+import { Lookup } from './loader.ts'
+import { resolveOptions } from './resolve-options.ts'
+import type { ManagerOptions } from './options.ts'
+import type { Schema, ValuesOf } from './schema.ts'
+import { Port } from './operations.ts'
+import { SessionState } from './state.ts'
+import { Session, stateOf, type Committed } from './session.ts'
+import type { ManagerSettings } from './settings.ts'
+import { isCounting, type StoreTraits } from '../store.ts'
+import { Sweeper } from './backend/sweeper.ts'
+import type { Visit } from '../koa/request.ts'
+
+/**
+ * The life of sessions without HTTP, for WebSockets, jobs and tests: what beego's `Manager` is. The middleware is a thin
+ * skin over it.
+ *
+ * ```ts
+ * const manager = new SessionManager({ provider: 'file', providerConfig: './sessions' })
+ * const session = await manager.open(id)
+ * session.update('runs', (n = 0) => n + 1)
+ * await manager.commit(session)
+ * ```
+ */
+export class SessionManager<S extends Schema | undefined = undefined> {
+  readonly #settings: ManagerSettings
+  readonly #calls: Calls
+  readonly #store: GuardedStore
+  #closing: Promise<void> | undefined
+  readonly #lookup: Lookup
+  readonly #sweeper: Sweeper
+  readonly #port: Port
+
+  /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
+  constructor(options: ManagerOptions<S> = {}, carrier?: string) {
+    const settings = resolveOptions(options, carrier)
+    this.#settings = settings
+    this.#calls = new Calls(settings)
+    this.#store = new GuardedStore(settings, this.#calls)
+    this.#lookup = new Lookup(settings, this.#store)
+    this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
+    this.#port = new Port(settings, this.#store, this.#lookup, () => this.#sweeper.start())
+  }
+
+  /** What the store of this manager can and cannot do. */
+  get traits(): StoreTraits {
+    return this.#settings.store.traits
+  }
+
+  /** The stored session with this ID, or a new one if there is none: an ID that we did not issue is never adopted. */
+  async open(id?: string, visit: Visit = {}): Promise<Session<ValuesOf<S>>> {
+    return (await this.find(id, visit)) ?? this.begin(visit)
+  }
+
+  /** A session of which nothing is stored until it is committed with something in it. */
+  begin(visit: Visit = {}): Session<ValuesOf<S>> {
+    return new Session(new SessionState(visit, this.#settings.now(), this.#port.draft()), this.#port)
+  }
+
+  /**
+   * The stored session with this ID, or this {@link credential}, or `undefined`. One round trip, which also extends the
+   * session's life where the store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
+   *
+   * @param deadline where several IDs are tried in turn: that of the first
+   * @throws SessionError `ERR_SESSION_STORE` if the store fails
+   */
+  async find(
+    id: string | undefined,
+    visit: Visit = {},
+    deadline: Deadline = this.openDeadline(),
+  ): Promise<Session<ValuesOf<S>> | undefined> {
+    const { idPrefix, events, now } = this.#settings
+    const onClient = this.traits.location === 'client'
+    if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
+    const openedAt = now()
+    const found = await this.#lookup.find(id, openedAt, visit, deadline)
+    if (found === undefined) return undefined
+    const { key, entry, document, isRetired } = found
+    // A session from the future was begun by a clock that was wrong. It must not live until then.
+    const createdAt = Math.min(document.header.createdAt, openedAt)
+    const origin = {
+      id: onClient ? entry.key : id,
+      key: entry.key ?? key,
+      entry,
+      credential: onClient ? id : undefined,
+      isRetired,
+    }
+    const state = new SessionState(visit, createdAt, this.#port.draft(document), origin)
+    if (events.heard)
+      events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
+    return new Session(state, this.#port)
+  }
+
+  /** @internal By when an opening that begins now must be over. */
+  openDeadline(): Deadline {
+    return startDeadline('openTimeout', this.#settings.openTimeout)
+  }
+
+  /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
+  async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
+    return this.#port.commit(stateOf(session))
+  }
+
+  /**
+   * What the client must hold to be given this session again: its ID, or what a store on the client made of it at the last
+   * commit. The middleware sends it by itself.
+   */
+  credential(session: Session<ValuesOf<S>>): string {
+    return stateOf(session).credential ?? session.id
+  }
+
+  /** Gives the session a new ID, now: what `regenerate()` and a commit do. */
+  async regenerate(session: Session<ValuesOf<S>>): Promise<Committed> {
+    session.regenerate()
+    return this.#port.commit(stateOf(session))
+  }
+
+  /**
+   * Ends a session, by itself or by its ID; final in every store that is revocable. One that keeps nothing and lists nothing
+   * knows no ID, and throws `ERR_SESSION_STATE`.
+   */
+  async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
+    if (typeof session !== 'string') return session.destroy()
+    await endById(this.#settings, this.#store, session)
+  }
+
+  /** How many sessions live in the store (beego's `SessionAll`). */
+  async count(): Promise<number> {
+    const { store } = this.#store
+    if (!isCounting(store)) {
+      throw new SessionError(
+        'ERR_SESSION_STATE',
+        `${store.traits.name}: this store cannot count its sessions`,
+      )
+    }
+    return this.#calls.run('count', async () => store.count())
+  }
+
+  /** Removes what has expired, where the backend does not do so by itself; tells how many entries that were. */
+  async sweep(): Promise<number> {
+    return this.#sweeper.sweep()
+  }
+
+  /** Connects to the store now, and rejects if that fails; without it the first request connects. */
+  async ready(): Promise<void> {
+    const { store } = this.#settings
+    await this.#calls.run('open', async () => store.open?.(), this.openDeadline())
+  }
+
+  /** How the store is, for a readiness probe: asks it, and waits at most `timeout` ms for the answer. Never rejects. */
+  async health(timeout: number = 1_000): Promise<Health> {
+    return checkHealth(this.#settings, this.#calls, timeout)
+  }
+
+  /**
+   * Lets the commits under way finish, for at most `commitTimeout` ms, and refuses what begins after that; then stops the timers
+   * and closes the store, which closes what it opened itself. Calling it again does nothing.
+   */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { store, commitTimeout } = this.#settings
+    this.#calls.close()
+    await this.#port.over()
+    const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
+    await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open
+    await this.#calls.run('close', async () => store.close(), patience())
+  }
+}

@@ -1,0 +1,115 @@
+import type { SealKey } from '../../codec/seal/key-ring.ts'
+import { weaknessOf } from '../../codec/seal/weakness.ts'
+import { SessionError } from '../../errors.ts'
+
+/** What a config string says about the cookie itself, which the middleware sends. */
+export interface CookieWishes {
+  /** `cookieName` there. */
+  readonly name?: string
+  readonly secure?: true
+  /** In ms; there in seconds. */
+  readonly maxAge?: number
+}
+
+/** What a config string of the cookie engine says. */
+export interface CookieConfig {
+  readonly keys: readonly SealKey[]
+  readonly name?: string
+  readonly compress?: boolean
+  readonly cookie: CookieWishes
+}
+
+type Fields = ReadonlyMap<string, unknown>
+
+const known = new Set([
+  'keys',
+  'name',
+  'compress',
+  'securitykey',
+  'blockkey',
+  'securityname',
+  'cookiename',
+  'secure',
+  'maxage',
+])
+/** What AES asks of beego's `blockKey`. */
+const BLOCK_KEYS = [16, 24, 32]
+
+/**
+ * Reads `{"keys": ["…"], "name": "…", "compress": true}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is made,
+ * `securityName`, and what its cookie is like: `cookieName`, `secure`, `maxage` in seconds. As in Go, case does not matter.
+ */
+export function parseCookieConfig(config: string): CookieConfig {
+  const fields = fieldsOf(config)
+  const name = textIn(fields, 'name', 'name') ?? textIn(fields, 'securityname', 'securityName')
+  const cookieName = textIn(fields, 'cookiename', 'cookieName')
+  const secure = flagIn(fields, 'secure') ?? false
+  const compress = flagIn(fields, 'compress')
+  const seconds = fields.get('maxage') ?? 0
+  if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < 0)
+    throw wrong('maxage', 'must be a whole number of seconds, 0 or more')
+  return {
+    keys: keysIn(fields),
+    ...(name !== undefined && { name }),
+    ...(compress !== undefined && { compress }),
+    cookie: {
+      ...(cookieName !== undefined && { name: cookieName }),
+      ...(secure && { secure }),
+      ...(seconds > 0 && { maxAge: seconds * 1000 }),
+    },
+  }
+}
+
+function fieldsOf(config: string): Fields {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(config)
+  } catch {
+    parsed = undefined
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw new SessionError('ERR_SESSION_OPTIONS', 'cookie: the config must be JSON, such as {"keys":["…"]}')
+  const fields = new Map<string, unknown>()
+  for (const [field, value] of Object.entries(parsed)) {
+    if (!known.has(field.toLowerCase())) throw wrong(field, 'is not a setting')
+    fields.set(field.toLowerCase(), value)
+  }
+  return fields
+}
+
+/** Beego's pair is one secret to us: whoever holds both can seal, and nobody else. */
+function keysIn(fields: Fields): readonly SealKey[] {
+  const security = textIn(fields, 'securitykey', 'securityKey')
+  const block = textIn(fields, 'blockkey', 'blockKey')
+  const keys = fields.get('keys')
+  if (keys !== undefined) {
+    if (security !== undefined || block !== undefined)
+      throw wrong('keys', 'cannot be given together with securityKey or blockKey')
+    if (!Array.isArray(keys)) throw wrong('keys', 'must be a list of keys')
+    return keys
+  }
+  if (security === undefined)
+    throw wrong('securityKey', 'is missing, and so is keys: without one nothing can be sealed')
+  if (block === undefined) throw wrong('blockKey', 'is missing: cookies are always encrypted')
+  const weakness = weaknessOf(Buffer.from(security))
+  if (weakness !== undefined) throw wrong('securityKey', weakness)
+  if (!BLOCK_KEYS.includes(Buffer.byteLength(block))) throw wrong('blockKey', 'must have 16, 24 or 32 bytes')
+  return [`${security} ${block}`]
+}
+
+function textIn(fields: Fields, field: string, shown: string): string | undefined {
+  const value = fields.get(field)
+  if (value === undefined || value === '') return undefined
+  if (typeof value !== 'string') throw wrong(shown, 'must be a text')
+  return value
+}
+
+function flagIn(fields: Fields, field: string): boolean | undefined {
+  const value = fields.get(field)
+  if (value === undefined || typeof value === 'boolean') return value
+  throw wrong(field, 'must be true or false')
+}
+
+function wrong(field: string, text: string): SessionError {
+  return new SessionError('ERR_SESSION_OPTIONS', `cookie: ${field}: ${text}`)
+}

@@ -1,0 +1,77 @@
+import type { Cluster, Collection } from 'couchbase'
+import { SessionError } from '../../errors.ts'
+import type { CouchbaseAddress } from './config.ts'
+import { CouchbaseError } from './errors.ts'
+import { askManager } from './node-lookup.ts'
+import type { CouchbasePlace, CouchbaseSettings } from './options.ts'
+import { loadDriver } from '../shared/driver.ts'
+
+/** The collection in which the sessions are, and the way to it. */
+export class CouchbaseConnection {
+  readonly collection: Collection
+  readonly #own: Cluster | undefined
+
+  private constructor(collection: Collection, own: Cluster | undefined) {
+    this.collection = collection
+    this.#own = own
+  }
+
+  /** Connects, and sees that we are let in and that the bucket is there. */
+  static async open({ target, timeout }: CouchbaseSettings): Promise<CouchbaseConnection> {
+    if ('insert' in target) return new CouchbaseConnection(target, undefined)
+    if ('client' in target) {
+      await openBucket(target.client, target.bucket)
+      return new CouchbaseConnection(collectionIn(target), undefined)
+    }
+    const cluster = await connect(target, timeout)
+    try {
+      await openBucket(cluster, target.bucket)
+      return new CouchbaseConnection(collectionIn({ ...target, client: cluster }), cluster)
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#own?.close()
+  }
+}
+
+async function connect(address: CouchbaseAddress, timeout: number): Promise<Cluster> {
+  const { username, password } = address
+  const driver = await loadDriver('couchbase', async () => import('couchbase'))
+  const cluster = address.cluster ?? (await askManager(address, timeout))
+  const timeouts = { kvTimeout: timeout, connectTimeout: timeout, bootstrapTimeout: timeout }
+  try {
+    return await driver.connect(cluster, { username, password, timeouts })
+  } catch (error) {
+    throw new CouchbaseError(error)
+  }
+}
+
+/**
+ * The driver opens a bucket in the background and writes to the console if it cannot. Asked for it beforehand, in a way
+ * that it does not document, it tells us.
+ */
+async function openBucket(cluster: Cluster, bucket: string): Promise<void> {
+  const connection: unknown = Reflect.get(cluster, 'conn')
+  if (typeof connection !== 'object' || connection === null || !('openBucket' in connection)) return
+  const { openBucket: open } = connection
+  if (typeof open !== 'function') return
+  await new Promise<void>((resolve, reject) => {
+    Reflect.apply(open, connection, [
+      bucket,
+      (cause: unknown) => {
+        if (cause === null || cause === undefined) return resolve()
+        const missing = cause instanceof Error && cause.message.startsWith('bucket_not_found')
+        const reason = missing ? `there is no bucket '${bucket}'` : `the bucket '${bucket}' cannot be opened`
+        reject(new SessionError('ERR_SESSION_STORE', `couchbase: ${reason}, or not for this user`, { cause }))
+      },
+    ])
+  })
+}
+
+function collectionIn({ client, bucket, scope, collection }: CouchbasePlace): Collection {
+  return client.bucket(bucket).scope(scope).collection(collection)
+}

@@ -1,0 +1,121 @@
+import * as fs from 'node:fs/promises'
+import * as path from 'node:path'
+import { unless } from '../shared/errno.ts'
+import { generationOf } from './generation.ts'
+import { inventoryOf, shelvesOf, type Inventory } from './inventory.ts'
+import type { Slot } from './record.ts'
+
+/** A leftover is left alone for so long, in ms. A courtesy to those still at work: to remove it at once would be safe too. */
+const LEFTOVER_AGE = 3_600_000
+
+/** Walks through a folder of slots: ends the expired, counts the living, and clears away what killed processes have left. */
+export class Sweeper {
+  readonly #folder: string
+  readonly #now: () => number
+  readonly #slotOf: (digest: string) => Slot
+  /** The shelf where the last sweep stopped. */
+  #shelf = ''
+
+  constructor(folder: string, now: () => number, slotOf: (digest: string) => Slot) {
+    this.#folder = folder
+    this.#now = now
+    this.#slotOf = slotOf
+  }
+
+  async count(): Promise<number> {
+    let living = 0
+    for (const shelf of await shelvesOf(this.#folder)) {
+      for (const digest of (await inventoryOf(path.join(this.#folder, shelf))).homes) {
+        const generation = await this.#slotOf(digest).look()
+        if (generation !== undefined && generation.expiresAt > this.#now()) living += 1
+      }
+    }
+    return living
+  }
+
+  /** Ends up to `limit` expired sessions, and tells how many. A shelf in trouble does not keep it from the others. */
+  async sweep(limit: number): Promise<number> {
+    const shelves = await shelvesOf(this.#folder)
+    const failures: unknown[] = []
+    let ended = 0
+    for (const shelf of [
+      ...shelves.filter((name) => name >= this.#shelf),
+      ...shelves.filter((name) => name < this.#shelf),
+    ]) {
+      if (ended >= limit) return ended
+      this.#shelf = shelf
+      try {
+        ended += await this.#sweepShelf(path.join(this.#folder, shelf), limit - ended)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+    return ended
+  }
+
+  async #sweepShelf(shelf: string, limit: number): Promise<number> {
+    const inventory = await inventoryOf(shelf)
+    const inUse = new Set<string>()
+    let ended = 0
+    for (const digest of inventory.homes) {
+      if (ended >= limit) return ended
+      const slot = this.#slotOf(digest)
+      const generation = await slot.look()
+      if (generation === undefined) await slot.vacate()
+      else if (generation.expiresAt > this.#now()) inUse.add(generation.nonce)
+      else if (await slot.end(generation, false)) ended += 1
+    }
+    await this.#clear(inventory, inUse)
+    return ended
+  }
+
+  async #clear({ payloads, staged, retired }: Inventory, inUse: ReadonlySet<string>): Promise<void> {
+    for (const { digest, nonce } of staged) {
+      const slot = this.#slotOf(digest)
+      if (await this.#isOld(slot.stagingOf(nonce))) await retire(slot, nonce)
+    }
+    for (const { digest, nonce } of payloads) {
+      if (inUse.has(nonce)) continue
+      const slot = this.#slotOf(digest)
+      if (await this.#isOld(slot.fileOf(nonce))) await disown(slot, nonce)
+    }
+    for (const { digest, nonce } of retired) await dismantle(this.#slotOf(digest).retiredOf(nonce))
+  }
+
+  async #isOld(file: string): Promise<boolean> {
+    const stats = await unless(fs.lstat(file), 'ENOENT')
+    return stats !== undefined && this.#now() - stats.mtimeMs >= LEFTOVER_AGE
+  }
+}
+
+/**
+ * Removes a payload that nothing names, after making sure that nothing ever will. Whoever wrote it wants to put either
+ * its staged home in place, so that goes first, or it was going to move on from a generation that it had looked at
+ * before it wrote: if that one still stands, a turn puts it out of date.
+ */
+async function disown(slot: Slot, nonce: string): Promise<void> {
+  if (!(await retire(slot, nonce))) return
+  const current = await slot.look()
+  if (current?.nonce === nonce) return
+  if (current !== undefined && !(await slot.move(current, { ...current, turn: current.turn + 1 }))) return
+  await unless(fs.unlink(slot.fileOf(nonce)), 'ENOENT')
+}
+
+/** Takes a staged home out of reach of whoever staged it; `false` if there is something in it that is not ours. */
+async function retire(slot: Slot, nonce: string): Promise<boolean> {
+  const names = await unless(fs.readdir(slot.stagingOf(nonce)), 'ENOENT')
+  if (names === undefined) return true
+  if (names.some((name) => generationOf(name) === undefined)) return false
+  await unless(fs.rename(slot.stagingOf(nonce), slot.retiredOf(nonce)), 'ENOENT')
+  await dismantle(slot.retiredOf(nonce))
+  return true
+}
+
+async function dismantle(directory: string): Promise<void> {
+  const names = (await unless(fs.readdir(directory), 'ENOENT')) ?? []
+  for (const name of names) {
+    if (generationOf(name) !== undefined) await unless(fs.unlink(path.join(directory, name)), 'ENOENT')
+  }
+  await unless(fs.rmdir(directory), 'ENOENT', 'ENOTEMPTY', 'EEXIST')
+}

@@ -1,0 +1,74 @@
+import { setImmediate as pause } from 'node:timers/promises'
+import type { Kept } from './entry.ts'
+
+/** A `Map` moves all its entries when it grows or shrinks. That of a million stops the world, 256 small ones do not. */
+const SHARDS = 256
+
+/** So many entries are looked at in one go, before other work has its turn. Well below a millisecond. */
+const SLICE = 500
+
+/** Entries by their keys, as in a `Map`, but however many there are, neither growth nor a tour of all stops the world. */
+export class Shards {
+  readonly #shards: readonly Map<string, Kept>[] = Array.from({ length: SHARDS }, () => new Map())
+  #station = 0
+
+  get(key: string): Kept | undefined {
+    return this.#at(spread(key)).get(key)
+  }
+
+  add(kept: Kept): void {
+    this.#at(spread(kept.key)).set(kept.key, kept)
+  }
+
+  remove(kept: Kept): void {
+    this.#at(spread(kept.key)).delete(kept.key)
+  }
+
+  clear(): void {
+    for (const shard of this.#shards) shard.clear()
+  }
+
+  /** Shows all entries to `look`, from the shard on where the last tour ended, until `look` has seen enough. */
+  async tour(look: (kept: Kept) => boolean): Promise<void> {
+    const first = this.#station
+    let seen = 0
+    for (let turn = 0; turn < SHARDS; turn += 1) {
+      this.#station = (first + turn) % SHARDS
+      const shard = this.#at(this.#station)
+      const entries = shard.values()
+      let outcome = lookAtSome(entries, look)
+      for (; outcome === 'more'; outcome = lookAtSome(entries, look)) await pause()
+      seen += shard.size
+      if (outcome === 'enough' || seen >= SLICE) {
+        seen = 0
+        await pause()
+      }
+      if (outcome === 'enough') return
+    }
+  }
+
+  #at(index: number): Map<string, Kept> {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- index < SHARDS: from spread, or a remainder
+    return this.#shards[index] as Map<string, Kept>
+  }
+}
+
+/**
+ * Shows the next entries to `look`, a slice at most. A function of its own because V8 can compile it as a whole, and then
+ * walks without leaving an object for each step to the garbage collector.
+ */
+function lookAtSome(entries: Iterator<Kept>, look: (kept: Kept) => boolean): 'more' | 'end' | 'enough' {
+  for (let seen = 0; seen < SLICE; seen += 1) {
+    const { done, value } = entries.next()
+    if (done === true) return 'end'
+    if (!look(value)) return 'enough'
+  }
+  return 'more'
+}
+
+/** The shard of a key. Keys are hashes as a rule, so their first characters are spread well. */
+function spread(key: string): number {
+  let mixed = 0
+  for (let at = 0; at < 4; at += 1) mixed = (mixed * 33) ^ key.charCodeAt(at) // NaN beyond the end counts as 0
+  return mixed & (SHARDS - 1)
+}

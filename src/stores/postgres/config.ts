@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs'
+import type { ConnectionOptions } from 'node:tls'
+import type { ClientConfig } from 'pg'
+import { SessionError } from '../../errors.ts'
+import { errnoOf } from '../shared/errno.ts'
+
+/** Where a server is, who is calling, and the ways to encrypt in the order in which they are tried. */
+export interface PostgresAddress {
+  readonly client: ClientConfig
+  readonly encryption: readonly (false | ConnectionOptions)[]
+}
+
+const URL_FORM =
+  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<host>\[[^\]]*\]|[^@:/?]*)(?::(?<port>[^@/?]*))?(?:\/(?<dbname>[^?]*))?(?:\?(?<query>[^@]*))?$/s
+
+/** One `keyword = value` as libpq reads it: quotes around a whole value only, and a backslash makes the next character plain. */
+const PAIR =
+  /\s*(?<word>\w+)\s*=\s*(?:'(?<quoted>(?:[^'\\]|\\.)*)'(?=\s|$)|(?<plain>(?!')(?:[^\s\\]|\\.)*))/suy
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'host',
+  'port',
+  'user',
+  'password',
+  'dbname',
+  'sslmode',
+  'sslrootcert',
+  'sslcert',
+  'sslkey',
+  'sslpassword',
+  'connect_timeout',
+  'application_name',
+  'fallback_application_name',
+  'client_encoding',
+  'options',
+  'search_path',
+])
+
+/**
+ * Reads a PostgreSQL URL, or the keywords and values of libpq.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` if it is neither; the text never holds the password
+ */
+export function parsePostgresAddress(text: string): PostgresAddress {
+  const words = /^\w+:\/\//.test(text) ? wordsOfUrl(text) : wordsOfConninfo(text)
+  refuseUnknown([...words.keys()])
+  const host = words.get('host')
+  if (host?.includes(',') === true) throw refusal('takes one host')
+  const encoding = words.get('client_encoding') ?? 'UTF8'
+  if (!/^(?:utf-?8|unicode|auto)$/i.test(encoding)) throw refusal('takes no client_encoding but UTF8')
+  return { client: clientOf(words), encryption: encryptionOf(words, host?.startsWith('/') === true) }
+}
+
+/** An unknown word is named, unless it may be the rest of a password with a blank that somebody forgot to quote. */
+function refuseUnknown(words: readonly string[]): void {
+  const at = words.findIndex((word) => !KNOWN.has(word))
+  if (at === -1) return
+  const name = words[at - 1] === 'password' ? 'a word behind the password' : `'${words[at]}'`
+  throw refusal(`does not know ${name} (known are ${[...KNOWN].join(', ')})`)
+}
+
+function wordsOfUrl(text: string): ReadonlyMap<string, string> {
+  const parts = URL_FORM.exec(text)?.groups
+  if (parts === undefined) throw refusal('is no URL of PostgreSQL (special characters need percent-encoding)')
+  const { query = '', ...named } = parts
+  const words = new Map<string, string>()
+  for (const [word, value] of Object.entries(named)) {
+    if (value !== undefined && value !== '') words.set(word, decoded(value.replace(/^\[(.*)\]$/, '$1')))
+  }
+  for (const pair of query.split('&').filter((each) => each !== '')) {
+    const [word = '', ...rest] = pair.split('=')
+    const value = decoded(rest.join('=').replaceAll('+', ' '))
+    if (word === 'ssl' && value === 'true') words.set('sslmode', 'require')
+    else words.set(decoded(word), value)
+  }
+  return words
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw refusal('has a % that is not followed by two hexadecimal digits')
+  }
+}
+
+function wordsOfConninfo(text: string): ReadonlyMap<string, string> {
+  const words = new Map<string, string>()
+  const rest = text.trimEnd()
+  if (rest === '') throw refusal('is empty')
+  PAIR.lastIndex = 0
+  while (PAIR.lastIndex < rest.length) {
+    const { word, quoted, plain } = PAIR.exec(rest)?.groups ?? {}
+    if (word === undefined) throw refusal('is no list of keyword=value')
+    words.set(word, (quoted ?? plain ?? '').replace(/\\(.)/gs, '$1'))
+  }
+  return words
+}
+
+function clientOf(words: ReadonlyMap<string, string>): ClientConfig {
+  const port = words.get('port')
+  const timeout = words.get('connect_timeout')
+  const path = words.get('search_path')
+  const options = [words.get('options'), path && `-c search_path=${path.replaceAll(/[\s\\]/g, '\\$&')}`]
+  return {
+    host: words.get('host') || undefined,
+    port: port === undefined ? undefined : wholeNumber('port', port, 1, 65_535),
+    user: words.get('user') || undefined,
+    password: words.get('password') || undefined,
+    database: words.get('dbname') || undefined,
+    options: options.filter(Boolean).join(' ') || undefined,
+    application_name: words.get('application_name') || undefined,
+    fallback_application_name: words.get('fallback_application_name') || 'koa-typed-session',
+    ...(timeout !== undefined && timeout !== '0'
+      ? { connectionTimeoutMillis: wholeNumber('connect_timeout', timeout, 0, 2_147_483) * 1_000 }
+      : {}),
+  }
+}
+
+function wholeNumber(word: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  throw refusal(`takes a whole number from ${least} to ${most} as ${word}`)
+}
+
+/** What libpq's `sslmode` means. Like libpq, `require` with a root certificate checks it; a socket file is never encrypted. */
+function encryptionOf(words: ReadonlyMap<string, string>, isFile: boolean): PostgresAddress['encryption'] {
+  const mode = words.get('sslmode') ?? 'prefer'
+  const root = words.get('sslrootcert')
+  const identity: ConnectionOptions = {
+    ...certificate(words, 'sslcert', 'cert'),
+    ...certificate(words, 'sslkey', 'key'),
+    ...(words.has('sslpassword') ? { passphrase: words.get('sslpassword') } : {}),
+  }
+  const unchecked = { ...identity, rejectUnauthorized: false }
+  const checked = { ...identity, ...(root === 'system' ? {} : certificate(words, 'sslrootcert', 'ca')) }
+  const anyHost = { ...checked, checkServerIdentity: () => undefined }
+  switch (mode) {
+    case 'disable':
+      return [false]
+    case 'allow':
+      return isFile ? [false] : [false, unchecked]
+    case 'prefer':
+      return isFile ? [false] : [unchecked, false]
+    case 'require':
+      return [root === undefined ? unchecked : anyHost]
+    case 'verify-ca':
+      // Among all the certificates of the public authorities one for another host proves nothing.
+      if (root === undefined || root === 'system') throw refusal('needs sslrootcert for sslmode=verify-ca')
+      return [anyHost]
+    case 'verify-full':
+      return [checked]
+    default:
+      throw refusal('knows the sslmodes disable, allow, prefer, require, verify-ca and verify-full')
+  }
+}
+
+function certificate(words: ReadonlyMap<string, string>, word: string, field: string): ConnectionOptions {
+  const file = words.get(word)
+  if (file === undefined) return {}
+  try {
+    return { [field]: readFileSync(file) }
+  } catch (error) {
+    throw refusal(`names a file as ${word} that cannot be read (${errnoOf(error)})`)
+  }
+}
+
+function refusal(what: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_OPTIONS',
+    `postgres: the config string ${what}; expected is a URL such as ` +
+      'postgres://user:password@localhost:5432/dbname?sslmode=verify-full, ' +
+      'or keywords such as host=localhost user=user password=password dbname=dbname',
+  )
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import type { StorePromise } from '../harness.ts'
+import { onServer, promise, revocable } from '../requirement.ts'
+import { applied, assertAbsent, assertKept, HOUR, MINUTE, payload, version } from '../trial.ts'
+
+/** That a write from an older base is never applied, and one from the present base always. */
+export const versions: readonly StorePromise[] = [
+  promise('replace from an older base is a conflict and changes nothing', onServer, async (store, trial) => {
+    const moment = trial.in(HOUR)
+    const { key, entry } = await trial.keep(store)
+    const text = payload()
+    applied(await store.replace(key, text, moment, entry))
+    assert.equal(await store.replace(key, payload(), trial.in(9 * HOUR), entry), 'conflict')
+    trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
+  }),
+
+  promise('destroy with an older base is a conflict and changes nothing', onServer, async (store, trial) => {
+    const { key, entry } = await trial.keep(store)
+    const text = payload()
+    const next = applied(await store.replace(key, text, trial.in(HOUR), entry)).entry
+    assert.equal(await store.destroy(key, entry), 'conflict')
+    await assertKept(store, key, text)
+    applied(await store.replace(key, payload(), trial.in(HOUR), next))
+  }),
+
+  promise('destroy with the present base ends the entry', revocable, async (store, trial) => {
+    const first = await trial.keep(store)
+    assert.equal(await store.destroy(first.key, first.entry), 'ok')
+    await assertAbsent(store, first.key)
+
+    const second = await trial.keep(store)
+    const seen = await store.read(second.key)
+    assert.ok(seen)
+    assert.equal(await store.destroy(second.key, seen), 'ok')
+    await assertAbsent(store, second.key)
+  }),
+
+  promise('destroy without a base ends whatever is there', revocable, async (store, trial) => {
+    const { key, entry } = await trial.keep(store)
+    applied(await store.replace(key, payload(), trial.in(HOUR), entry))
+    assert.equal(await store.destroy(key), 'ok')
+    await assertAbsent(store, key)
+  }),
+
+  promise('touch leaves payload and version alone', onServer, async (store, trial) => {
+    const text = payload()
+    const { key, entry } = await trial.keep(store, text)
+    assert.equal(await store.touch(key, trial.in(2 * HOUR)), 'ok')
+    await assertKept(store, key, text)
+    applied(await store.replace(key, payload(), trial.in(HOUR), entry))
+  }),
+
+  promise('a touch between read and destroy is no conflict', revocable, async (store, trial) => {
+    const { key, entry } = await trial.keep(store)
+    assert.equal(await store.touch(key, trial.in(2 * HOUR)), 'ok')
+    assert.equal(await store.destroy(key, entry), 'ok')
+    await assertAbsent(store, key)
+  }),
+
+  promise('a read that extends the life is no conflict for anybody', onServer, async (store, trial) => {
+    const { key, entry } = await trial.keep(store, payload(), trial.in(MINUTE))
+    assert.ok(await store.read(key, trial.in(HOUR)))
+    applied(await store.replace(key, payload(), trial.in(HOUR), entry))
+  }),
+
+  promise(
+    'an old base stays old after destroy and create under the same key',
+    revocable,
+    async (store, trial) => {
+      const { key, entry } = await trial.keep(store)
+      await store.destroy(key)
+      const text = payload()
+      applied(await store.create(key, text, trial.in(HOUR)))
+      assert.equal(await store.replace(key, payload(), trial.in(HOUR), entry), 'conflict')
+      assert.equal(await store.destroy(key, entry), 'conflict')
+      await assertKept(store, key, text)
+    },
+  ),
+
+  promise(
+    'a version is compared in full, to the last character and its case',
+    onServer,
+    async (store, trial) => {
+      const head = version().slice(0, -2)
+      for (const [old, now] of [
+        ['aa', 'ab'],
+        ['aa', 'aA'],
+        ['Aa', 'aa'],
+        ['a-', 'a_'],
+      ]) {
+        const text = `${head}${now} body`
+        const { key, entry } = await trial.keep(store, `${head}${old} body`)
+        applied(await store.replace(key, text, trial.in(HOUR), entry))
+        assert.equal(await store.replace(key, payload(), trial.in(HOUR), entry), 'conflict')
+        assert.equal(await store.destroy(key, entry), 'conflict')
+        await assertKept(store, key, text)
+      }
+    },
+  ),
+
+  promise('payloads that differ in nothing but the version are different', onServer, async (store, trial) => {
+    const body = ' 1700000000000\n"n" J 0'
+    const { key, entry } = await trial.keep(store, payload(body))
+    const text = payload(body)
+    applied(await store.replace(key, text, trial.in(HOUR), entry))
+    assert.equal(await store.replace(key, payload(body), trial.in(HOUR), entry), 'conflict')
+    await assertKept(store, key, text)
+  }),
+]

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import type { StorePromise } from '../harness.ts'
+import { everywhere, onClient, onServer, promise } from '../requirement.ts'
+import { applied, assertAbsent, assertKept, assertSame, found, HOUR, MINUTE, payload } from '../trial.ts'
+
+/** That what is stored is there, as it was stored. */
+export const keeping: readonly StorePromise[] = [
+  promise(
+    'the traits are possible ones, and store and harness agree',
+    everywhere,
+    async (store, _, harness) => {
+      const { name, resolution, maxBytes } = store.traits
+      assert.match(name, /^[a-z][a-z0-9-]*$/)
+      assert.ok(resolution >= 1, 'resolution is at least a millisecond')
+      assert.ok(maxBytes >= 1024, 'a store takes a kilobyte at least')
+      assert.equal(
+        'sweep' in store,
+        harness.sweeps ?? false,
+        'the harness says `sweeps: true` if the store can sweep',
+      )
+      assert.equal(
+        'count' in store,
+        harness.counts ?? false,
+        'the harness says `counts: true` if the store can count',
+      )
+    },
+  ),
+
+  promise('what create stored is read back', everywhere, async (store, trial) => {
+    const text = payload()
+    const { key } = await trial.keep(store, text)
+    await assertKept(store, key, text)
+  }),
+
+  promise(
+    'a store connects by itself, and an explicit open, even twice, does no harm',
+    everywhere,
+    async (store, trial) => {
+      const text = payload()
+      const { key } = await trial.keep(store, text)
+      await store.open?.()
+      await store.open?.()
+      await assertKept(store, key, text)
+    },
+  ),
+
+  promise('create and replace tell the entry as it now stands', everywhere, async (store, trial) => {
+    const [first, second] = [payload(), payload()]
+    const soon = trial.in(MINUTE)
+    const created = await trial.keep(store, first, soon)
+    assertSame(created.entry.payload, first)
+    trial.assertMoment(store, created.entry.expiresAt, soon)
+
+    const later = trial.in(HOUR)
+    const { entry } = applied(await store.replace(created.key, second, later, created.entry))
+    assertSame(entry.payload, second)
+    trial.assertMoment(store, entry.expiresAt, later)
+  }),
+
+  promise('read tells how long the entry lives', everywhere, async (store, trial) => {
+    const moment = trial.in(HOUR)
+    const text = payload()
+    const { key } = await trial.keep(store, text, moment)
+    trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
+  }),
+
+  promise('reading changes nothing', everywhere, async (store, trial) => {
+    const { key } = await trial.keep(store)
+    const [first, second, third] = [await store.read(key), await store.read(key), await store.read(key)]
+    assert.ok(first)
+    for (const again of [second, third]) {
+      assert.ok(again)
+      assertSame(again.payload, first.payload)
+      trial.assertMoment(store, again.expiresAt, first.expiresAt)
+    }
+  }),
+
+  promise('replace keeps the new payload and nothing of the old one', everywhere, async (store, trial) => {
+    const long = payload('\n"long" J "' + 'x'.repeat(700) + '"')
+    const short = payload('')
+    const kept = await trial.keep(store, long)
+    const now = found(kept.key, applied(await store.replace(kept.key, short, trial.in(HOUR), kept.entry)))
+    await assertKept(store, now.key, short)
+  }),
+
+  promise('an entry from read is good as the base of a replace', everywhere, async (store, trial) => {
+    let { key } = await trial.keep(store)
+    for (let round = 0; round < 5; round += 1) {
+      const base = await store.read(key)
+      assert.ok(base)
+      const text = payload(`\n"round" J ${round}`)
+      key = found(key, applied(await store.replace(key, text, trial.in(HOUR), base))).key
+      await assertKept(store, key, text)
+    }
+  }),
+
+  promise('an entry from a write is good as the base of the next one', everywhere, async (store, trial) => {
+    let kept = await trial.keep(store)
+    for (let round = 0; round < 5; round += 1) {
+      const text = payload(`\n"round" J ${round}`)
+      kept = found(kept.key, applied(await store.replace(kept.key, text, trial.in(HOUR), kept.entry)))
+      await assertKept(store, kept.key, text)
+    }
+  }),
+
+  promise('an entry that was handed out stays as it was', onServer, async (store, trial) => {
+    const moment = trial.in(HOUR)
+    const { key, entry } = await trial.keep(store, payload(), moment)
+    const seen = await store.read(key)
+    assert.ok(seen)
+    const before = [{ ...entry }, { ...seen }]
+    await store.touch(key, trial.in(2 * HOUR))
+    applied(await store.replace(key, payload(), trial.in(3 * HOUR), seen))
+    await store.destroy(key)
+    assert.deepEqual([{ ...entry }, { ...seen }], before)
+  }),
+
+  promise('what a caller does to an entry does nothing to the store', onServer, async (store, trial) => {
+    const text = payload()
+    const { key, entry } = await trial.keep(store, text)
+    const seen = await store.read(key)
+    for (const mine of [entry, seen]) Reflect.set(Object(mine), 'payload', payload(' scribbled over'))
+    for (const mine of [entry, seen]) Reflect.set(Object(mine), 'expiresAt', 0)
+    await assertKept(store, key, text)
+  }),
+
+  promise('only a store on the client gives out a credential', everywhere, async (store, trial) => {
+    const written = applied(await store.create(trial.key(), payload(), trial.in(HOUR)))
+    if (store.traits.location === 'server') assert.equal(written.credential, undefined)
+    else
+      assert.match(
+        written.credential ?? '',
+        /^[\w!#$%&'*+\-.^`|~:/=]+$/,
+        'a credential is a cookie value as it stands',
+      )
+  }),
+
+  promise('a credential carries the key that its entry was created under', onClient, async (store, trial) => {
+    const key = trial.key()
+    const created = applied(await store.create(key, payload(), trial.in(HOUR)))
+    assert.equal(created.entry.key, key)
+    const seen = await store.read(found(key, created).key)
+    assert.ok(seen)
+    assert.equal(seen.key, key)
+    const replaced = applied(await store.replace(key, payload(), trial.in(HOUR), seen))
+    assert.equal((await store.read(found(key, replaced).key))?.key, key)
+  }),
+
+  promise('a credential that nobody gave out is nobody', onClient, async (store, trial) => {
+    const { key } = await trial.keep(store)
+    const middle = key.length >> 1
+    const other = key[middle] === 'A' ? 'B' : 'A'
+    const altered = key.slice(0, middle) + other + key.slice(middle + 1)
+    for (const forged of [
+      '',
+      'x',
+      '\0',
+      altered,
+      key.slice(1),
+      key.slice(0, -1),
+      key + key,
+      'é'.repeat(5_000),
+    ]) {
+      await assertAbsent(store, forged)
+    }
+  }),
+]

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import type { StorePromise } from '../harness.ts'
+import { onServer, promise } from '../requirement.ts'
+import { assertAbsent, assertKept, DAY, HOUR, MINUTE, payload } from '../trial.ts'
+
+const LIFE: number = 5 * MINUTE
+
+/** That a life is extended, never shortened, and never begun. */
+export const extending: readonly StorePromise[] = [
+  promise('touch extends the life', onServer, async (store, trial) => {
+    const text = payload()
+    const { key } = await trial.keep(store, text, trial.in(LIFE))
+    const moment = trial.in(HOUR)
+    assert.equal(await store.touch(key, moment), 'ok')
+    trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
+    await trial.almost(store, HOUR)
+    await assertKept(store, key, text)
+    await trial.rest(store)
+    await assertAbsent(store, key)
+  }),
+
+  promise('touch never shortens the life, not even to a moment past', onServer, async (store, trial) => {
+    const text = payload()
+    const moment = trial.in(HOUR)
+    const { key } = await trial.keep(store, text, moment)
+    assert.equal(await store.touch(key, trial.in(LIFE)), 'ok')
+    assert.equal(await store.touch(key, trial.in(-LIFE)), 'ok')
+    trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
+    await trial.almost(store, HOUR)
+    await assertKept(store, key, text)
+  }),
+
+  promise('of many touches at once the longest one counts', onServer, async (store, trial) => {
+    const [one, other] = await trial.pair(store)
+    const text = payload()
+    const { key } = await trial.keep(one, text, trial.in(LIFE))
+    const hours = [3, 1, 7, 2, 9, 4, 8, 5, 6]
+    const longest = trial.in(9 * HOUR)
+    const outcomes = await Promise.all(
+      hours.map(async (n, at) => (at % 2 ? one : other).touch(key, n === 9 ? longest : trial.in(n * HOUR))),
+    )
+    assert.deepEqual(new Set(outcomes), new Set(['ok']))
+    trial.assertMoment(store, (await assertKept(other, key, text)).expiresAt, longest)
+  }),
+
+  promise(
+    'a read that is to extend the life does so, or says that it did not',
+    onServer,
+    async (store, trial) => {
+      const text = payload()
+      const [before, after] = [trial.in(LIFE), trial.in(DAY)]
+      const { key } = await trial.keep(store, text, before)
+      const entry = await store.read(key, after)
+      assert.ok(entry)
+      assert.equal(entry.payload, text)
+      const extended = entry.expiresAt > (before + after) / 2
+      trial.assertMoment(store, entry.expiresAt, extended ? after : before)
+      trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, entry.expiresAt)
+      await trial.almost(store, extended ? DAY : LIFE)
+      await assertKept(store, key, text)
+      await trial.rest(store)
+      await assertAbsent(store, key)
+    },
+  ),
+
+  promise('a read never shortens the life', onServer, async (store, trial) => {
+    const text = payload()
+    const moment = trial.in(HOUR)
+    const { key } = await trial.keep(store, text, moment)
+    for (const earlier of [LIFE, -LIFE]) {
+      const entry = await store.read(key, trial.in(earlier))
+      assert.ok(entry)
+      trial.assertMoment(store, entry.expiresAt, moment)
+    }
+    await trial.almost(store, HOUR)
+    await assertKept(store, key, text)
+  }),
+]
