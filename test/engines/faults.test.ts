@@ -30,11 +30,11 @@ async function prove(): Promise<ReadonlyMap<string, Proof>> {
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => path.posix.join('test', name))
   for (const file of files) {
-    const [, folder, name = ''] = file.split('/')
-    // Of stores/redis-cluster-moves.test.ts the provider is redis_cluster.
+    const [, folder, ...names] = file.split('/')
+    // Of stores/redis/cluster-moves.test.ts the provider is redis_cluster.
     const provider = providers
       .toSorted((one, other) => other.length - one.length)
-      .find((each) => folder === 'stores' && name.replaceAll('-', '_').startsWith(each))
+      .find((each) => folder === 'stores' && names.join('_').replaceAll('-', '_').startsWith(each))
     for (const [, head = ''] of (await readFile(file, 'utf8')).matchAll(TITLE)) {
       if (folder !== 'engines') note(file, head, provider)
     }

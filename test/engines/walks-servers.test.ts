@@ -13,7 +13,7 @@ import { memcachedServer } from '../servers/memcached.ts'
 import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
 import { redisClusterServer } from '../servers/redis-cluster.ts'
 import { redisSentinelServer } from '../servers/redis-sentinel.ts'
-import { bench } from '../stores/mysql-harness.ts'
+import { bench } from '../stores/mysql/harness.ts'
 import { openLaboratory } from '../stores/redis/harness.ts'
 import { testWalks, type Grounds } from './walker.ts'
 

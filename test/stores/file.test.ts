@@ -6,7 +6,7 @@ import test from 'ava'
 import { FileStore } from '../../src/stores/file.ts'
 import type { Entry } from '../../src/store.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
-import { age, assertTidy, HOUR, KEY, LATER, NEW, OLD, START, storeAt } from './file/acts.ts'
+import { age, assertTidy, HOUR, KEY, LATER, NEW, OLD, START, storeAt } from './file/operations.ts'
 
 const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-'))
 test.after.always(async () => fs.rm(base, { recursive: true, force: true }))

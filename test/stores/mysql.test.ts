@@ -1,6 +1,6 @@
 import test from 'ava'
 import { storeContract } from '../../src/testing/index.ts'
-import { bench } from './mysql-harness.ts'
+import { bench } from './mysql/harness.ts'
 
 const { harness, database, end } = await bench('ours')
 const first = await harness.open()

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { FileStore } from '../../../src/stores/file.ts'
-import { assertTidy, assertUsable, found, KEY, NEW, OLD, START, storeAt } from './acts.ts'
+import { assertTidy, assertUsable, found, KEY, NEW, OLD, START, storeAt } from './operations.ts'
 
 const [folder = '', lack = ''] = process.argv.slice(2)
 const LIFE = START + 24 * 3_600_000

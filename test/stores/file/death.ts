@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { intercept } from './steps.ts'
+import { intercept } from './file-system-calls.ts'
 
 /** When to die: before a step, after it, or when it has written a half; `torn` tells what it was about to write. */
 export type Mode = 'before' | 'within' | 'after' | 'torn'

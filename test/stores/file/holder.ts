@@ -2,7 +2,7 @@
 // names of the steps if it gets to the end.
 import { writeSync } from 'node:fs'
 import { SessionManager } from '../../../src/session/manager.ts'
-import { HOUR, START, storeAt } from './acts.ts'
+import { HOUR, START, storeAt } from './operations.ts'
 import { dieAt } from './death.ts'
 
 const [folder = '', id = '', step, mode] = process.argv.slice(2)

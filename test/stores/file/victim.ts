@@ -1,5 +1,5 @@
 // Runs one act on a store and kills itself at one step of it. Prints the names of the steps if it gets to the end.
-import { actsOf, payloads, storeAt } from './acts.ts'
+import { actsOf, payloads, storeAt } from './operations.ts'
 import { dieAt } from './death.ts'
 
 const [folder = '', name = '', variant, step, mode] = process.argv.slice(2)

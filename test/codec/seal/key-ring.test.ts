@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import { createKeyRing, type SealKey } from '../../../src/codec/seal/key-ring.ts'
+
+function refused(keys: unknown): string {
+  try {
+    createKeyRing(keys as SealKey[], 'keys')
+  } catch (error) {
+    return error instanceof Error ? error.message : ''
+  }
+  return 'accepted'
+}
+
+test('security 44: keys that are short or can be guessed are refused with a recipe for a good one', (t) => {
+  const recipe = /make one with: node -p "crypto\.randomBytes\(32\)\.toString\('base64url'\)"$/
+  for (const [key, why] of [
+    ['', /is 0 bytes long/],
+    ['keyboard cat', /is 12 bytes long/],
+    [randomBytes(31), /is 31 bytes long, and a key has at least 32/],
+    ['keyboard cat, dog, mouse and their 7 friends', /placeholder/],
+    ['CHANGE-ME-9f8a7s6d5f4g3h2j1k0l-zqwxcev', /placeholder/],
+    ['my super Secret key, which is long enough', /placeholder/],
+    ['your-key-goes-here-your-friend-9f8a7s6d5f', /placeholder/],
+    ['a'.repeat(64), /repeats itself/],
+    ['k3yB04rd-D0g'.repeat(3), /repeats itself/],
+    [`${'8fj2kd9s0a7x'.repeat(3)}8fj`, /repeats itself/],
+    ['0123456789abcdefghijklmnopqrstuvwxyz', /counts/],
+    [Buffer.from(Array.from({ length: 32 }, (_, at) => 200 - at)), /counts/],
+    [Buffer.alloc(32), /repeats itself/],
+    [Buffer.concat([Buffer.alloc(29), Buffer.from([1, 77, 3])]), /repeats itself/],
+  ] as const) {
+    const text = refused([key])
+    t.regex(text, why)
+    t.regex(text, recipe)
+    if (typeof key === 'string' && key !== '') t.false(text.includes(key), 'the text does not show the key')
+  }
+})
+
+test('security 44: keys of 32 random bytes are taken, raw, in hex and in base64', (t) => {
+  // Not more: chance spells a placeholder in one of twenty million.
+  for (let round = 0; round < 100; round += 1) {
+    const bytes = randomBytes(32)
+    for (const key of [bytes, bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')])
+      t.is(refused([key]), 'accepted')
+  }
+})
+
+test('what is no list of keys is refused by its place', (t) => {
+  const good = randomBytes(32)
+  t.is(refused([]), 'keys: needs at least one key')
+  t.is(refused('x'), 'keys: must be a list of keys')
+  t.is(refused([good, 7]), 'keys[1]: must be a text, a Buffer, or { id, secret }')
+  t.is(refused([{ id: 'a', secret: 7 }]), 'keys[0]: must be a text, a Buffer, or { id, secret }')
+  for (const id of ['', 'a.b', 'a'.repeat(17), 'é', 7])
+    t.is(refused([{ id, secret: good }]), 'keys[0].id: must be 1 to 16 letters, digits, - or _')
+})
+
+test('security 43: an ID of a key is its own or comes of the secret, and no two keys share one', (t) => {
+  const [one, two] = [randomBytes(32), randomBytes(32)]
+  const [first, second] = createKeyRing([one, { id: '2026-08', secret: two }], 'keys')
+  t.regex(first.id, /^[\w-]{4}$/)
+  t.is(second?.id, '2026-08')
+  t.is(createKeyRing([one], 'keys')[0].id, first.id, 'the same key has the same ID everywhere')
+  t.regex(refused([one, one]), /the same key twice/)
+  t.regex(
+    refused([
+      { id: 'a', secret: one },
+      { id: 'a', secret: two },
+    ]),
+    /two keys of the same ID/,
+  )
+})
+
+test('security 44: each purpose has subkeys of its own', (t) => {
+  const secret = randomBytes(32)
+  const [key] = createKeyRing([secret], 'keys')
+  t.is(key.subkey('a').length, 32)
+  t.deepEqual(key.subkey('a'), key.subkey('a'))
+  t.notDeepEqual(key.subkey('a'), key.subkey('b'))
+  t.notDeepEqual(key.subkey('a'), secret)
+})

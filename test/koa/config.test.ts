@@ -1,0 +1,173 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import test from 'ava'
+import Koa from 'koa'
+import { fromConfig, session, SessionError, type ConfigObject } from '../../src/index.ts'
+import { serve } from '../support/client.ts'
+
+const file = async (t: { teardown: (end: () => Promise<void>) => void }, text: string): Promise<string> => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'kts-config-'))
+  t.teardown(async () => rm(folder, { recursive: true }))
+  await writeFile(path.join(folder, 'app.conf'), text)
+  return path.join(folder, 'app.conf')
+}
+
+test('an empty config is beego: sessions off, its cookie name', (t) => {
+  t.deepEqual(fromConfig({}, {}), {
+    enabled: false,
+    name: 'beegosessionID',
+    cookie: { sameSite: 'lax', httpOnly: true },
+  })
+})
+
+test('every beego name has its place in an ini file', async (t) => {
+  const conf = await file(
+    t,
+    `# beego's own
+appname = shop
+sessionon = true
+SessionProvider = file
+sessionproviderconfig = "./tmp"
+sessionname = shopsid
+sessiongcmaxlifetime = 1800
+sessionhashfunc = sha1
+sessioncookielifetime = 86400
+sessiondomain = example.org
+sessioncookiesamesite = 3
+sessiondisablehttponly = true
+sessionenablesidinhttpheader = true
+sessionnameinhttpheader = X-Sid
+sessionenablesidinurlquery = true
+sessionidprefix = shop_
+`,
+  )
+  t.deepEqual(fromConfig(conf, {}), {
+    enabled: true,
+    provider: 'file',
+    providerConfig: './tmp',
+    name: 'shopsid',
+    idleTimeout: 1_800_000,
+    hash: 'sha1',
+    cookie: { sameSite: 'strict', httpOnly: false, maxAge: 86_400_000, domain: 'example.org' },
+    header: 'X-Sid',
+    query: 'shopsid',
+    idPrefix: 'shop_',
+  })
+})
+
+test('the section of the run mode goes before the top, whatever its name is spelled like', async (t) => {
+  const text = `sessionon = true
+sessionname = top
+[dev]
+sessionname = in_dev
+[prod]
+sessionname = in_prod
+[test]
+sessionname = in_test
+`
+  const conf = await file(t, text)
+  const nameIn = (env: Record<string, string>): string | undefined => fromConfig(conf, env).name
+  t.is(nameIn({}), 'in_dev')
+  t.is(nameIn({ BEEGO_RUNMODE: 'PROD' }), 'in_prod')
+  t.is(nameIn({ NODE_ENV: 'production' }), 'in_prod')
+  t.is(nameIn({ NODE_ENV: 'test' }), 'in_test')
+  t.is(nameIn({ NODE_ENV: 'production', BEEGO_RUNMODE: 'test' }), 'in_test')
+  t.is(nameIn({ BEEGO_RUNMODE: 'staging' }), 'top')
+  t.is(fromConfig(await file(t, `runmode = prod\n${text}`), { NODE_ENV: 'test' }).name, 'in_prod')
+})
+
+test('a ; or a # in a value is part of it: addresses and passwords have them', async (t) => {
+  const conf = await file(t, 'sessionproviderconfig = s1:26379;s2:26379,100,pa#ss\n; a comment\n# another\n')
+  t.is(fromConfig(conf, {}).providerConfig, 's1:26379;s2:26379,100,pa#ss')
+})
+
+test('${NAME||default} in an ini file is the environment variable', async (t) => {
+  const conf = await file(t, 'sessionproviderconfig = ${SHOP_DIR||./tmp}\n')
+  t.is(fromConfig(conf, {}).providerConfig, './tmp')
+  t.is(fromConfig(conf, { SHOP_DIR: '/var/s' }).providerConfig, '/var/s')
+})
+
+test('SESSION_ variables work, and those of other programs are not looked at', (t) => {
+  const env = {
+    SESSION_ON: 'true',
+    SESSION_PROVIDER: 'memory',
+    SESSION_PROVIDER_CONFIG: '',
+    SESSION_GC_MAX_LIFETIME: '60',
+    SESSION_MANAGER: 'local/desktop:@/tmp/.ICE-unix/1',
+    PATH: '/bin',
+  }
+  t.like(fromConfig(env, {}), {
+    enabled: true,
+    provider: 'memory',
+    idleTimeout: 60_000,
+    providerConfig: undefined,
+  })
+})
+
+test('sessionConfig in JSON replaces everything but on and provider', (t) => {
+  const options = fromConfig(
+    {
+      SessionOn: true,
+      SessionProvider: 'file',
+      SessionName: 'ignored',
+      sessionConfig: JSON.stringify({
+        cookieName: 'gosessionid',
+        enableSetCookie: true,
+        gclifetime: 3600,
+        maxLifetime: 120,
+        secure: true,
+        cookieLifeTime: 3600,
+        providerConfig: './tmp',
+        sessionIDLength: 32,
+        sessionIDPrefix: 'p-',
+      }),
+    },
+    {},
+  )
+  t.deepEqual(options, {
+    enabled: true,
+    provider: 'file',
+    providerConfig: './tmp',
+    name: 'gosessionid',
+    idleTimeout: 120_000,
+    idPrefix: 'p-',
+    cookie: { sameSite: 'lax', httpOnly: true, secure: true, maxAge: 3_600_000 },
+  })
+})
+
+const wrong: readonly (readonly [ConfigObject, RegExp])[] = [
+  [{ sessiongcmaxlifetime: 'an hour' }, /sessiongcmaxlifetime: must be a whole number/],
+  [{ sessionon: 'perhaps' }, /sessionon: must be true or false/],
+  [{ sessioncookiesamesite: 9 }, /sessioncookiesamesite: must be 0 or 1/],
+  [{ sessionprovder: 'file' }, /sessionprovder: is not a setting/],
+  [{ sessionconfig: '{' }, /sessionconfig: must be a JSON object/],
+  [{ sessionconfig: '{"cookieNam":1}' }, /sessionconfig.cookieNam: is not a setting/],
+  [{ sessionconfig: '{"constructor":1}' }, /sessionconfig.constructor: is not a setting/],
+  [{ sessionconfig: '{"__proto__":{"name":1}}' }, /sessionconfig.__proto__: is not a setting/],
+]
+for (const [config, expected] of wrong) {
+  test(`${JSON.stringify(config)} is refused with a sentence`, (t) => {
+    const error = t.throws(() => fromConfig(config, {}), { instanceOf: SessionError, message: expected })
+    t.is(error?.code, 'ERR_SESSION_OPTIONS')
+  })
+}
+
+test('a file that is not there, and a line that is no setting, are named', async (t) => {
+  t.throws(() => fromConfig('/nowhere/app.conf'), { message: /\/nowhere\/app.conf cannot be read/ })
+  const conf = await file(t, 'sessionon = true\nwhat is this\n')
+  t.throws(() => fromConfig(conf, {}), { message: /line 2 is neither/ })
+})
+
+test('an application runs on an ini file alone', async (t) => {
+  const conf = await file(t, 'sessionon = true\nsessionprovider = memory\n')
+  const koa = new Koa().use(session(fromConfig(conf, {})))
+  koa.use((ctx) => {
+    ctx.body = String(ctx.session.update('asta', (n = 0) => n + 1))
+  })
+  const { client } = await serve(t, koa)
+  const visitor = client()
+  await visitor.get('/')
+  t.is((await visitor.get('/')).text, '2')
+  t.true(visitor.cookies.has('beegosessionID'))
+})

@@ -1,0 +1,15 @@
+import { register } from 'node:module'
+import { SessionError } from '../../../src/errors.ts'
+import { CouchbaseStore } from '../../../src/stores/couchbase.ts'
+
+// The driver is installed here, so its name is made one that is not.
+const hook = `export async function resolve(name, context, next) {
+  return next(name === 'couchbase' ? 'a-package-that-nobody-has-installed' : name, context)
+}`
+register(`data:text/javascript,${encodeURIComponent(hook)}`)
+
+try {
+  await new CouchbaseStore({ url: 'couchbase://user:password@localhost/bucket' }).open()
+} catch (error) {
+  if (error instanceof SessionError) console.log(error.code, error.message)
+}

@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { hash } from 'node:crypto'
+import * as fs from 'node:fs/promises'
+import * as os from 'node:os'
+import * as path from 'node:path'
+import { inspect, isDeepStrictEqual } from 'node:util'
+import test from 'ava'
+import { SessionError } from '../../../src/errors.ts'
+import { FileStore } from '../../../src/stores/file.ts'
+import {
+  acts,
+  assertTidy,
+  assertUsable,
+  found,
+  HOUR,
+  KEY,
+  OLD,
+  START,
+  storeAt,
+  type Act,
+} from './operations.ts'
+import { Children, run } from './child.ts'
+import { intercept, type Step } from './file-system-calls.ts'
+
+const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-trouble-'))
+test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+
+const CODES = ['ENOSPC', 'EROFS', 'EMFILE', 'EACCES', 'EIO', 'EDQUOT']
+
+/** What is to go wrong: at which step, with which code, and whether the step was done all the same. */
+interface Fault {
+  readonly step: number
+  readonly code: string
+  readonly done: boolean
+}
+
+const faults = new AsyncLocalStorage<{ readonly fault: Fault; steps: number }>()
+let children: Children
+test.before(async () => {
+  children = await Children.compile(base)
+  await intercept(async (step) => {
+    const here = faults.getStore()
+    if (here === undefined) return step.run()
+    here.steps += 1
+    const run = async (): Promise<unknown> => (step.name === 'sync' ? undefined : step.run())
+    if (here.steps !== here.fault.step) return run()
+    if (here.fault.done) {
+      const result = await run()
+      if (result instanceof Object && 'close' in result) await Reflect.apply(Object(result.close), result, [])
+    }
+    throw errno(here.fault.code, step)
+  })
+})
+
+/** As Node makes them: the path is in the text, and once more beside it. */
+function errno(code: string, { name, args }: Step): Error {
+  const file = String(args[0])
+  return Object.assign(new Error(`${code}: trouble, ${name} '${file}'`), { code, syscall: name, path: file })
+}
+
+let folders = 0
+function folderName(): string {
+  return path.join(base, `folder-${(folders += 1)}`)
+}
+
+/** Does the act with a fault. `false` if it has fewer steps. */
+async function suffer(act: Act, fault: Fault): Promise<boolean> {
+  const folder = folderName()
+  await act.prepare(storeAt(folder, act.now - HOUR), folder)
+  const store = storeAt(folder, act.now, true)
+  await store.open()
+  const counted = { fault, steps: 0 }
+  const error: unknown = await faults.run(counted, async () => act.run(store).then(() => undefined, Object))
+  if (counted.steps < fault.step) return false
+
+  const seen = await found(folder, act.now)
+  const done = isDeepStrictEqual(seen, act.after)
+  assert.ok(done || isDeepStrictEqual(seen, act.before), inspect(fault))
+  if (error === undefined) assert.ok(done, `done, as it was said: ${inspect(fault)}`)
+  else assertDiscreet(error, fault.code, folder)
+  // What a killed process has left is for a sweep, but a failure tidies up after itself.
+  if (!done && !fault.done && act.tidy) await assertTidy(folder, act.before === undefined ? 0 : 1)
+  await assertUsable(folder, act.now)
+  return true
+}
+
+/** Asserts that an error tells the code, and neither key nor payload nor path. */
+function assertDiscreet(error: unknown, code: string, folder: string): void {
+  assert.ok(error instanceof SessionError)
+  assert.equal(error.code, 'ERR_SESSION_STORE')
+  assert.match(error.message, new RegExp(`^file: [a-z]+ failed: ${code}$`))
+  const shown = inspect(error, { depth: 10 })
+  for (const secret of [KEY, hash('sha256', KEY, 'hex'), 'secret', folder]) {
+    assert.ok(!shown.includes(secret), `the error shows ${secret}`)
+  }
+}
+
+for (const [name, act] of Object.entries<Act>(acts)) {
+  test.serial(
+    `F13: whatever step of ${name} fails, the old or the new is there and the error is discreet`,
+    async (t) => {
+      let step = 1
+      for (let more = true; more; step += 1) {
+        const code = CODES[step % CODES.length] ?? 'EIO'
+        more = await suffer(act, { step, code, done: false })
+        if (more) await suffer(act, { step, code: 'EIO', done: true })
+      }
+      t.true(step > 3)
+    },
+  )
+}
+
+async function cramped(command: readonly string[], lack: string, folder: string): Promise<unknown> {
+  const [program = '', ...args] = [...command, process.execPath, ...children.command('cramped', folder, lack)]
+  const { stdout, stderr } = await run(program, args)
+  assert.equal(stderr, '')
+  return JSON.parse(stdout)
+}
+
+/** Runs what follows with a limit of the shell's. */
+function limited(limit: string): readonly string[] {
+  return ['sh', '-c', `ulimit ${limit}; exec "$@"`, 'sh']
+}
+
+/** Runs what follows with a small file system of its own in the folder. */
+function mounted(folder: string, size: string): readonly string[] {
+  const mount = `mount -t tmpfs -o size=${size},mode=755 tmpfs "${folder}" && exec "$@"`
+  const alone = process.getuid?.() === 0 ? ['-m'] : ['-m', '-r']
+  return ['unshare', ...alone, 'sh', '-c', mount, 'sh']
+}
+
+test('F13: a payload that does not fit on the disk fails and says so, and what was there is intact', async (t) => {
+  const folder = folderName()
+  await fs.mkdir(folder)
+  t.deepEqual(await cramped(mounted(folder, '64k'), 'room', folder), [
+    'ok',
+    'file: replace failed: ENOSPC',
+    'file: create failed: ENOSPC',
+    true,
+  ])
+})
+
+test('F13: on a full disk sessions are read, extended and ended, writes say so, and when there is room again they are done', async (t) => {
+  const folder = folderName()
+  await fs.mkdir(folder)
+  t.deepEqual(await cramped(mounted(folder, '1m'), 'full', path.join(folder, 'sessions')), [
+    'file: replace failed: ENOSPC',
+    'file: create failed: ENOSPC',
+    'ok',
+    'ok',
+    true,
+    1,
+    'ok',
+    'ok',
+    true,
+  ])
+})
+
+test('F13: on a file system that may only be read sessions are read, all else says so, and afterwards it is done', async (t) => {
+  const folder = folderName()
+  await fs.mkdir(folder)
+  const sessions = path.join(folder, 'sessions')
+  t.deepEqual(await cramped(mounted(folder, '1m'), 'frozen', sessions), [
+    'file: replace failed: EROFS',
+    'file: create failed: EROFS',
+    'file: touch failed: EROFS',
+    'file: destroy failed: EROFS',
+    true,
+    2,
+    'ok',
+    'ok',
+    true,
+    `file: the folder "${sessions}" cannot be used: EROFS`,
+  ])
+})
+
+test('F13: in a folder that one may only read sessions are read, all else says so, and afterwards it is done', async (t) => {
+  const folder = folderName()
+  await fs.mkdir(folder)
+  await fs.chmod(folder, 0o777)
+  t.deepEqual(await cramped([], 'guarded', path.join(folder, 'sessions')), [
+    'file: replace failed: EACCES',
+    'file: create failed: EACCES',
+    'file: touch failed: EACCES',
+    'file: destroy failed: EACCES',
+    true,
+    2,
+    'ok',
+    'ok',
+    true,
+  ])
+})
+
+test('F13: a file that may not grow is a failed write, and what was there is intact', async (t) => {
+  t.deepEqual(await cramped(limited('-f 8'), 'room', folderName()), [
+    'ok',
+    'file: replace failed: EFBIG',
+    'file: create failed: EFBIG',
+    true,
+  ])
+})
+
+test('F13: ten thousand calls at once need no more than a few descriptors', async (t) => {
+  t.deepEqual(await cramped(limited('-n 64'), 'descriptors', folderName()), [100, 2, 100])
+})
+
+test('F13: without a free descriptor every verb says so, and what was there is intact', async (t) => {
+  t.deepEqual(await cramped(limited('-n 64'), 'handles', folderName()), [
+    'file: read failed: EMFILE',
+    'file: replace failed: EMFILE',
+    'file: create failed: EMFILE',
+    true,
+    'ok',
+  ])
+})
+
+test('a folder that one may not enter is named when the store opens, and at every verb', async (t) => {
+  const folder = folderName()
+  await storeAt(folder, START).open()
+  await fs.chmod(folder, 0)
+  const [open, read, below] = [folder, folder, `${folder}/below`].map(
+    (name) => `file: the folder "${name}" cannot be used: EACCES`,
+  )
+  t.deepEqual(await cramped([], 'rights', folder), [open, read, below])
+  await fs.chmod(folder, 0o700)
+})
+
+test('a sweep does what it can although a part of the folder is in trouble, and says so', async (t) => {
+  const folder = folderName()
+  const store = storeAt(folder, START)
+  for (const key of ['one', 'two', 'three']) await store.create(key, OLD, START)
+  // The first step lists the shelves, the second one lists the first shelf.
+  const counted = { fault: { step: 2, code: 'EIO', done: false }, steps: 0 }
+  await t.throwsAsync(
+    faults.run(counted, async () => store.sweep(10)),
+    { message: 'file: sweep failed: EIO' },
+  )
+  t.is(await store.sweep(10), 1)
+  await assertTidy(folder, 0)
+})
+
+test('a folder that cannot be made is named when the store opens', async (t) => {
+  const file = folderName()
+  await fs.writeFile(file, '')
+  const folder = path.join(file, 'below')
+  await t.throwsAsync(new FileStore({ folder }).open(), {
+    code: 'ERR_SESSION_STORE',
+    message: `file: the folder "${folder}" cannot be used: ENOTDIR`,
+  })
+})
+
+test('a store whose folder could not be used tries again at the next verb', async (t) => {
+  const file = folderName()
+  await fs.writeFile(file, '')
+  const store = new FileStore({ folder: path.join(file, 'below') })
+  await t.throwsAsync(store.read(KEY), { code: 'ERR_SESSION_STORE' })
+  await fs.rm(file)
+  t.is(await store.read(KEY), undefined)
+})

@@ -1,0 +1,15 @@
+import { register } from 'node:module'
+import { SessionError } from '../../../src/errors.ts'
+import { MemcacheStore } from '../../../src/stores/memcache.ts'
+
+// The driver is installed here, so its name is made one that is not.
+const hook = `export async function resolve(name, context, next) {
+  return next(name === 'memjs' ? 'a-package-that-nobody-has-installed' : name, context)
+}`
+register(`data:text/javascript,${encodeURIComponent(hook)}`)
+
+try {
+  await new MemcacheStore({ url: 'localhost:11211' }).open()
+} catch (error) {
+  if (error instanceof SessionError) console.log(error.code, error.message)
+}

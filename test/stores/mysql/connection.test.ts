@@ -1,0 +1,111 @@
+import test from 'ava'
+import { createPool as createCallbackPool } from 'mysql2'
+import { createPool } from 'mysql2/promise'
+import { MysqlStore } from '../../../src/stores/mysql.ts'
+import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'
+import { bench, key, payload, soon } from './harness.ts'
+
+const { database, url, harness, end } = await bench('ours')
+
+// Every default that a client may have otherwise, and that a store could stumble over.
+const client = createPool({
+  uri: url,
+  flags: ['-FOUND_ROWS'],
+  charset: 'latin1',
+  timezone: '+05:45',
+  supportBigNumbers: true,
+  bigNumberStrings: true,
+  dateStrings: true,
+  namedPlaceholders: true,
+  nestTables: '.',
+  typeCast: () => 'cast',
+  connectionLimit: 4,
+})
+client.on('connection', (connection) => {
+  void connection.query(
+    "SET time_zone = '-11:30', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
+  )
+})
+const callbacks = createCallbackPool(url)
+const strange: StoreHarness = {
+  ...harness,
+  async open() {
+    const store = new MysqlStore({ client })
+    await store.open()
+    return store
+  },
+}
+const first = await strange.open()
+test.after.always(async () => {
+  await client.end()
+  await callbacks.promise().end()
+  await end()
+})
+
+for (const promise of storeContract) {
+  if (!promise.appliesTo(first.traits, strange)) continue
+  test.serial(`on a client with settings of its own: ${promise.title}`, async (t) => {
+    await promise.check(strange)
+    t.pass()
+  })
+}
+
+test.serial('a client that was handed over stays open when the store is closed', async (t) => {
+  for (const given of [client, callbacks]) {
+    const store = new MysqlStore({ client: given })
+    const name = key()
+    const text = payload()
+    await store.create(name, text, soon())
+    await store.close()
+    await t.throwsAsync(store.read(name), { message: 'mysql: read after close' })
+    const other = new MysqlStore({ client: given })
+    t.is((await other.read(name))?.payload, text)
+  }
+  await client.query('SELECT 1')
+  await callbacks.promise().query('SELECT 1')
+})
+
+test.serial('a client and a url, or the size of a pool that is not ours, are a contradiction', (t) => {
+  t.throws(() => new MysqlStore({ client, url }), { message: 'mysql: give either a client or a url' })
+  t.throws(() => new MysqlStore({ client, poolSize: 3 }), {
+    message: 'mysql: poolSize is for the client to say',
+  })
+})
+
+test.serial('nodes whose clocks are ten minutes off agree on who is alive', async (t) => {
+  const MINUTE = 60_000
+  const early = new MysqlStore({ url, now: () => Date.now() - 10 * MINUTE })
+  const late = new MysqlStore({ url, now: () => Date.now() + 10 * MINUTE })
+  for (const [one, other, skew] of [
+    [early, late, 10 * MINUTE],
+    [late, early, -10 * MINUTE],
+  ] as const) {
+    const name = key()
+    await one.create(name, payload(), Date.now() - skew + MINUTE)
+    const entry = await other.read(name)
+    const left = Number(entry?.expiresAt) - (Date.now() + skew)
+    t.true(left > MINUTE - 10_000 && left <= MINUTE, `${left} ms are left`)
+    t.is(await other.touch(name, Date.now() + skew + 2 * MINUTE), 'ok')
+    await harness.advance(MINUTE)
+    t.truthy(await one.read(name))
+    await harness.advance(MINUTE)
+    t.is(await one.read(name), undefined)
+    t.is(await other.read(name), undefined)
+  }
+  await Promise.all([early.close(), late.close()])
+})
+
+test.serial('what is left of a life is never overstated', async (t) => {
+  const store = new MysqlStore({ url })
+  const name = key()
+  const moment = soon()
+  await store.create(name, payload(), moment)
+  const [row] = await database.sql(
+    "SELECT session_expiry - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 AS life FROM session WHERE session_key = ?",
+    [name],
+  )
+  const seenAt = Date.now()
+  const entry = await store.read(name)
+  t.true(Number(entry?.expiresAt) <= seenAt + Number(row?.['life']) + 1)
+  await store.close()
+})

@@ -1,0 +1,12 @@
+import test from 'ava'
+import { redisClusterServer } from '../../servers/redis-cluster.ts'
+import { openLaboratory, testContract } from './harness.ts'
+
+const server = await redisClusterServer()
+const laboratory = await openLaboratory(server.url, 'cluster')
+test.after.always(async () => {
+  await laboratory.stop()
+  await server.stop()
+})
+
+await testContract('redis cluster', laboratory.harness)

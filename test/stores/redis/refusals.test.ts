@@ -1,0 +1,257 @@
+import { inspect } from 'node:util'
+import test, { type ExecutionContext } from 'ava'
+import { RedisStore } from '../../../src/stores/redis.ts'
+import { startRedisCluster } from '../../servers/redis-cluster.ts'
+import { bulk, startRedisStub, type Reply } from '../../servers/redis-stub.ts'
+import { observe, startRedis, startSentinel } from '../../servers/redis.ts'
+import { freePort } from '../../servers/server.ts'
+import { keep, payload, randomKey, soon } from './session.ts'
+
+const SECRET = 'swordfish'
+const FAILED = { name: 'SessionError', code: 'ERR_SESSION_STORE' }
+
+const server = await startRedis()
+const observer = observe(server.port)
+test.after.always(async () => {
+  observer.disconnect()
+  await server.stop()
+})
+
+async function refusal(t: ExecutionContext, store: RedisStore): Promise<string> {
+  t.teardown(async () => store.close())
+  const error = await t.throwsAsync(store.open(), FAILED)
+  t.false(inspect(error, { depth: 10 }).includes(SECRET))
+  return error.message
+}
+
+async function stub(t: ExecutionContext, info: string, reply: Reply = () => undefined): Promise<string> {
+  const { url, stop } = await startRedisStub((command) => {
+    const [name = ''] = command
+    if (name === 'hello') return '-ERR unknown command HELLO\r\n'
+    if (name === 'info') return info
+    return reply(command) ?? '+OK\r\n'
+  })
+  t.teardown(async () => stop())
+  return url
+}
+
+test('an address where nobody is, is told', async (t) => {
+  const port = await freePort()
+  const url = `redis://:${SECRET}@127.0.0.1:${port}`
+  const message = `redis: open failed: 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`
+  t.is(await refusal(t, new RedisStore({ url, timeout: 200 })), message)
+  t.regex(
+    await refusal(t, new RedisStore({ url, mode: 'cluster', timeout: 200 })),
+    /: there is no connection to 127\.0\.0\.1:\d+$/,
+  )
+  t.regex(
+    await refusal(t, new RedisStore({ url, mode: 'sentinel', timeout: 200 })),
+    /no sentinel names a primary/,
+  )
+  const lost = `/nowhere/redis.sock,100,${SECRET}`
+  t.is(
+    await refusal(t, new RedisStore({ url: lost, timeout: 200 })),
+    'redis: open failed: /nowhere/redis.sock cannot be reached (ENOENT)',
+  )
+})
+
+test('a wrong password, a wrong user and a missing password are told, and not shown', async (t) => {
+  const guarded = await startRedis()
+  t.teardown(async () => guarded.stop())
+  const admin = observe(guarded.port)
+  await admin.config('SET', 'requirepass', 'right')
+  admin.disconnect()
+  const at = `127.0.0.1:${guarded.port}`
+  const wrong = 'redis: open failed: user or password is wrong (WRONGPASS)'
+  t.is(await refusal(t, new RedisStore({ url: `redis://:${SECRET}@${at}` })), wrong)
+  t.is(await refusal(t, new RedisStore({ url: `redis://nobody:${SECRET}@${at}` })), wrong)
+  t.is(await refusal(t, new RedisStore({ url: `${at},100,${SECRET}` })), wrong)
+  t.is(
+    await refusal(t, new RedisStore({ url: at })),
+    'redis: open failed: the server asks for a password (NOAUTH)',
+  )
+})
+
+test('a database that there is not is told', async (t) => {
+  const message = 'redis: open failed: the server has no database of that number'
+  t.is(await refusal(t, new RedisStore({ url: `${server.url}/99` })), message)
+})
+
+test('a server of another kind is told, and which provider is right', async (t) => {
+  const cluster = await startRedisCluster()
+  t.teardown(async () => cluster.stop())
+  const sentinel = await startSentinel(server.port)
+  t.teardown(async () => sentinel.stop())
+  const [node] = cluster.nodes
+  t.regex(
+    await refusal(t, new RedisStore({ url: String(node?.url) })),
+    /belongs to a cluster: use redis_cluster$/,
+  )
+  t.regex(
+    await refusal(t, new RedisStore({ url: `127.0.0.1:${sentinel.port}` })),
+    /is a sentinel: use redis_sentinel$/,
+  )
+  t.regex(
+    await refusal(t, new RedisStore({ url: server.url, mode: 'cluster' })),
+    /belongs to no cluster: use redis$/,
+  )
+  const unknown = `redis://127.0.0.1:${sentinel.port}?master=nobody`
+  t.regex(
+    await refusal(t, new RedisStore({ url: unknown, mode: 'sentinel', timeout: 500 })),
+    /the sentinels know no primary of that name$/,
+  )
+})
+
+test('Redis before 6.2 is refused with a sentence', async (t) => {
+  const old = await stub(t, bulk('redis_version:6.0.16\r\nredis_mode:standalone\r\n'))
+  t.is(
+    await refusal(t, new RedisStore({ url: old })),
+    'redis: Redis 6.2 or newer is needed, the server is a 6.0',
+  )
+  const older = await stub(t, bulk('redis_version:5.0.14\r\n'))
+  t.regex(await refusal(t, new RedisStore({ url: older })), /the server is a 5.0$/)
+  for (const version of ['6.2.0', '7.0.15', '10.1.0']) {
+    const store = new RedisStore({ url: await stub(t, bulk(`redis_version:${version}\r\n`)) })
+    await t.notThrowsAsync(store.open(), version)
+    await store.close()
+  }
+})
+
+test('a server that does not say how old it is is believed', async (t) => {
+  await observer.call('ACL', 'SETUSER', 'shy', 'on', `>${SECRET}`, '~*', '+@all', '-info')
+  const store = new RedisStore({ url: `redis://shy:${SECRET}@127.0.0.1:${server.port}` })
+  t.teardown(async () => store.close())
+  const { key, entry } = await keep(store)
+  t.is((await store.read(key))?.payload, entry.payload)
+})
+
+test('a user with no more rights than the documentation asks for can do everything', async (t) => {
+  const rights = '~session:* +@read +@write +@scripting +@connection +info'.split(' ')
+  await observer.call('ACL', 'SETUSER', 'modest', 'on', `>${SECRET}`, ...rights)
+  const store = new RedisStore({ url: `redis://modest:${SECRET}@127.0.0.1:${server.port}` })
+  t.teardown(async () => store.close())
+  await store.open()
+  const { key, entry } = await keep(store)
+  t.truthy(await store.read(key, soon()))
+  t.is(await store.touch(key, soon()), 'ok')
+  const written = await store.replace(key, payload(), soon(), entry)
+  t.is(typeof written, 'object')
+  t.true((await store.count()) > 0)
+  t.is(await store.destroy(key), 'ok')
+})
+
+test('a user who may not do what a store must is told so', async (t) => {
+  await observer.call('ACL', 'SETUSER', 'poor', 'on', `>${SECRET}`, '~session:*', '+@all')
+  const url = `redis://poor:${SECRET}@127.0.0.1:${server.port}`
+  const store = new RedisStore({ url, prefix: 'other:' })
+  t.teardown(async () => store.close())
+  const error = await t.throwsAsync(keep(store), FAILED)
+  t.regex(
+    error.message,
+    /^redis: create failed: the user may not do this, or not with these keys \(NOPERM\)$/,
+  )
+})
+
+test('what lies under the prefix and is no session is told, and left alone', async (t) => {
+  const store = new RedisStore({ url: server.url })
+  t.teardown(async () => store.close())
+  const key = randomKey()
+  await observer.hset(`session:${key}`, 'a', 1)
+  const message = /what lies under this prefix is no session \(WRONGTYPE\)$/
+  await t.throwsAsync(store.read(key), { ...FAILED, message })
+  await t.throwsAsync(store.create(key, payload(), soon()), { ...FAILED, message })
+  await t.throwsAsync(store.replace(key, payload(), soon(), { payload: payload(), expiresAt: 0 }), {
+    ...FAILED,
+    message,
+  })
+  t.is(await observer.hget(`session:${key}`, 'a'), '1')
+})
+
+test('a session that was made to live for ever does so', async (t) => {
+  const store = new RedisStore({ url: server.url })
+  t.teardown(async () => store.close())
+  const { key } = await keep(store)
+  await observer.persist(`session:${key}`)
+  t.is((await store.read(key, soon()))?.expiresAt, Infinity)
+  t.is(await store.touch(key, soon()), 'ok')
+  t.is(await observer.pttl(`session:${key}`), -1)
+})
+
+test('an answer that is none of the protocol is an error', async (t) => {
+  for (const answer of [
+    '+what\r\n',
+    ':5\r\n',
+    '*0\r\n',
+    '*2\r\n:1\r\n:2\r\n',
+    '*2\r\n$1\r\nx\r\n$1\r\nx\r\n',
+    '*-1\r\n',
+    '%nonsense\r\n',
+  ]) {
+    const url = await stub(t, bulk('redis_version:7.0.0\r\n'), ([name]) =>
+      name?.startsWith('eval') ? answer : undefined,
+    )
+    const store = new RedisStore({ url, timeout: 300 })
+    t.teardown(async () => store.close())
+    await t.throwsAsync(store.touch(randomKey(), soon()), FAILED, answer)
+    if (answer !== '*-1\r\n') await t.throwsAsync(store.read(randomKey()), FAILED, answer)
+  }
+})
+
+test('refusals in the words of Redis 6.2 are understood too', async (t) => {
+  const words =
+    "-ERR Error running script (call to f_0123): @user_script:5: @user_script: 5: -OOM command not allowed when used memory > 'maxmemory'.\r\n"
+  const url = await stub(t, bulk('redis_version:6.2.14\r\n'), ([name]) =>
+    name?.startsWith('eval') ? words : undefined,
+  )
+  const store = new RedisStore({ url })
+  t.teardown(async () => store.close())
+  await t.throwsAsync(keep(store), { ...FAILED, message: /Redis is full.*\(OOM\)$/ })
+})
+
+test('no error shows what was sent, even where the server repeats it', async (t) => {
+  const [key, text] = [randomKey(), payload(SECRET)]
+  const url = await stub(t, bulk('redis_version:7.0.0\r\n'), (command) =>
+    command[0]?.startsWith('eval')
+      ? `-ERR unknown command '${command[0]}', with args beginning with: ${command.slice(2).join(' ').slice(0, 400)}\r\n`
+      : undefined,
+  )
+  const store = new RedisStore({ url })
+  t.teardown(async () => store.close())
+  const error = await t.throwsAsync(store.create(key, text, soon()), FAILED)
+  t.is(error.message, 'redis: create failed: the server does not know the command')
+  const everything = inspect(error, { depth: 10, showHidden: true, maxStringLength: null })
+  t.false(everything.includes(key))
+  t.false(everything.includes(SECRET))
+})
+
+for (const [word, passing] of [
+  ['LOADING', true],
+  ['CLUSTERDOWN', true],
+  ['TRYAGAIN', true],
+  ['BUSY', true],
+  ['MASTERDOWN', true],
+  ['NOREPLICAS', true],
+  ['MISCONF', false],
+  ['NOAUTH', false],
+] as const) {
+  test(`F7: ${word} is ${passing ? 'waited for' : 'told at once'}`, async (t) => {
+    let asked = 0
+    const url = await stub(t, bulk('redis_version:7.0.0\r\n'), ([name]) => {
+      if (!name?.startsWith('eval')) return undefined
+      asked += 1
+      return asked < 4 ? `-${word} as it happens\r\n` : bulk('ok')
+    })
+    const store = new RedisStore({ url })
+    t.teardown(async () => store.close())
+    if (passing) {
+      t.is(await store.touch(randomKey(), soon()), 'ok')
+      t.is(asked, 4)
+    } else {
+      await t.throwsAsync(store.touch(randomKey(), soon()), {
+        ...FAILED,
+        message: new RegExp(`\\(${word}\\)$`),
+      })
+      t.is(asked, 1)
+    }
+  })
+}
