@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { ZodObject } from 'zod'
 import { isBuiltin } from './codec/value/builtins.ts'
-import { type Hooks, type Plan, Shapes } from './codec/value/class-plan.ts'
+import { type Hooks, type ClassPlan, Shapes } from './codec/value/class-plan.ts'
 import { SessionError } from './errors.ts'
 
 /** A class, concrete or abstract, whatever its constructor takes. */
@@ -65,10 +65,10 @@ export interface Registry {
   mergeOf(value: unknown): ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
 
   /** @internal The plan for objects with this prototype. */
-  planOf(prototype: object): Plan | undefined
+  planOf(prototype: object): ClassPlan | undefined
 
   /** @internal The plan for the class registered under this name. */
-  planNamed(name: string): Plan | undefined
+  planNamed(name: string): ClassPlan | undefined
 }
 
 /** A registry of its own, for a program with several independent sessions, or a test. */
@@ -77,8 +77,8 @@ export function createRegistry(): Registry {
 }
 
 class ClassRegistry implements Registry {
-  readonly #byName = new Map<string, Plan>()
-  readonly #byPrototype = new Map<object, Plan>()
+  readonly #byName = new Map<string, ClassPlan>()
+  readonly #byPrototype = new Map<object, ClassPlan>()
 
   registerType<T extends object>(type: Class<T>, options: TypeOptions<T> = {}): void {
     const prototype = prototypeOf(type)
@@ -100,11 +100,11 @@ class ClassRegistry implements Registry {
     return prototype === null ? undefined : this.#byPrototype.get(prototype)?.merge
   }
 
-  planOf(prototype: object): Plan | undefined {
+  planOf(prototype: object): ClassPlan | undefined {
     return this.#byPrototype.get(prototype)
   }
 
-  planNamed(name: string): Plan | undefined {
+  planNamed(name: string): ClassPlan | undefined {
     return this.#byName.get(name)
   }
 }
@@ -158,7 +158,7 @@ function compile<T extends object>(
   type: unknown,
   prototype: object,
   options: TypeOptions<T>,
-): Plan {
+): ClassPlan {
   const { version = 1, schema } = options
   if (!Number.isSafeInteger(version) || version < 1) throw wrong(`the version of '${name}' is not 1, 2, 3 …`)
   if ('then' in prototype) throw wrong(`'${name}' has a method \`then\`: to await one would call it`)
@@ -172,7 +172,7 @@ function compile<T extends object>(
     hooks: hooksOf(name, prototype, options),
     upgrade: options.upgrade?.bind(options),
     // The rebase asks by value: what it passes are values that this plan has decoded, or that have its prototype.
-    merge: options.merge?.bind(options) as Plan['merge'],
+    merge: options.merge?.bind(options) as ClassPlan['merge'],
     shapes: new Shapes(prototype, name, version),
   }
 }

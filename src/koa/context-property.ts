@@ -1,7 +1,7 @@
 import { SessionError } from '../errors.ts'
 
 /** One session middleware's place on one request's context. */
-export interface ContextSlot {
+export interface ContextSession {
   /** The manager whose session it holds. */
   readonly owner: object
   readonly cookieName: string | undefined
@@ -9,8 +9,8 @@ export interface ContextSlot {
   readonly use: () => unknown
 }
 
-/** A Koa context, as far as slots are concerned: its prototype is the application's own `app.context`. */
-export interface SlotContext {
+/** A Koa context, as far as its session properties are concerned: its prototype is the application's own `app.context`. */
+export interface KoaContext {
   readonly app: { readonly context: object }
 }
 
@@ -18,7 +18,7 @@ export interface SlotContext {
 const accessors = new WeakMap<object, Set<string>>()
 
 /** The place of one property on every context. */
-export class Slots {
+export class ContextProperty {
   readonly #property: string
   readonly #symbol: symbol
 
@@ -27,21 +27,21 @@ export class Slots {
     this.#symbol = symbolOf(property)
   }
 
-  /** The slot that an enclosing session middleware put there, if any. */
-  of(ctx: object): ContextSlot | undefined {
-    return slotsOf(ctx)[this.#symbol]
+  /** The session that an enclosing session middleware put there, if any. */
+  of(ctx: object): ContextSession | undefined {
+    return sessionsOf(ctx)[this.#symbol]
   }
 
-  /** Puts a slot where `ctx[property]` finds it. */
-  set(ctx: SlotContext, slot: ContextSlot): void {
+  /** Puts a session where `ctx[property]` finds it. */
+  set(ctx: KoaContext, contextSession: ContextSession): void {
     defineAccessor(ctx.app.context, this.#property)
-    slotsOf(ctx)[this.#symbol] = slot
+    sessionsOf(ctx)[this.#symbol] = contextSession
   }
 }
 
-function slotsOf(ctx: object): Record<symbol, ContextSlot | undefined> {
+function sessionsOf(ctx: object): Record<symbol, ContextSession | undefined> {
   // Our symbols are used by nobody else.
-  return ctx as Record<symbol, ContextSlot | undefined>
+  return ctx as Record<symbol, ContextSession | undefined>
 }
 
 function symbolOf(property: string): symbol {
@@ -63,8 +63,8 @@ function defineAccessor(context: object, property: string): void {
   Object.defineProperty(context, property, {
     configurable: true,
     get(this: object): unknown {
-      const slot = slotsOf(this)[symbol]
-      if (slot !== undefined) return slot.use()
+      const contextSession = sessionsOf(this)[symbol]
+      if (contextSession !== undefined) return contextSession.use()
       throw new SessionError(
         'ERR_SESSION_STATE',
         `ctx.${property} is used where no session() middleware has run: put app.use(session(…)) before the routes`,

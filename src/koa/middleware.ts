@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
-import { Slots } from './context-property.ts'
-import { Delivery } from './response.ts'
+import { ContextProperty } from './context-property.ts'
+import { SessionResponse } from './response.ts'
 import { SessionError } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
@@ -10,7 +10,7 @@ import type { SessionOptions } from '../session/options.ts'
 import type { Schema, ValuesOf } from '../session/schema.ts'
 import { stateOf, type Session } from '../session/session.ts'
 import { carrierOf, Transport } from './transport.ts'
-import { RequestVisit, type Visit } from './request.ts'
+import { RequestFacts, type OpenOptions } from './request.ts'
 
 /** What the middleware adds to Koa's context: `ctx.session`, or the `property` of the settings. */
 export type SessionContext<S, P extends string = 'session'> = { readonly [K in P]: Session<ValuesOf<S>> }
@@ -47,16 +47,16 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const manager = new SessionManager<S>(managerOptions, carrierOf(settled))
   const transport = new Transport(settled, manager.traits.location === 'client')
   const events = new Events(options.onEvent)
-  const slots = new Slots(property)
+  const contextProperty = new ContextProperty(property)
   const { cookieName } = transport
 
   async function find(
     ids: readonly string[],
-    visit?: Visit,
+    openOptions?: OpenOptions,
   ): Promise<[Session<ValuesOf<S>>, string] | undefined> {
     const deadline = ids.length > 1 ? manager.openDeadline() : undefined // one, however many are tried
     for (const id of ids) {
-      const found = await manager.find(id, visit, deadline)
+      const found = await manager.find(id, openOptions, deadline)
       if (found !== undefined) return [found, id]
     }
     return undefined
@@ -72,26 +72,27 @@ export function session<S extends Schema | undefined = undefined, const P extend
   }
 
   async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
-    const outer = slots.of(ctx)
+    const outer = contextProperty.of(ctx)
     if (outer?.owner === manager) return next() // mounted twice: the outer one opened the session and commits it
     if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
 
-    const delivery = new Delivery(ctx, transport, events)
-    const visit = new RequestVisit(ctx, hooks)
+    const response = new SessionResponse(ctx, transport, events)
+    const openOptions = new RequestFacts(ctx, hooks)
     let current: Session<ValuesOf<S>> | undefined
     let failure: unknown
     let presented: readonly string[] = []
     const use = (): Session<ValuesOf<S>> => {
-      delivery.use()
+      response.use()
       if (failure !== undefined) return (current ??= standIn(failure))
-      if (current === undefined) delivery.follow(stateOf((current = manager.begin(visit))), presented[0])
+      if (current === undefined)
+        response.follow(stateOf((current = manager.begin(openOptions))), presented[0])
       return current
     }
-    slots.set(ctx, { owner: manager, cookieName, use: enabled ? use : turnedOff })
+    contextProperty.set(ctx, { owner: manager, cookieName, use: enabled ? use : turnedOff })
     try {
       if (enabled) presented = transport.read(ctx.req)
-      const found = presented.length === 0 ? undefined : await find(presented, visit)
-      if (found !== undefined) delivery.follow(stateOf((current = found[0])), found[1])
+      const found = presented.length === 0 ? undefined : await find(presented, openOptions)
+      if (found !== undefined) response.follow(stateOf((current = found[0])), found[1])
     } catch (error) {
       // Thrown at the first use of the session: routes that never look are not hurt by a store that is down.
       failure = error
@@ -105,21 +106,21 @@ export function session<S extends Schema | undefined = undefined, const P extend
       }
       // If the commit fails its error is the answer: the client must not take the change for kept.
       if (current !== undefined) await manager.commit(current)
-      delivery.finish()
+      response.finish()
     } catch (error) {
       // Whatever an earlier commit put on the response goes with the error.
-      delivery.attach()
+      response.attach()
       throw error
     } finally {
       if (current !== undefined) stateOf(current).closed = true
-      if (outer !== undefined) slots.set(ctx, outer)
+      if (outer !== undefined) contextProperty.set(ctx, outer)
     }
   }
 
   const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> => {
-    const visit = {} // of both, so that `destroy()` also ends what is found but cannot be read
+    const openOptions = {} // of both, so that `destroy()` also ends what is found but cannot be read
     try {
-      return (await find(transport.read(request), visit))?.[0] ?? manager.begin(visit)
+      return (await find(transport.read(request), openOptions))?.[0] ?? manager.begin(openOptions)
     } catch (error) {
       return standIn(error)
     }

@@ -2,7 +2,7 @@ import type { ParameterizedContext } from 'koa'
 import type { SessionOptions } from '../session/options.ts'
 
 /** What is special about the request that a session is opened for. */
-export interface Visit {
+export interface OpenOptions {
   /** It does not extend the session's life: nobody is there, a page polls or a browser prefetches. Default `false`. */
   readonly passive?: boolean
   /** The answer may never be seen by anybody, so `take` leaves messages where they are. Default `false`. */
@@ -13,8 +13,8 @@ export interface Visit {
 
 type Hooks = Pick<SessionOptions, 'passive' | 'mayCreate'>
 
-/** A request of Koa's, as a visit: asked when it matters, and once. */
-export class RequestVisit implements Visit {
+/** A request of Koa's, as options: asked when it matters, and once. */
+export class RequestFacts implements OpenOptions {
   readonly #ctx: ParameterizedContext
   readonly mayCreate: (() => boolean | Promise<boolean>) | undefined
   readonly #isPassive: (ctx: ParameterizedContext) => boolean

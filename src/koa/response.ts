@@ -7,7 +7,7 @@ import type { Answer, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
 /** Tells the client, on one response, which ID it holds from now on; and the program, where that is not possible. */
-export class Delivery implements Answer {
+export class SessionResponse implements Answer {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
@@ -44,24 +44,24 @@ export class Delivery implements Answer {
   tell(): void {
     const state = this.#state
     // The request that renewed the ID has told the client, who must not be told the old one again.
-    if (state === undefined || (state.isRetired && state.status === 'stored')) return
+    if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
       this.#deliver(
         state.credential ?? state.id,
         state.entry?.payload,
         maxAgeOf(state.draft),
-        state.visit.passive,
+        state.openOptions.passive,
       )
     else if (state.status === 'new' && state.ended) this.#deliver(undefined)
   }
 
-  canRenew(): boolean {
+  canRotate(): boolean {
     return this.#presented !== undefined && this.#canCarry(this.#presented)
   }
 
   repeats(): boolean {
     const state = this.#state
-    return state !== undefined && this.#repeats(maxAgeOf(state.draft), state.visit.passive)
+    return state !== undefined && this.#repeats(maxAgeOf(state.draft), state.openOptions.passive)
   }
 
   /**

@@ -3,7 +3,7 @@ import { stringifySetCookie } from 'cookie'
 import { cookieValues } from './cookie-header.ts'
 import { wrong } from '../session/check-options.ts'
 import { IDLE_TIMEOUT, type SessionOptions } from '../session/options.ts'
-import { Pieces } from './cookie-chunks.ts'
+import { CookieChunks } from './cookie-chunks.ts'
 
 /** How many cookies of our name are tried: a neighbouring subdomain can plant some beside the real one. */
 const MAX_COOKIES = 3
@@ -25,7 +25,7 @@ export class Transport {
   /** Whether what travels is the session itself, sealed, and not its ID. */
   readonly carriesSession: boolean
   /** Where the credential can be too long for one cookie. */
-  readonly #pieces: Pieces | undefined
+  readonly #chunks: CookieChunks | undefined
   readonly #header: string | undefined
   readonly #query: string | undefined
   readonly #secure: boolean | 'auto'
@@ -37,7 +37,7 @@ export class Transport {
     const { cookie = {}, name = 'sid', header, query } = options
     if (carriesSession) checkCarrier(options)
     this.carriesSession = carriesSession
-    this.#pieces = carriesSession && cookie !== false ? new Pieces(name) : undefined
+    this.#chunks = carriesSession && cookie !== false ? new CookieChunks(name) : undefined
     this.cookieName = cookie === false ? undefined : name
     this.#header = header?.toLowerCase()
     this.#query = query
@@ -104,14 +104,14 @@ export class Transport {
       ([name, value]) =>
         `${name}=${value ?? ''}${value === undefined ? this.#removal : attributes}${upgrade}`,
     )
-    const names = this.#pieces?.names ?? [cookieName]
+    const names = this.#chunks?.names ?? [cookieName]
     response.setHeader('set-cookie', [...otherCookies(response, names), ...lines])
     return lines
   }
 
   #cookies(header: string | undefined): readonly string[] {
     if (this.cookieName === undefined) return none
-    return this.#pieces?.join(header) ?? cookieValues(header, this.cookieName, MAX_COOKIES)
+    return this.#chunks?.join(header) ?? cookieValues(header, this.cookieName, MAX_COOKIES)
   }
 
   /** Name and value of each cookie that is to be set, and without a value of each that is to go. */
@@ -120,11 +120,11 @@ export class Transport {
     cookieName: string,
     credential: string | undefined,
   ): readonly (readonly [string, string | undefined])[] {
-    const pieces = this.#pieces
-    if (pieces === undefined) return [[cookieName, credential]]
-    const values = credential === undefined ? none : pieces.cut(credential)
-    const held = new Set(pieces.heldIn(req.headers.cookie))
-    return pieces.names
+    const chunks = this.#chunks
+    if (chunks === undefined) return [[cookieName, credential]]
+    const values = credential === undefined ? none : chunks.cut(credential)
+    const held = new Set(chunks.heldIn(req.headers.cookie))
+    return chunks.names
       .map((name, at) => [name, values[at]] as const)
       .filter(([name, value], at) => at === 0 || value !== undefined || held.has(name))
   }

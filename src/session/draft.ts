@@ -1,10 +1,10 @@
-import { Attributes } from './header-attributes.ts'
+import { HeaderAttributes } from './header-attributes.ts'
 import { Document, type Header } from '../codec/document/document.ts'
 import type { Limits } from '../codec/limits.ts'
 import type { ValueCodec } from '../codec/value/value-codec.ts'
 import { SessionError } from '../errors.ts'
 import type { SessionSchema } from './schema.ts'
-import { applyUpdate, isObject, noUpdates, slotOf, type Slot, type Updater } from './key-change.ts'
+import { applyUpdate, isObject, noUpdates, keyChange, type KeyChange, type Updater } from './key-change.ts'
 
 /** What a draft needs to know of its session's settings. */
 export interface DraftSettings {
@@ -21,13 +21,13 @@ export interface DraftSettings {
 export class Draft {
   readonly settings: DraftSettings
   /** One entry per key that was read or changed; in the order of first use. */
-  readonly slots: Map<string, Slot> = new Map()
-  /** Everything in the snapshot was forgotten; what the slots hold came after. */
+  readonly keyChanges: Map<string, KeyChange> = new Map()
+  /** Everything in the snapshot was forgotten; what the keyChanges hold came after. */
   cleared = false
   /** Objects that the route may still hold although a rebase put newer ones in their place, and how they were spelled. */
   readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
   /** What the header says besides. */
-  readonly attributes: Attributes
+  readonly attributes: HeaderAttributes
   #clearSent = false
   #damageTold = false
   #base: Document | undefined
@@ -35,7 +35,7 @@ export class Draft {
 
   constructor(base: Document, settings: DraftSettings) {
     this.#base = base
-    this.attributes = new Attributes(base.header.attributes)
+    this.attributes = new HeaderAttributes(base.header.attributes)
     this.settings = settings
   }
 
@@ -50,21 +50,21 @@ export class Draft {
   }
 
   get(key: string): unknown {
-    const slot = this.slots.get(key)
-    if (slot !== undefined) return slot.value
+    const change = this.keyChanges.get(key)
+    if (change !== undefined) return change.value
     const line = this.cleared ? undefined : this.base.line(key)
     if (line === undefined) {
       this.#tellDamage()
       return undefined
     }
     const value = this.decode(key, line)
-    this.slots.set(key, slotOf('read', value, line))
+    this.keyChanges.set(key, keyChange('read', value, line))
     return value
   }
 
   has(key: string): boolean {
-    const slot = this.slots.get(key)
-    if (slot !== undefined) return slot.kind !== 'delete'
+    const change = this.keyChanges.get(key)
+    if (change !== undefined) return change.kind !== 'delete'
     if (!this.cleared && this.base.has(key)) return true
     this.#tellDamage()
     return false
@@ -72,9 +72,11 @@ export class Draft {
 
   keys(): string[] {
     this.#tellDamage()
-    const keys = this.cleared ? [] : this.base.keys().filter((key) => this.slots.get(key)?.kind !== 'delete')
-    for (const [key, slot] of this.slots) {
-      if (slot.kind !== 'delete' && (this.cleared || !this.base.has(key))) keys.push(key)
+    const keys = this.cleared
+      ? []
+      : this.base.keys().filter((key) => this.keyChanges.get(key)?.kind !== 'delete')
+    for (const [key, change] of this.keyChanges) {
+      if (change.kind !== 'delete' && (this.cleared || !this.base.has(key))) keys.push(key)
     }
     return keys
   }
@@ -84,25 +86,25 @@ export class Draft {
   }
 
   update(key: string, updater: Updater): unknown {
-    const slot = this.slots.get(key)
+    const change = this.keyChanges.get(key)
     // Only what comes by functions alone of the stored value, or of nothing, can be run again on a newer one.
-    const again = slot === undefined || slot.kind === 'delete' || this.#untouched(key, slot)
+    const again = change === undefined || change.kind === 'delete' || this.#untouched(key, change)
     const value = applyUpdate(updater, this.get(key))
     if (value === undefined && !this.has(key)) return undefined
-    if (again) this.#write('update', key, value, [...(slot?.updates ?? noUpdates), updater])
+    if (again) this.#write('update', key, value, [...(change?.updates ?? noUpdates), updater])
     else this.#write('set', key, value, noUpdates)
     return value
   }
 
   delete(key: string): boolean {
     const had = this.has(key)
-    const own = this.slots.get(key)?.own ?? false
-    this.slots.set(key, slotOf('delete', undefined, undefined, { own }))
+    const own = this.keyChanges.get(key)?.own ?? false
+    this.keyChanges.set(key, keyChange('delete', undefined, undefined, { own }))
     return had
   }
 
   clear(): void {
-    this.slots.clear()
+    this.keyChanges.clear()
     this.cleared = true
     this.#clearSent = false
   }
@@ -116,18 +118,18 @@ export class Draft {
     const changes = new Map<string, string | undefined>()
     if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
     this.#clearSent = this.cleared
-    for (const [key, slot] of this.slots) {
-      slot.sent = slot.kind === 'delete' ? 1 : slot.updates.length
+    for (const [key, change] of this.keyChanges) {
+      change.sent = change.kind === 'delete' ? 1 : change.updates.length
       const line = this.base.line(key)
-      if (slot.kind === 'delete') {
+      if (change.kind === 'delete') {
         if (line !== undefined) changes.set(key, undefined)
         continue
       }
-      const text = this.textOf(key, slot)
-      slot.sentText = text
+      const text = this.textOf(key, change)
+      change.sentText = text
       if (text === line) changes.delete(key)
-      else if (slot.kind !== 'read' || !this.#sameAsStored(key, text, line)) {
-        if (text !== slot.text) this.settings.schema?.check(key, slot.value)
+      else if (change.kind !== 'read' || !this.#sameAsStored(key, text, line)) {
+        if (text !== change.text) this.settings.schema?.check(key, change.value)
         changes.set(key, text)
       }
     }
@@ -137,7 +139,8 @@ export class Draft {
   /** Whether it is certain, without encoding anything, that nothing was changed. */
   get isUntouched(): boolean {
     if (this.cleared || this.stale.size > 0 || this.attributes.differ) return false
-    for (const { kind, value } of this.slots.values()) if (kind !== 'read' || isObject(value)) return false
+    for (const { kind, value } of this.keyChanges.values())
+      if (kind !== 'read' || isObject(value)) return false
     return true
   }
 
@@ -159,22 +162,22 @@ export class Draft {
       this.attributes.settle()
     }
     if (this.#clearSent) this.cleared = this.#clearSent = false
-    for (const [key, slot] of this.slots) {
-      slot.own = false
-      if (slot.kind === 'delete' && slot.sent === 1) this.slots.delete(key)
-      slot.updates = slot.updates.slice(slot.sent)
-      slot.sent = 0
-      if (slot.sentText === undefined) continue // it came while the payload was under way
+    for (const [key, change] of this.keyChanges) {
+      change.own = false
+      if (change.kind === 'delete' && change.sent === 1) this.keyChanges.delete(key)
+      change.updates = change.updates.slice(change.sent)
+      change.sent = 0
+      if (change.sentText === undefined) continue // it came while the payload was under way
       // From now on it is what was read: what `update` makes of it next is a change of its own.
-      if (slot.updates.length === 0) Object.assign(slot, { kind: 'read', text: slot.sentText })
-      slot.sentText = undefined
+      if (change.updates.length === 0) Object.assign(change, { kind: 'read', text: change.sentText })
+      change.sentText = undefined
     }
   }
 
-  /** How the slot's value is spelled now. */
-  textOf(key: string, slot: Slot): string {
-    if (slot.text !== undefined && !isObject(slot.value)) return slot.text
-    return this.settings.codec.encode(slot.value, key)
+  /** How the change's value is spelled now. */
+  textOf(key: string, change: KeyChange): string {
+    if (change.text !== undefined && !isObject(change.value)) return change.text
+    return this.settings.codec.encode(change.value, key)
   }
 
   /** Decodes a stored line of this session. */
@@ -221,17 +224,17 @@ export class Draft {
     }
     schema?.check(key, value)
     const text = codec.encode(value, key)
-    const before = this.slots.get(key)
+    const before = this.keyChanges.get(key)
     const own = this.cleared || before?.kind === 'delete' || before?.own === true
     const sent = before?.kind === 'update' ? before.sent : 0
-    this.slots.set(key, slotOf(kind, value, text, { updates, sent, own }))
+    this.keyChanges.set(key, keyChange(kind, value, text, { updates, sent, own }))
   }
 
   /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */
-  #untouched(key: string, slot: Slot): boolean {
-    if (slot.kind === 'set' || slot.kind === 'delete') return false
-    const text = this.textOf(key, slot)
-    return text === slot.text || (slot.kind === 'read' && this.#sameAsStored(key, text, slot.text))
+  #untouched(key: string, change: KeyChange): boolean {
+    if (change.kind === 'set' || change.kind === 'delete') return false
+    const text = this.textOf(key, change)
+    return text === change.text || (change.kind === 'read' && this.#sameAsStored(key, text, change.text))
   }
 
   /** An upgraded class or another writer's spelling differs in text without having been changed by anybody. */

@@ -1,5 +1,5 @@
 /** The attributes in the header of a session's payload: what is stored, and what one request changes. */
-export class Attributes {
+export class HeaderAttributes {
   #stored: ReadonlyMap<string, string>
   #changed: ReadonlyMap<string, string | undefined> = nothing
   /** What is part of the payload under way: the changes, and what the attributes are with them. */

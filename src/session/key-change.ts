@@ -2,7 +2,7 @@
 export type Updater = (value: unknown) => unknown
 
 /** What this request knows of one key: that it was read, or how it was changed. */
-export interface Slot {
+export interface KeyChange {
   kind: 'read' | 'set' | 'update' | 'delete'
   /** The live value, the very object that the route holds. */
   value: unknown
@@ -19,15 +19,15 @@ export interface Slot {
 }
 
 export const noUpdates: Updater[] = []
-const noHistory: Partial<Slot> = {}
+const noHistory: Partial<KeyChange> = {}
 
 /** What becomes known of a key: nothing but this, unless something was done to it before. */
-export function slotOf(
-  kind: Slot['kind'],
+export function keyChange(
+  kind: KeyChange['kind'],
   value: unknown,
   text: string | undefined,
-  { updates = noUpdates, sent = 0, own = false }: Partial<Slot> = noHistory,
-): Slot {
+  { updates = noUpdates, sent = 0, own = false }: Partial<KeyChange> = noHistory,
+): KeyChange {
   return { kind, value, text, updates, sent, sentText: undefined, own }
 }
 

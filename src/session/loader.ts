@@ -2,10 +2,10 @@ import { Document } from '../codec/document/document.ts'
 import type { Deadline } from './backend/deadlines.ts'
 import { SessionError } from '../errors.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
-import { retirementIn } from './redirect.ts'
+import { redirectIn } from './redirect.ts'
 import { storeKey, type ManagerSettings } from './settings.ts'
 import type { Entry } from '../store.ts'
-import type { Visit } from '../koa/request.ts'
+import type { OpenOptions } from '../koa/request.ts'
 
 /** Renewals are farther apart than their graces, so that there is one within one's grace; a few where clocks disagree. */
 const MAX_MOVES = 5
@@ -16,17 +16,17 @@ export interface Found {
   readonly entry: Entry
   readonly document: Document
   /** The ID was renewed meanwhile, and still leads there. */
-  readonly isRetired: boolean
+  readonly isRedirected: boolean
 }
 
 type Record = Pick<Found, 'entry' | 'document'>
 
 /** Finds the living session that an ID belongs to. */
-export class Lookup {
+export class Loader {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
   /** The key of what a visitor holds and we cannot read. It stays as it is, unless the visitor ends it. */
-  readonly unread: WeakMap<Visit, string> = new WeakMap()
+  readonly unread: WeakMap<OpenOptions, string> = new WeakMap()
 
   constructor(settings: ManagerSettings, store: GuardedStore) {
     this.#settings = settings
@@ -34,24 +34,34 @@ export class Lookup {
   }
 
   /** Its own record or, within the grace of a renewal, the one that took its place. */
-  async find(id: string, openedAt: number, visit: Visit, deadline: Deadline): Promise<Found | undefined> {
+  async find(
+    id: string,
+    openedAt: number,
+    openOptions: OpenOptions,
+    deadline: Deadline,
+  ): Promise<Found | undefined> {
     let key = storeKey(this.#settings, id)
     for (let moves = 0; moves < MAX_MOVES; moves += 1) {
-      const found = await this.#read(key, openedAt, visit, deadline)
+      const found = await this.#read(key, openedAt, openOptions, deadline)
       if (found === undefined) return undefined
-      const retirement = retirementIn(found.document.header)
-      if (retirement === undefined) return { key, ...found, isRetired: moves > 0 }
-      if (!(openedAt < retirement.until)) break
-      key = retirement.successor
+      const redirect = redirectIn(found.document.header)
+      if (redirect === undefined) return { key, ...found, isRedirected: moves > 0 }
+      if (!(openedAt < redirect.until)) break
+      key = redirect.successor
     }
     this.#settings.events.emit({ type: 'retired-id' })
     return undefined
   }
 
   /** A record that has not reached its absolute timeout; one that has is ended. */
-  async #read(key: string, openedAt: number, visit: Visit, deadline: Deadline): Promise<Record | undefined> {
+  async #read(
+    key: string,
+    openedAt: number,
+    openOptions: OpenOptions,
+    deadline: Deadline,
+  ): Promise<Record | undefined> {
     const { events, absoluteTimeout } = this.#settings
-    const found = await this.#decode(key, openedAt, visit, deadline)
+    const found = await this.#decode(key, openedAt, openOptions, deadline)
     if (found === undefined || found.document.header.createdAt + absoluteTimeout > openedAt) return found
     // Nothing is kept of what lives on the client, and every server sees that it is over.
     if (this.#settings.store.traits.location === 'server')
@@ -64,11 +74,11 @@ export class Lookup {
   async #decode(
     key: string,
     openedAt: number,
-    visit: Visit,
+    openOptions: OpenOptions,
     deadline: Deadline,
   ): Promise<Record | undefined> {
     const { events, limits, idleTimeout, store } = this.#settings
-    const extendTo = visit.passive === true ? undefined : openedAt + idleTimeout
+    const extendTo = openOptions.passive === true ? undefined : openedAt + idleTimeout
     let entry: Entry | undefined
     try {
       entry = await this.#store.read(key, extendTo, deadline)
@@ -79,7 +89,7 @@ export class Lookup {
       const unreadable = error instanceof SessionError && error.status !== 503
       if (!unreadable) throw error
       const unread = store.traits.location === 'server' ? key : entry?.key
-      if (unread !== undefined) this.unread.set(visit, unread)
+      if (unread !== undefined) this.unread.set(openOptions, unread)
       events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
     return undefined

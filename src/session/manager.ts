@@ -1,21 +1,21 @@
-import { Calls } from './backend/store-calls.ts'
+import { StoreCalls } from './backend/store-calls.ts'
 import { startDeadline, type Deadline } from './backend/deadlines.ts'
 import { endById } from './commit/destroy.ts'
 import { SessionError } from '../errors.ts'
 import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
 import { isId } from './id.ts'
-import { Lookup } from './loader.ts'
+import { Loader } from './loader.ts'
 import { resolveOptions } from './resolve-options.ts'
 import type { ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
-import { Port } from './operations.ts'
+import { Operations } from './operations.ts'
 import { SessionState } from './state.ts'
 import { Session, stateOf, type Committed } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
 import { isCounting, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
-import type { Visit } from '../koa/request.ts'
+import type { OpenOptions } from '../koa/request.ts'
 
 /**
  * The life of sessions without HTTP, for WebSockets, jobs and tests: what beego's `Manager` is. The middleware is a thin
@@ -30,22 +30,22 @@ import type { Visit } from '../koa/request.ts'
  */
 export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #settings: ManagerSettings
-  readonly #calls: Calls
+  readonly #calls: StoreCalls
   readonly #store: GuardedStore
   #closing: Promise<void> | undefined
-  readonly #lookup: Lookup
+  readonly #loader: Loader
   readonly #sweeper: Sweeper
-  readonly #port: Port
+  readonly #operations: Operations
 
   /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
   constructor(options: ManagerOptions<S> = {}, carrier?: string) {
     const settings = resolveOptions(options, carrier)
     this.#settings = settings
-    this.#calls = new Calls(settings)
+    this.#calls = new StoreCalls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
-    this.#lookup = new Lookup(settings, this.#store)
+    this.#loader = new Loader(settings, this.#store)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
-    this.#port = new Port(settings, this.#store, this.#lookup, () => this.#sweeper.start())
+    this.#operations = new Operations(settings, this.#store, this.#loader, () => this.#sweeper.start())
   }
 
   /** What the store of this manager can and cannot do. */
@@ -54,34 +54,37 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   }
 
   /** The stored session with this ID, or a new one if there is none: an ID that we did not issue is never adopted. */
-  async open(id?: string, visit: Visit = {}): Promise<Session<ValuesOf<S>>> {
-    return (await this.find(id, visit)) ?? this.begin(visit)
+  async open(id?: string, options: OpenOptions = {}): Promise<Session<ValuesOf<S>>> {
+    return (await this.find(id, options)) ?? this.begin(options)
   }
 
   /** A session of which nothing is stored until it is committed with something in it. */
-  begin(visit: Visit = {}): Session<ValuesOf<S>> {
-    return new Session(new SessionState(visit, this.#settings.now(), this.#port.draft()), this.#port)
+  begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
+    return new Session(
+      new SessionState(options, this.#settings.now(), this.#operations.draft()),
+      this.#operations,
+    )
   }
 
   /**
    * The stored session with this ID, or this {@link credential}, or `undefined`. One round trip, which also extends the
-   * session's life where the store can do both at once, unless `visit` is passive. Text that cannot be an ID costs none.
+   * session's life where the store can do both at once, unless `options` is passive. Text that cannot be an ID costs none.
    *
    * @param deadline where several IDs are tried in turn: that of the first
    * @throws SessionError `ERR_SESSION_STORE` if the store fails
    */
   async find(
     id: string | undefined,
-    visit: Visit = {},
+    options: OpenOptions = {},
     deadline: Deadline = this.openDeadline(),
   ): Promise<Session<ValuesOf<S>> | undefined> {
     const { idPrefix, events, now } = this.#settings
     const onClient = this.traits.location === 'client'
     if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
     const openedAt = now()
-    const found = await this.#lookup.find(id, openedAt, visit, deadline)
+    const found = await this.#loader.find(id, openedAt, options, deadline)
     if (found === undefined) return undefined
-    const { key, entry, document, isRetired } = found
+    const { key, entry, document, isRedirected } = found
     // A session from the future was begun by a clock that was wrong. It must not live until then.
     const createdAt = Math.min(document.header.createdAt, openedAt)
     const origin = {
@@ -89,12 +92,12 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       key: entry.key ?? key,
       entry,
       credential: onClient ? id : undefined,
-      isRetired,
+      isRedirected,
     }
-    const state = new SessionState(visit, createdAt, this.#port.draft(document), origin)
+    const state = new SessionState(options, createdAt, this.#operations.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
-    return new Session(state, this.#port)
+    return new Session(state, this.#operations)
   }
 
   /** @internal By when an opening that begins now must be over. */
@@ -104,7 +107,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
-    return this.#port.commit(stateOf(session))
+    return this.#operations.commit(stateOf(session))
   }
 
   /**
@@ -118,7 +121,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   /** Gives the session a new ID, now: what `regenerate()` and a commit do. */
   async regenerate(session: Session<ValuesOf<S>>): Promise<Committed> {
     session.regenerate()
-    return this.#port.commit(stateOf(session))
+    return this.#operations.commit(stateOf(session))
   }
 
   /**
@@ -170,7 +173,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async #close(): Promise<void> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
-    await this.#port.over()
+    await this.#operations.over()
     const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
     await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open
     await this.#calls.run('close', async () => store.close(), patience())

@@ -1,22 +1,22 @@
-import type { Calls } from './backend/store-calls.ts'
+import type { StoreCalls } from './backend/store-calls.ts'
 import { startDeadline } from './backend/deadlines.ts'
 import type { SessionState } from './state.ts'
 import type { ManagerSettings } from './settings.ts'
 
 /** What changes sessions in the store: commits, claims and logouts, each over by its deadline. */
-export class Steps {
-  readonly #calls: Calls
+export class OperationQueue {
+  readonly #calls: StoreCalls
   readonly #timeout: number
   #underWay = 0
   #whenOver: (() => void) | undefined
 
-  constructor({ commitTimeout }: ManagerSettings, calls: Calls) {
+  constructor({ commitTimeout }: ManagerSettings, calls: StoreCalls) {
     this.#calls = calls
     this.#timeout = commitTimeout
   }
 
-  /** One step at a time per session object: a second one waits for the first, whatever became of it. */
-  async run<T>(state: SessionState, step: () => Promise<T>): Promise<T> {
+  /** One operation at a time per session object: a second one waits for the first, whatever became of it. */
+  async run<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
     const deadline = startDeadline('commitTimeout', this.#timeout)
     this.#underWay += 1
     try {
@@ -25,7 +25,7 @@ export class Steps {
         await this.#calls.queue(before, deadline)
       }
       state.deadline = deadline
-      const pending = step()
+      const pending = operation()
       state.pending = pending
       try {
         return await pending

@@ -1,36 +1,36 @@
 import { Document } from '../codec/document/document.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
 import { Committer } from './commit/committer.ts'
-import { noStep } from './backend/deadlines.ts'
+import { noDeadline } from './backend/deadlines.ts'
 import { Draft, type DraftSettings } from './draft.ts'
 import { endSession } from './commit/destroy.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { createId } from './id.ts'
 import { setMaxAge } from './expiry.ts'
-import type { Lookup } from './loader.ts'
+import type { Loader } from './loader.ts'
 import type { SessionState } from './state.ts'
-import type { Committed, SessionPort } from './session.ts'
+import type { Committed, SessionOperations } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
-import { Steps } from './operation-queue.ts'
+import { OperationQueue } from './operation-queue.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 
 /** What sessions ask their manager for. */
-export class Port implements SessionPort {
+export class Operations implements SessionOperations {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
-  readonly #lookup: Lookup
-  readonly #steps: Steps
+  readonly #loader: Loader
+  readonly #queue: OperationQueue
   readonly #committer: Committer
   readonly #draftSettings: DraftSettings
   readonly #stored: () => void
 
   /** @param stored told when something is stored, which will expire */
-  constructor(settings: ManagerSettings, store: GuardedStore, lookup: Lookup, stored: () => void) {
+  constructor(settings: ManagerSettings, store: GuardedStore, loader: Loader, stored: () => void) {
     this.#settings = settings
     this.#store = store
-    this.#lookup = lookup
-    this.#steps = new Steps(settings, store.calls)
+    this.#loader = loader
+    this.#queue = new OperationQueue(settings, store.calls)
     this.#committer = new Committer(settings, store)
     this.#draftSettings = {
       codec: new ValueCodec(settings.registry, settings.limits),
@@ -49,7 +49,7 @@ export class Port implements SessionPort {
 
   /** Resolves when no commit is under way; that is by the last one's deadline. */
   over(): Promise<void> {
-    return this.#steps.over()
+    return this.#queue.over()
   }
 
   id(state: SessionState): string {
@@ -73,20 +73,20 @@ export class Port implements SessionPort {
     // What has nothing to store takes no step, and waits for none.
     const outcome = this.#committer.isIdle(state)
       ? 'ok'
-      : await this.#steps.run(state, () => this.#committer.commit(state))
+      : await this.#queue.run(state, () => this.#committer.commit(state))
     if (state.status === 'stored') this.#stored()
     if (outcome === 'ok') state.answer?.tell()
     return outcome
   }
 
   async claim(state: SessionState, key: string): Promise<unknown> {
-    const value = await this.#steps.run(state, () => this.#committer.claim(state, key))
+    const value = await this.#queue.run(state, () => this.#committer.claim(state, key))
     state.answer?.tell()
     return value
   }
 
   async destroy(state: SessionState): Promise<void> {
-    await this.#steps.run(state, () => this.#end(state))
+    await this.#queue.run(state, () => this.#end(state))
     state.answer?.tell()
   }
 
@@ -94,7 +94,7 @@ export class Port implements SessionPort {
     const { absoluteTimeout, events, now } = this.#settings
     const isStored = state.status === 'stored' || state.unsettled !== undefined
     // A logout ends what the visitor holds, even where only another version of the program may be able to read it.
-    const key = isStored ? state.key : this.#lookup.unread.get(state.visit)
+    const key = isStored ? state.key : this.#loader.unread.get(state.openOptions)
     if (key !== undefined) {
       const until = state.createdAt + absoluteTimeout
       await endSession(this.#store, key, state.entry, state.deadline, until)
@@ -104,6 +104,6 @@ export class Port implements SessionPort {
     state.forget()
     state.createdAt = now()
     state.draft = this.draft()
-    state.deadline = noStep
+    state.deadline = noDeadline
   }
 }

@@ -36,12 +36,12 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
    * A session whose ID is older than that gets a new one, with the next response that can carry it: a stolen ID is of use
    * for so long. Not for IDs in the query string, WebSockets and jobs. Default: never.
    */
-  readonly renewAfter?: number
+  readonly rotateAfter?: number
   /**
    * For so long after that the old ID still leads to the session, for requests that were under way. Whoever comes with it
    * later is a stranger, and the event `retired-id` tells. Default 30 seconds.
    */
-  readonly renewGrace?: number
+  readonly rotateGrace?: number
   /** How an ID is hashed into the key that the store sees; any of `crypto.getHashes()` with 160 bits or more. Default `sha256`. */
   readonly hash?: string
   /** Put before every session ID: letters, digits, `-` and `_`. Default `''`. */

@@ -1,7 +1,7 @@
 import type { Document } from '../codec/document/document.ts'
 import type { Draft } from './draft.ts'
 import type { Registry } from '../registry.ts'
-import { applyUpdate, isObject, type Slot } from './key-change.ts'
+import { applyUpdate, isObject, type KeyChange } from './key-change.ts'
 
 /**
  * Replays a request's log on a newer snapshot of its session, after somebody else had committed in between.
@@ -14,22 +14,22 @@ import { applyUpdate, isObject, type Slot } from './key-change.ts'
  */
 export function rebase(draft: Draft, newer: Document, registry: Registry): number {
   let lost = 0
-  for (const [key, slot] of draft.slots) {
-    if (slot.kind === 'delete') continue
+  for (const [key, change] of draft.keyChanges) {
+    if (change.kind === 'delete') continue
     const base = draft.base.line(key)
     const theirs = newer.line(key)
     if (base === theirs) continue
-    const mine = draft.textOf(key, slot)
-    const own = slot.own || draft.cleared
-    const changed = own || (mine !== base && (slot.kind !== 'read' || mine !== respelled(draft, key, base)))
+    const mine = draft.textOf(key, change)
+    const own = change.own || draft.cleared
+    const changed = own || (mine !== base && (change.kind !== 'read' || mine !== respelled(draft, key, base)))
     const deleted = theirs === undefined && base !== undefined && !own
     if (!changed || deleted) {
       // Ours is no change, or gives way to their deletion: from now on the key is what they made it.
-      retire(draft, key, slot, mine)
-      draft.slots.delete(key)
+      markStale(draft, key, change, mine)
+      draft.keyChanges.delete(key)
       if (changed) lost += 1
     } else if (theirs !== undefined && !own) {
-      if (!combine(draft, key, slot, mine, base, theirs, registry)) lost += 1
+      if (!combine(draft, key, change, mine, base, theirs, registry)) lost += 1
     }
   }
   draft.base = newer
@@ -40,37 +40,37 @@ export function rebase(draft: Draft, newer: Document, registry: Registry): numbe
 function combine(
   draft: Draft,
   key: string,
-  slot: Slot,
+  change: KeyChange,
   mine: string,
   base: string | undefined,
   theirs: string,
   registry: Registry,
 ): boolean {
-  if (slot.kind === 'update' && mine === slot.text) {
+  if (change.kind === 'update' && mine === change.text) {
     let value = draft.decode(key, theirs)
-    for (const updater of slot.updates) value = applyUpdate(updater, value)
-    replaceValue(draft, key, slot, value)
+    for (const updater of change.updates) value = applyUpdate(updater, value)
+    replaceValue(draft, key, change, value)
     return true
   }
-  const merge = isObject(slot.value) ? registry.mergeOf(slot.value) : undefined
+  const merge = isObject(change.value) ? registry.mergeOf(change.value) : undefined
   if (merge === undefined) return false
   const other = draft.decode(key, theirs)
-  if (!isObject(other) || Object.getPrototypeOf(other) !== Object.getPrototypeOf(slot.value)) return false
+  if (!isObject(other) || Object.getPrototypeOf(other) !== Object.getPrototypeOf(change.value)) return false
   const ancestor = base === undefined ? undefined : draft.decode(key, base)
-  replaceValue(draft, key, slot, merge(ancestor, slot.value, other))
+  replaceValue(draft, key, change, merge(ancestor, change.value, other))
   return true
 }
 
-function replaceValue(draft: Draft, key: string, slot: Slot, value: unknown): void {
-  if (value !== slot.value) retire(draft, key, slot, draft.textOf(key, slot))
+function replaceValue(draft: Draft, key: string, change: KeyChange, value: unknown): void {
+  if (value !== change.value) markStale(draft, key, change, draft.textOf(key, change))
   draft.settings.schema?.check(key, value)
-  slot.value = value
-  slot.text = draft.settings.codec.encode(value, key)
-  if (slot.kind === 'read') slot.kind = 'set'
+  change.value = value
+  change.text = draft.settings.codec.encode(value, key)
+  if (change.kind === 'read') change.kind = 'set'
 }
 
-function retire(draft: Draft, key: string, slot: Slot, text: string): void {
-  if (isObject(slot.value)) draft.stale.set(slot.value, { key, text })
+function markStale(draft: Draft, key: string, change: KeyChange, text: string): void {
+  if (isObject(change.value)) draft.stale.set(change.value, { key, text })
 }
 
 /** How this process would spell the stored value: an upgraded class differs in text without having been changed. */

@@ -23,9 +23,9 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   const idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
   if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
-  const { renewAfter, renewGrace = 30_000 } = options
-  if (renewAfter !== undefined && renewGrace >= renewAfter) {
-    throw wrong('renewGrace', 'is not shorter than renewAfter')
+  const { rotateAfter, rotateGrace = 30_000 } = options
+  if (rotateAfter !== undefined && rotateGrace >= rotateAfter) {
+    throw wrong('rotateGrace', 'is not shorter than rotateAfter')
   }
   // Settings that were refused above leave nothing open.
   const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
@@ -36,8 +36,8 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     openTimeout: options.openTimeout ?? 6_000,
     commitTimeout: options.commitTimeout ?? 12_000,
     maxPending: options.maxPending ?? 1_000,
-    renewAfter,
-    renewGrace,
+    rotateAfter,
+    rotateGrace,
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',
     keepEmpty: options.keepEmpty ?? false,

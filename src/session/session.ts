@@ -12,7 +12,7 @@ export type SessionValues = Record<string, any>
 export type Committed = 'ok' | 'gone'
 
 /** The manager's side of a session: what needs a store or a clock. */
-export interface SessionPort {
+export interface SessionOperations {
   id(state: SessionState): string
   expiresAt(state: SessionState): number
   setMaxAge(state: SessionState, maxAge: number | undefined): void
@@ -36,7 +36,7 @@ type Key<V> = keyof V & string
  */
 export class Session<V extends SessionValues = SessionValues> {
   readonly #state: SessionState
-  readonly #port: SessionPort
+  readonly #operations: SessionOperations
 
   static {
     stateOf = (session) => session.#state
@@ -45,15 +45,15 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   /** @internal Sessions come from `ctx.session` or `SessionManager.open`. */
-  constructor(state: SessionState, port: SessionPort) {
+  constructor(state: SessionState, operations: SessionOperations) {
     this.#state = state
-    this.#port = port
+    this.#operations = operations
   }
 
-  /** The session ID, 256 random bits in base64url. After `regenerate()` the new one, and with `renewAfter` another after some commits. Treat it like a password. */
+  /** The session ID, 256 random bits in base64url. After `regenerate()` the new one, and with `rotateAfter` another after some commits. Treat it like a password. */
   get id(): string {
     this.#refuseReadOnly()
-    return this.#port.id(this.#state)
+    return this.#operations.id(this.#state)
   }
 
   /** Whether the session did not exist before this request. */
@@ -76,7 +76,7 @@ export class Session<V extends SessionValues = SessionValues> {
 
   /** When it ends unless it is used again, in ms since the epoch; never later than its absolute timeout. */
   get expiresAt(): number {
-    return this.#port.expiresAt(this.#state)
+    return this.#operations.expiresAt(this.#state)
   }
 
   /**
@@ -95,7 +95,7 @@ export class Session<V extends SessionValues = SessionValues> {
 
   set maxAge(ms: number | undefined) {
     this.#writable()
-    this.#port.setMaxAge(this.#state, ms)
+    this.#operations.setMaxAge(this.#state, ms)
   }
 
   /** How many keys it holds. */
@@ -148,7 +148,7 @@ export class Session<V extends SessionValues = SessionValues> {
   take<K extends Key<V>>(key: K): V[K] | undefined {
     const draft = this.#writable()
     const value = this.get(key)
-    if (this.#state.visit.unseen !== true && draft.has(key)) draft.delete(key)
+    if (this.#state.openOptions.unseen !== true && draft.has(key)) draft.delete(key)
     return value
   }
 
@@ -159,7 +159,7 @@ export class Session<V extends SessionValues = SessionValues> {
   async claim<K extends Key<V>>(key: K): Promise<V[K] | undefined> {
     this.#writable()
     // As in `get`.
-    return (await this.#port.claim(this.#state, key)) as V[K] | undefined
+    return (await this.#operations.claim(this.#state, key)) as V[K] | undefined
   }
 
   /** Whether `key` holds a value. Decodes nothing. */
@@ -193,7 +193,7 @@ export class Session<V extends SessionValues = SessionValues> {
    */
   regenerate(): void {
     this.#writable()
-    this.#port.regenerate(this.#state)
+    this.#operations.regenerate(this.#state)
   }
 
   /**
@@ -202,7 +202,7 @@ export class Session<V extends SessionValues = SessionValues> {
    */
   async destroy(): Promise<void> {
     this.#refuseReadOnly()
-    await this.#port.destroy(this.#state)
+    await this.#operations.destroy(this.#state)
   }
 
   /**
@@ -211,7 +211,7 @@ export class Session<V extends SessionValues = SessionValues> {
    * request's: `get` them again.
    */
   async commit(): Promise<Committed> {
-    return this.#port.commit(this.#state)
+    return this.#operations.commit(this.#state)
   }
 
   /** Shows neither ID nor values. */

@@ -13,8 +13,8 @@ export interface ManagerSettings {
   readonly openTimeout: number
   readonly commitTimeout: number
   readonly maxPending: number
-  readonly renewAfter: number | undefined
-  readonly renewGrace: number
+  readonly rotateAfter: number | undefined
+  readonly rotateGrace: number
   readonly hash: string
   readonly idPrefix: string
   readonly keepEmpty: boolean

@@ -1,7 +1,7 @@
-import { noStep, type Deadline } from './backend/deadlines.ts'
+import { noDeadline, type Deadline } from './backend/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { Entry } from '../store.ts'
-import type { Visit } from '../koa/request.ts'
+import type { OpenOptions } from '../koa/request.ts'
 
 /** What the session of an ID was opened from. */
 export interface Origin {
@@ -9,7 +9,7 @@ export interface Origin {
   readonly key: string
   readonly entry: Entry
   readonly credential: string | undefined
-  readonly isRetired: boolean
+  readonly isRedirected: boolean
 }
 
 /** The response that tells the client what it must hold. Without one nobody is there to be told. */
@@ -17,7 +17,7 @@ export interface Answer {
   /** After each commit and `destroy()`: the client is to hold what the session says now. */
   tell(): void
   /** Whether it can still tell the client a new ID. */
-  canRenew(): boolean
+  canRotate(): boolean
   /** Whether it tells the client once more the ID that it holds, for its cookie to last. */
   repeats(): boolean
 }
@@ -27,7 +27,7 @@ export class SessionState {
   /** `new`: nothing is stored. `stored`: {@link entry} is. `gone`: another request ended it, and it stays ended. */
   status: 'new' | 'stored' | 'gone'
   readonly isNew: boolean
-  readonly visit: Visit
+  readonly openOptions: OpenOptions
   /** The session ID; made when it is first needed. */
   id: string | undefined
   /** What the store files it under: the hash of the ID. */
@@ -39,7 +39,7 @@ export class SessionState {
   /** What the client must hold where that is not the ID. */
   credential: string | undefined
   /** The client's ID was renewed by another request, which told it: nothing is to be told by this one. */
-  isRetired: boolean
+  isRedirected: boolean
   createdAt: number
   draft: Draft
   /** The commit under way; the next one waits for it. */
@@ -56,20 +56,20 @@ export class SessionState {
   ended: boolean
   answer: Answer | undefined
 
-  constructor(visit: Visit, createdAt: number, draft: Draft, origin?: Origin) {
+  constructor(openOptions: OpenOptions, createdAt: number, draft: Draft, origin?: Origin) {
     this.status = origin === undefined ? 'new' : 'stored'
     this.isNew = origin === undefined
-    this.visit = visit
+    this.openOptions = openOptions
     this.id = origin?.id
     this.key = origin?.key
     this.nextId = undefined
     this.entry = origin?.entry
     this.credential = origin?.credential
-    this.isRetired = origin?.isRetired ?? false
+    this.isRedirected = origin?.isRedirected ?? false
     this.createdAt = createdAt
     this.draft = draft
     this.pending = undefined
-    this.deadline = noStep
+    this.deadline = noDeadline
     this.unsettled = undefined
     this.failure = undefined
     this.closed = false
@@ -85,7 +85,7 @@ export class SessionState {
     this.nextId = undefined
     this.entry = undefined
     this.credential = undefined
-    this.isRetired = false
+    this.isRedirected = false
     this.unsettled = undefined
   }
 }

@@ -5,7 +5,7 @@ import { CouchbaseConnection } from './couchbase/connection.ts'
 import { CouchbaseItems } from './couchbase/items.ts'
 import { couchbaseSettings, type CouchbaseSettings } from './couchbase/options.ts'
 import { withDeadline } from './shared/deadline.ts'
-import { ItemVerbs } from './shared/cas-verbs.ts'
+import { CasVerbs } from './shared/cas-verbs.ts'
 import { assertFits } from './shared/payload-limit.ts'
 
 /** Settings of the {@link CouchbaseStore}: `url` or `client`, and what is not as usual. */
@@ -104,13 +104,13 @@ export class CouchbaseStore implements Store {
     await connection?.close()
   }
 
-  async #ask<T>(verb: string, question: (verbs: ItemVerbs) => Promise<T>): Promise<T> {
+  async #ask<T>(verb: string, question: (verbs: CasVerbs) => Promise<T>): Promise<T> {
     if (this.#closed) throw new SessionError('ERR_SESSION_STORE', `couchbase: ${verb} after close`)
     const { prefix, timeout, now } = this.#settings
     const until = performance.now() + timeout
     try {
       const answer = this.#connect().then(async ({ collection }) =>
-        question(new ItemVerbs(new CouchbaseItems(collection, prefix, until), now)),
+        question(new CasVerbs(new CouchbaseItems(collection, prefix, until), now)),
       )
       return await withDeadline(`couchbase: ${verb}`, timeout, answer)
     } catch (cause) {

@@ -3,10 +3,10 @@ import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
-import { troubleOf } from './shared/errno.ts'
-import { Gate } from './shared/semaphore.ts'
+import { systemError } from './shared/errno.ts'
+import { Semaphore } from './shared/semaphore.ts'
 import { momentOf, versionOf, type Generation } from './file/generation.ts'
-import { Slot } from './file/record.ts'
+import { FileRecord } from './file/record.ts'
 import { Sweeper } from './file/sweeper.ts'
 
 export interface FileStoreOptions {
@@ -53,7 +53,7 @@ export class FileStore implements Store, Sweeping, Counting {
   readonly #sync: boolean
   readonly #now: () => number
   readonly #sweeper: Sweeper
-  readonly #gate = new Gate(WIDTH)
+  readonly #semaphore = new Semaphore(WIDTH)
   #opening: Promise<void> | undefined
   #closed = false
 
@@ -62,7 +62,7 @@ export class FileStore implements Store, Sweeping, Counting {
     this.#folder = path.resolve(folder)
     this.#sync = sync
     this.#now = now
-    this.#sweeper = new Sweeper(this.#folder, now, (digest) => this.#slot(digest))
+    this.#sweeper = new Sweeper(this.#folder, now, (digest) => this.#record(digest))
   }
 
   /** Makes the folder if need be, and rejects if it cannot be made, read or written. */
@@ -74,13 +74,13 @@ export class FileStore implements Store, Sweeping, Counting {
 
   /** Does not extend the life: that would be a write for each read. The manager's `touch` is one for many. */
   async read(key: string): Promise<Entry | undefined> {
-    return this.#run('read', key, async (slot) => {
+    return this.#run('read', key, async (record) => {
       for (;;) {
-        const current = await this.#living(slot)
+        const current = await this.#living(record)
         if (current === undefined) return undefined
-        const payload = await slot.payload(current)
+        const payload = await record.payload(current)
         if (payload !== undefined) return { payload, expiresAt: current.expiresAt }
-        if ((await slot.look())?.nonce !== current.nonce) continue
+        if ((await record.look())?.nonce !== current.nonce) continue
         throw new SessionError(
           'ERR_SESSION_PAYLOAD',
           'file: the payload of a stored session was removed from outside',
@@ -90,10 +90,10 @@ export class FileStore implements Store, Sweeping, Counting {
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    return this.#run('create', key, async (slot) => {
+    return this.#run('create', key, async (record) => {
       for (;;) {
-        if ((await this.#living(slot)) !== undefined) return 'exists'
-        const next = await slot.found(payload, expiresAt)
+        if ((await this.#living(record)) !== undefined) return 'exists'
+        const next = await record.found(payload, expiresAt)
         if (next !== undefined) return { entry: { payload, expiresAt: next.expiresAt } }
       }
     })
@@ -105,12 +105,12 @@ export class FileStore implements Store, Sweeping, Counting {
     expiresAt: number,
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
-    return this.#run('replace', key, async (slot) => {
+    return this.#run('replace', key, async (record) => {
       for (;;) {
-        const current = await this.#living(slot)
+        const current = await this.#living(record)
         if (current === undefined) return 'gone'
         if (current.version !== versionOf(base.payload)) return 'conflict'
-        const next = await slot.replace(current, payload, expiresAt)
+        const next = await record.replace(current, payload, expiresAt)
         if (next !== undefined) return { entry: { payload, expiresAt: next.expiresAt } }
       }
     })
@@ -119,23 +119,23 @@ export class FileStore implements Store, Sweeping, Counting {
   /** Does not wait for the disk: what a power cut may cost is the extension, not the session. */
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
     const moment = momentOf(expiresAt)
-    return this.#run('touch', key, async (slot) => {
+    return this.#run('touch', key, async (record) => {
       for (;;) {
-        const current = await this.#living(slot)
+        const current = await this.#living(record)
         if (current === undefined) return 'gone'
         if (current.expiresAt >= moment) return 'ok'
-        if (await slot.move(current, { ...current, expiresAt: moment })) return 'ok'
+        if (await record.move(current, { ...current, expiresAt: moment })) return 'ok'
       }
     })
   }
 
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.#run('destroy', key, async (slot) => {
+    return this.#run('destroy', key, async (record) => {
       for (;;) {
-        const current = await this.#living(slot)
+        const current = await this.#living(record)
         if (current === undefined) return 'gone'
         if (base !== undefined && current.version !== versionOf(base.payload)) return 'conflict'
-        if (await slot.end(current, this.#sync)) return 'ok'
+        if (await record.end(current, this.#sync)) return 'ok'
       }
     })
   }
@@ -156,20 +156,20 @@ export class FileStore implements Store, Sweeping, Counting {
 
   /** The current generation, if it lives. One that has expired is ended before anybody is told that it is absent, so that
    *  nobody who looked at it earlier can extend it afterwards. */
-  async #living(slot: Slot): Promise<Generation | undefined> {
+  async #living(record: FileRecord): Promise<Generation | undefined> {
     for (;;) {
-      const current = await slot.look()
+      const current = await record.look()
       if (current === undefined || current.expiresAt > this.#now()) return current
-      if (await slot.end(current, false)) return undefined
+      if (await record.end(current, false)) return undefined
     }
   }
 
-  async #run<T>(verb: string, key: string, task: (slot: Slot) => Promise<T>): Promise<T> {
+  async #run<T>(verb: string, key: string, task: (record: FileRecord) => Promise<T>): Promise<T> {
     if (!KEY.test(key))
       throw new SessionError('ERR_SESSION_STORE', `file: ${verb} failed: not a key of the contract`)
     // Keys may differ by case alone, be one character long, or be called CON. Their digests are file names anywhere.
-    const slot = this.#slot(crypto.hash('sha256', key, 'hex'))
-    return this.#attempt(verb, async () => this.#gate.pass(async () => task(slot)))
+    const record = this.#record(crypto.hash('sha256', key, 'hex'))
+    return this.#attempt(verb, async () => this.#semaphore.pass(async () => task(record)))
   }
 
   async #attempt<T>(verb: string, task: () => Promise<T>): Promise<T> {
@@ -177,12 +177,12 @@ export class FileStore implements Store, Sweeping, Counting {
     try {
       return await task()
     } catch (error) {
-      throw troubleOf(`file: ${verb} failed`, error)
+      throw systemError(`file: ${verb} failed`, error)
     }
   }
 
-  #slot(digest: string): Slot {
-    return new Slot(path.join(this.#folder, digest.slice(0, 2)), digest, this.#sync)
+  #record(digest: string): FileRecord {
+    return new FileRecord(path.join(this.#folder, digest.slice(0, 2)), digest, this.#sync)
   }
 
   async #prepare(): Promise<void> {
@@ -191,7 +191,7 @@ export class FileStore implements Store, Sweeping, Counting {
       await fs.access(this.#folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
     } catch (error) {
       this.#opening = undefined
-      throw troubleOf(`file: the folder ${JSON.stringify(this.#folder)} cannot be used`, error)
+      throw systemError(`file: the folder ${JSON.stringify(this.#folder)} cannot be used`, error)
     }
   }
 }

@@ -1,8 +1,8 @@
 import { SessionError } from '../errors.ts'
 import type { Entry, Store, StoreTraits, Written } from '../store.ts'
-import { ItemVerbs } from './shared/cas-verbs.ts'
+import { CasVerbs } from './shared/cas-verbs.ts'
 import { MemcacheItems } from './memcache/items.ts'
-import { MemcacheLink } from './memcache/connection.ts'
+import { MemcacheConnection } from './memcache/connection.ts'
 import { memcacheSettings, type MemcacheSettings } from './memcache/options.ts'
 import type { MemcacheClient } from './memcache/protocol.ts'
 import { assertFits } from './shared/payload-limit.ts'
@@ -41,7 +41,7 @@ export class MemcacheStore implements Store {
   readonly traits: StoreTraits
 
   readonly #settings: MemcacheSettings
-  #link: Promise<MemcacheLink> | undefined
+  #connection: Promise<MemcacheConnection> | undefined
   #closed = false
 
   /** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong */
@@ -65,7 +65,7 @@ export class MemcacheStore implements Store {
 
   /** Asks all servers now; rejects if one is not there, refuses us, compares no tokens, or takes smaller items. */
   async open(): Promise<void> {
-    await this.#run('open', async (link, until) => link.check(this.#settings.maxItemBytes, until))
+    await this.#run('open', async (connection, until) => connection.check(this.#settings.maxItemBytes, until))
   }
 
   /** Extends no life: memcached could do that in the same step, but it might just as well shorten it. */
@@ -99,19 +99,22 @@ export class MemcacheStore implements Store {
   async close(): Promise<void> {
     this.#closed = true
     if ('servers' in this.#settings.servers) return
-    const link = await this.#link?.catch(() => undefined)
-    link?.end()
+    const connection = await this.#connection?.catch(() => undefined)
+    connection?.end()
   }
 
-  async #ask<T>(verb: string, question: (verbs: ItemVerbs) => Promise<T>): Promise<T> {
+  async #ask<T>(verb: string, question: (verbs: CasVerbs) => Promise<T>): Promise<T> {
     const { prefix, now } = this.#settings
-    return this.#run(verb, async (link, until) =>
-      question(new ItemVerbs(new MemcacheItems(link, prefix, until), now)),
+    return this.#run(verb, async (connection, until) =>
+      question(new CasVerbs(new MemcacheItems(connection, prefix, until), now)),
     )
   }
 
   /** Does something that must be over at a moment of `performance.now`. */
-  async #run<T>(verb: string, work: (link: MemcacheLink, until: number) => Promise<T>): Promise<T> {
+  async #run<T>(
+    verb: string,
+    work: (connection: MemcacheConnection, until: number) => Promise<T>,
+  ): Promise<T> {
     if (this.#closed) throw new SessionError('ERR_SESSION_STORE', `memcache: ${verb} after close`)
     const until = performance.now() + this.#settings.timeout
     try {
@@ -124,12 +127,15 @@ export class MemcacheStore implements Store {
   }
 
   /** Everybody waits for the same attempt; one that failed is made again. */
-  async #connect(): Promise<MemcacheLink> {
-    const attempt = (this.#link ??= MemcacheLink.over(this.#settings.servers, this.#settings.timeout))
+  async #connect(): Promise<MemcacheConnection> {
+    const attempt = (this.#connection ??= MemcacheConnection.over(
+      this.#settings.servers,
+      this.#settings.timeout,
+    ))
     try {
       return await attempt
     } catch (error) {
-      if (this.#link === attempt) this.#link = undefined
+      if (this.#connection === attempt) this.#connection = undefined
       throw error
     }
   }

@@ -8,7 +8,7 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { Kept } from './memory/entry.ts'
+import { MemoryEntry } from './memory/entry.ts'
 import { Shards } from './memory/shards.ts'
 
 /** Settings of the {@link MemoryStore}. */
@@ -52,7 +52,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   readonly #steady: () => number
   readonly #shards = new Shards()
   /** Where the ring of all entries is closed: `older` is the one used last, `newer` the one unused for longest. */
-  readonly #ring: Kept = new Kept('', '', Infinity)
+  readonly #ring: MemoryEntry = new MemoryEntry('', '', Infinity)
   #size = 0
   #bytes = 0
   #warned = false
@@ -77,23 +77,23 @@ export class MemoryStore implements Store, Sweeping, Counting {
 
   read(key: string, extendTo?: number): Promise<Entry | undefined> {
     if (this.#closed) return rejectClosed('read')
-    const kept = this.#living(key)
-    if (kept === undefined) return NOBODY
+    const entry = this.#living(key)
+    if (entry === undefined) return NOBODY
     const ahead = this.#ahead()
-    if (extendTo !== undefined && extendTo - ahead > kept.expiresAt) kept.expiresAt = extendTo - ahead
-    kept.renew(this.#ring)
-    return Promise.resolve({ payload: kept.payload, expiresAt: Math.floor(kept.expiresAt + ahead) })
+    if (extendTo !== undefined && extendTo - ahead > entry.expiresAt) entry.expiresAt = extendTo - ahead
+    entry.renew(this.#ring)
+    return Promise.resolve({ payload: entry.payload, expiresAt: Math.floor(entry.expiresAt + ahead) })
   }
 
   create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     if (this.#closed) return rejectClosed('create')
     if (this.#exceeds(payload)) return rejectLarge('create')
     if (this.#living(key) !== undefined) return EXISTS
-    const kept = new Kept(key, payload, expiresAt - this.#ahead())
-    this.#shards.add(kept)
+    const entry = new MemoryEntry(key, payload, expiresAt - this.#ahead())
+    this.#shards.add(entry)
     this.#size += 1
-    this.#bytes += kept.bytes
-    kept.join(this.#ring)
+    this.#bytes += entry.bytes
+    entry.join(this.#ring)
     this.#makeRoom()
     return Promise.resolve({ entry: { payload, expiresAt } })
   }
@@ -106,32 +106,32 @@ export class MemoryStore implements Store, Sweeping, Counting {
   ): Promise<Written | 'conflict' | 'gone'> {
     if (this.#closed) return rejectClosed('replace')
     if (this.#exceeds(payload)) return rejectLarge('replace')
-    const kept = this.#living(key)
-    if (kept === undefined) return GONE
-    if (!kept.is(base)) return CONFLICT
-    this.#bytes -= kept.bytes
-    kept.hold(payload, expiresAt - this.#ahead())
-    this.#bytes += kept.bytes
-    kept.renew(this.#ring)
+    const entry = this.#living(key)
+    if (entry === undefined) return GONE
+    if (!entry.is(base)) return CONFLICT
+    this.#bytes -= entry.bytes
+    entry.hold(payload, expiresAt - this.#ahead())
+    this.#bytes += entry.bytes
+    entry.renew(this.#ring)
     this.#makeRoom()
     return Promise.resolve({ entry: { payload, expiresAt } })
   }
 
   touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
     if (this.#closed) return rejectClosed('touch')
-    const kept = this.#living(key)
-    if (kept === undefined) return GONE
-    kept.expiresAt = Math.max(kept.expiresAt, expiresAt - this.#ahead())
-    kept.renew(this.#ring)
+    const entry = this.#living(key)
+    if (entry === undefined) return GONE
+    entry.expiresAt = Math.max(entry.expiresAt, expiresAt - this.#ahead())
+    entry.renew(this.#ring)
     return OK
   }
 
   destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
     if (this.#closed) return rejectClosed('destroy')
-    const kept = this.#living(key)
-    if (kept === undefined) return GONE
-    if (base !== undefined && !kept.is(base)) return CONFLICT
-    this.#remove(kept)
+    const entry = this.#living(key)
+    if (entry === undefined) return GONE
+    if (base !== undefined && !entry.is(base)) return CONFLICT
+    this.#remove(entry)
     return OK
   }
 
@@ -140,10 +140,10 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#closed) return rejectClosed('sweep')
     const moment = this.#steady()
     let removed = 0
-    await this.#shards.tour((kept) => {
+    await this.#shards.tour((entry) => {
       if (removed >= limit) return false
-      if (kept.expiresAt <= moment) {
-        this.#remove(kept)
+      if (entry.expiresAt <= moment) {
+        this.#remove(entry)
         removed += 1
       }
       return true
@@ -156,8 +156,8 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (this.#closed) return rejectClosed('count')
     const moment = this.#steady()
     let living = 0
-    await this.#shards.tour((kept) => {
-      if (kept.expiresAt > moment) living += 1
+    await this.#shards.tour((entry) => {
+      if (entry.expiresAt > moment) living += 1
       return true
     })
     return living
@@ -172,15 +172,15 @@ export class MemoryStore implements Store, Sweeping, Counting {
     this.#bytes = 0
   }
 
-  #living(key: string): Kept | undefined {
-    const kept = this.#shards.get(key)
-    if (kept === undefined || !this.#expired(kept)) return kept
-    this.#remove(kept)
+  #living(key: string): MemoryEntry | undefined {
+    const entry = this.#shards.get(key)
+    if (entry === undefined || !this.#expired(entry)) return entry
+    this.#remove(entry)
     return undefined
   }
 
-  #expired(kept: Kept): boolean {
-    return kept.expiresAt <= this.#steady()
+  #expired(entry: MemoryEntry): boolean {
+    return entry.expiresAt <= this.#steady()
   }
 
   /** How far the clock is ahead of the steady one. */
@@ -193,11 +193,11 @@ export class MemoryStore implements Store, Sweeping, Counting {
     return payload.length * 3 > maxBytes && Buffer.byteLength(payload) > maxBytes
   }
 
-  #remove(kept: Kept): void {
-    this.#shards.remove(kept)
+  #remove(entry: MemoryEntry): void {
+    this.#shards.remove(entry)
     this.#size -= 1
-    this.#bytes -= kept.bytes
-    kept.leave()
+    this.#bytes -= entry.bytes
+    entry.leave()
   }
 
   /** The entry just written is the newest one and fits, so it is never the one to go. */

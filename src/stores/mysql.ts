@@ -8,7 +8,7 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { MysqlClient, type MysqlPool } from './mysql/connection.ts'
+import { MysqlConnection, type MysqlPool } from './mysql/connection.ts'
 import { parseMysqlConfig } from './mysql/config.ts'
 import { outdatesTable } from './mysql/errors.ts'
 import { isTable } from './mysql/parameters.ts'
@@ -52,7 +52,7 @@ const FOREVER = 8.64e15
  * So neither clocks that disagree nor time zones matter. Until the table was found, `traits` tell what holds for both.
  */
 export class MysqlStore implements Store, Sweeping, Counting {
-  readonly #client: MysqlClient
+  readonly #client: MysqlConnection
   readonly #name: string
   readonly #now: () => number
   #table: MysqlTable | undefined
@@ -71,9 +71,9 @@ export class MysqlStore implements Store, Sweeping, Counting {
     this.#name = table
     this.#now = now
     if (settings !== undefined && client === undefined) {
-      this.#client = new MysqlClient({ settings: { ...settings, poolSize } }, timeout)
+      this.#client = new MysqlConnection({ settings: { ...settings, poolSize } }, timeout)
     } else if (settings === undefined && client !== undefined) {
-      this.#client = new MysqlClient({ pool: client }, timeout)
+      this.#client = new MysqlConnection({ pool: client }, timeout)
     } else throw wrong('give either a client or a url')
   }
 

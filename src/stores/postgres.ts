@@ -9,7 +9,7 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { PostgresLink, type Ask } from './postgres/connection.ts'
+import { PostgresConnection, type Ask } from './postgres/connection.ts'
 import { postgresSettings, type PostgresStoreOptions } from './postgres/options.ts'
 import type { PostgresStatements } from './postgres/statements.ts'
 import { prepareTable } from './postgres/schema.ts'
@@ -35,7 +35,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
     maxBytes: MAX_BYTES,
   }
 
-  readonly #link: PostgresLink
+  readonly #connection: PostgresConnection
   readonly #table: string
   readonly #timeout: number
   readonly #now: () => number
@@ -52,7 +52,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
     this.#table = settings.table
     this.#timeout = settings.timeout
     this.#now = settings.now
-    this.#link = new PostgresLink(settings)
+    this.#connection = new PostgresConnection(settings)
   }
 
   /** Connects, and looks whether the table is one for sessions; makes it if it is missing. */
@@ -146,7 +146,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
   }
 
   async close(): Promise<void> {
-    await this.#link.close()
+    await this.#connection.close()
   }
 
   /** From now on, in ms; the database counts it down by its own clock. */
@@ -163,7 +163,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
     // Without a wait where none is needed, so that a verb that was called before `close` is under way by then.
     const statements = this.#statements ?? (await this.#opened())
     try {
-      return await this.#link.use(verb, repeatable, async (ask) => work(ask, statements))
+      return await this.#connection.use(verb, repeatable, async (ask) => work(ask, statements))
     } catch (error) {
       if (isOfTable(error)) this.#statements = undefined
       throw error
@@ -172,7 +172,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
 
   /** All who come while the table is being looked at wait for the same look. One that fails is forgotten. */
   async #opened(): Promise<PostgresStatements> {
-    this.#opening ??= this.#link
+    this.#opening ??= this.#connection
       .use('open', true, async (ask) => prepareTable(ask, this.#table))
       .finally(() => {
         this.#opening = undefined

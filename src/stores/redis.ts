@@ -10,7 +10,7 @@ import {
   type StoreTraits,
   type Written,
 } from '../store.ts'
-import { RedisCaller, type RedisVerb } from './redis/retry.ts'
+import { RedisRetry, type RedisVerb } from './redis/retry.ts'
 import { createRedisClient, whereabouts } from './redis/client.ts'
 import { parseRedisConfig, type RedisMode } from './redis/config.ts'
 import { RedisConnection } from './redis/connection.ts'
@@ -59,7 +59,7 @@ export class RedisStore implements Store, Counting {
   readonly traits: StoreTraits
 
   readonly #connection: RedisConnection
-  readonly #caller: RedisCaller
+  readonly #retry: RedisRetry
   readonly #prefix: string
 
   /** A store for beego's `sessionproviderconfig`: fields with commas between, JSON, or a URL. It connects at its first use. */
@@ -83,7 +83,7 @@ export class RedisStore implements Store, Counting {
     this.#prefix = options.prefix ?? config?.prefix ?? 'session:'
     this.#connection = new RedisConnection(source, timeout)
     const where = config === undefined ? 'the server' : whereabouts(config)
-    this.#caller = new RedisCaller(this.#connection, { where, timeout, now, prefix: this.#prefix })
+    this.#retry = new RedisRetry(this.#connection, { where, timeout, now, prefix: this.#prefix })
     this.traits = {
       name: 'redis',
       location: 'server',
@@ -97,12 +97,12 @@ export class RedisStore implements Store, Counting {
 
   /** Connects now; rejects if Redis cannot be reached, refuses, or is too old. */
   async open(): Promise<void> {
-    await this.#caller.within('open', async () => this.#connection.use())
+    await this.#retry.within('open', async () => this.#connection.use())
   }
 
   async read(key: string, extendTo?: number): Promise<Entry | undefined> {
     const args = (now: number): readonly string[] => [extendTo === undefined ? '0' : span(extendTo, now)]
-    const { reply, now } = await this.#caller.run({ name: 'read', script: scripts.READ, key, args })
+    const { reply, now } = await this.#retry.run({ name: 'read', script: scripts.READ, key, args })
     if (reply === null) return undefined
     const [payload, left] = Array.isArray(reply) ? reply : []
     if (typeof payload !== 'string' || !Number.isFinite(Number(left))) throw unexpected('read')
@@ -147,17 +147,17 @@ export class RedisStore implements Store, Counting {
 
   /** How many sessions live, by SCAN over all primaries. What comes and goes meanwhile may be in the sum or not. */
   async count(): Promise<number> {
-    const client = await this.#caller.within('count', async () => this.#connection.use())
-    return countKeys(client, this.#prefix, async (step) => this.#caller.within('count', step))
+    const client = await this.#retry.within('count', async () => this.#connection.use())
+    return countKeys(client, this.#prefix, async (step) => this.#retry.within('count', step))
   }
 
   async close(): Promise<void> {
-    this.#caller.close()
+    this.#retry.close()
     await this.#connection.close()
   }
 
   async #answer<A extends Answer>(verb: RedisVerb, answers: readonly A[]): Promise<A> {
-    const { reply } = await this.#caller.run(verb)
+    const { reply } = await this.#retry.run(verb)
     const answer = answers.find((each) => each === reply)
     if (answer === undefined) throw unexpected(verb.name)
     return answer

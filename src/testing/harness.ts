@@ -20,7 +20,7 @@ export interface StoreHarness {
   /** True if time passes by `advance` alone. Then the moment of death is looked at to the millisecond. */
   readonly still?: boolean
 
-  /** True if the stores are `Sweeping`. One promise checks that harness and store agree, so it cannot be forgotten. */
+  /** True if the stores are `Sweeping`. One requirement checks that harness and store agree, so it cannot be forgotten. */
   readonly sweeps?: boolean
 
   /** True if the stores are `Counting`. Checked like `sweeps`. */
@@ -33,16 +33,16 @@ export interface StoreHarness {
   mend?(): void | Promise<void>
 }
 
-/** One promise of the contract. */
-export interface StorePromise {
+/** One requirement of the contract. */
+export interface StoreRequirement {
   /** A sentence about behaviour, good as the title of a test. */
   readonly title: string
 
-  /** Whether a store with these traits makes this promise, and this harness can look at it. */
+  /** Whether a store with these traits makes this requirement, and this harness can look at it. */
   readonly appliesTo: (traits: StoreTraits, harness: StoreHarness) => boolean
 
   /**
-   * Resolves if the promise holds and rejects if not, with an `AssertionError` or with whatever the store threw. A promise
+   * Resolves if the requirement holds and rejects if not, with an `AssertionError` or with whatever the store threw. A requirement
    * that does not apply rejects as well, so that nothing is taken for checked that was not.
    *
    * Turning the clock would disturb its neighbours, so checks on the same harness wait for each other.

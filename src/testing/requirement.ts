@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { Store, StoreTraits } from '../store.ts'
-import type { StoreHarness, StorePromise } from './harness.ts'
+import type { StoreHarness, StoreRequirement } from './harness.ts'
 import { Trial } from './trial.ts'
 
-/** To which stores, seen through which harness, a promise applies. */
+/** To which stores, seen through which harness, a requirement applies. */
 export type Condition = (traits: StoreTraits, harness: StoreHarness) => boolean
 
 export const everywhere: Condition = () => true
@@ -15,17 +15,17 @@ export const revocable: Condition = (traits) => traits.location === 'server' && 
 /** The last check of each harness, for the next one to wait for. */
 const turns = new WeakMap<StoreHarness, Promise<unknown>>()
 
-/** A promise called `title`: `hold` tries it on a fresh store and throws if it is broken. */
-export function promise(
+/** A requirement called `title`: `hold` tries it on a fresh store and throws if it is broken. */
+export function requirement(
   title: string,
   appliesTo: Condition,
   hold: (store: Store, trial: Trial, harness: StoreHarness) => Promise<void>,
-): StorePromise {
+): StoreRequirement {
   async function attempt(harness: StoreHarness): Promise<void> {
     const trial = new Trial(harness)
     try {
       const store = await trial.open()
-      assert.ok(appliesTo(store.traits, harness), 'this promise does not apply here: ask appliesTo first')
+      assert.ok(appliesTo(store.traits, harness), 'this requirement does not apply here: ask appliesTo first')
       await hold(store, trial, harness)
     } finally {
       await trial.end()

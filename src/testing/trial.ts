@@ -8,16 +8,16 @@ export const MINUTE: number = 60 * SECOND
 export const HOUR: number = 60 * MINUTE
 export const DAY: number = 24 * HOUR
 
-/** How far a clock that nobody holds may run on while a promise looks at it. */
+/** How far a clock that nobody holds may run on while a requirement looks at it. */
 const DRIFT: number = 10 * SECOND
 
 /** Something kept: under which key to find it, and how it was handed out. */
-export interface Kept {
+export interface StoredEntry {
   readonly key: string
   readonly entry: Entry
 }
 
-/** One check of one promise: it opens stores, makes up keys and payloads, reads the clock, and tidies up at the end. */
+/** One check of one requirement: it opens stores, makes up keys and payloads, reads the clock, and tidies up at the end. */
 export class Trial {
   readonly #harness: StoreHarness
   readonly #stores: Store[] = []
@@ -83,7 +83,11 @@ export class Trial {
   }
 
   /** Creates an entry under a fresh key. In a client store the key to find it by is the credential. */
-  async keep(store: Store, text: string = payload(), expiresAt: number = this.in(HOUR)): Promise<Kept> {
+  async keep(
+    store: Store,
+    text: string = payload(),
+    expiresAt: number = this.in(HOUR),
+  ): Promise<StoredEntry> {
     const key = this.key()
     return found(key, applied(await store.create(key, text, expiresAt)))
   }
@@ -114,14 +118,14 @@ export function version(): string {
   return text
 }
 
-/** The write that was applied; anything else is a broken promise. */
+/** The write that was applied; anything else is a broken requirement. */
 export function applied(outcome: Written | 'exists' | 'conflict' | 'gone'): Written {
   if (typeof outcome === 'string') assert.fail(`a write that should have been applied answered '${outcome}'`)
   return outcome
 }
 
 /** What a write kept, and where to find it from now on. */
-export function found(key: string, written: Written): Kept {
+export function found(key: string, written: Written): StoredEntry {
   return { key: written.credential ?? key, entry: written.entry }
 }
 

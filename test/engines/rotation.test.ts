@@ -30,7 +30,7 @@ for (const provider of ['file', 'redis', 'postgres']) {
           {
             provider,
             providerConfig: engine.config,
-            renewAfter: 10 * MINUTE,
+            rotateAfter: 10 * MINUTE,
             idleTimeout: 600 * MINUTE,
             openTimeout: MINUTE,
             commitTimeout: MINUTE,
@@ -59,7 +59,7 @@ for (const provider of ['file', 'redis', 'postgres']) {
         t.deepEqual(new Set(answers.map(({ status, text }) => `${status} ${text}`)), new Set(['200 "ann"']))
         const cookies = answers.flatMap(({ cookie }) => cookie ?? [])
         t.is(cookies.length, 1)
-        t.is(told('renewed'), round)
+        t.is(told('rotated'), round)
         id = cookies[0] ?? ''
         ids.push(id)
         t.deepEqual(JSON.parse((await sites[0].ask('/look', ids.at(-2))).text), [

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { interleavings, walks, type StoreHarness } from '../../src/testing/index.ts'
+import { interleavings, randomWalks, type StoreHarness } from '../../src/testing/index.ts'
 
 /** Stores to walk on, for as long as a test file runs. */
 export interface Grounds {
@@ -27,9 +27,9 @@ export function testWalks(engine: string, trials: Trials, open: () => Promise<Gr
   const taken =
     seed === undefined ? { count: Number(asked ?? trials.count) } : { from: Number(seed), count: 1 }
   const orders = trials.interleaved === true && seed === undefined ? interleavings : []
-  for (const promise of [...walks(taken), ...orders]) {
-    test.serial(`security 24, 62, F19, F20: ${engine}: ${promise.title}`, async (t) => {
-      await t.notThrowsAsync(promise.check(await harnessOf()))
+  for (const requirement of [...randomWalks(taken), ...orders]) {
+    test.serial(`security 24, 62, F19, F20: ${engine}: ${requirement.title}`, async (t) => {
+      await t.notThrowsAsync(requirement.check(await harnessOf()))
     })
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import couchbase from 'couchbase'
 import { CouchbaseStore } from '../../src/stores/couchbase.ts'
-import { parseCouchbaseAddress } from '../../src/stores/couchbase/config.ts'
+import { parseCouchbaseConfig } from '../../src/stores/couchbase/config.ts'
 import type { RedisMode } from '../../src/stores/redis/config.ts'
 import { MemcacheStore } from '../../src/stores/memcache.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
@@ -31,7 +31,7 @@ const engines: Readonly<Record<string, () => Promise<Grounds>>> = {
   },
   couchbase: async () => {
     const server = await couchbaseServer()
-    const { cluster = server.url, username, password, bucket } = parseCouchbaseAddress(server.url)
+    const { cluster = server.url, username, password, bucket } = parseCouchbaseConfig(server.url)
     const client = await couchbase.connect(cluster, { username, password })
     const prefix = `${randomBytes(6).toString('hex')}:`
     return {

@@ -170,7 +170,7 @@ interface Opened {
 async function open(t: ExecutionContext, act: Act, cut: () => Promise<void>): Promise<Opened> {
   const clock = { now: Date.UTC(2026, 0, 1) }
   const store = new SpiedStore(() => clock.now)
-  const sessions = session({ store, now: () => clock.now, renewAfter: 15 * MINUTE, sweepInterval: 0 })
+  const sessions = session({ store, now: () => clock.now, rotateAfter: 15 * MINUTE, sweepInterval: 0 })
   const requests: Promise<unknown>[] = []
   let enter = (): void => {}
   const entered = new Promise<void>((resolve) => (enter = resolve))

@@ -25,10 +25,10 @@ function harnessOf(revocable: boolean): StoreHarness {
 for (const revocable of [false, true]) {
   const harness = harnessOf(revocable)
   const { traits } = await harness.open()
-  for (const promise of storeContract) {
-    if (!promise.appliesTo(traits, harness)) continue
-    test(`cookie, ${revocable ? 'revocable' : 'alone'}: ${promise.title}`, async (t) => {
-      await promise.check(harness)
+  for (const requirement of storeContract) {
+    if (!requirement.appliesTo(traits, harness)) continue
+    test(`cookie, ${revocable ? 'revocable' : 'alone'}: ${requirement.title}`, async (t) => {
+      await requirement.check(harness)
       t.pass()
     })
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import couchbase from 'couchbase'
 import { CouchbaseStore } from '../../src/stores/couchbase.ts'
-import { parseCouchbaseAddress } from '../../src/stores/couchbase/config.ts'
+import { parseCouchbaseConfig } from '../../src/stores/couchbase/config.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
 import { couchbaseServer, type CouchbaseMock } from '../servers/couchbase.ts'
 
@@ -12,7 +12,7 @@ const { url } = server
 const INTERNAL_ERROR = 0x84
 
 const prefix = `${randomBytes(6).toString('hex')}:`
-const { cluster = url, username, password, bucket } = parseCouchbaseAddress(url)
+const { cluster = url, username, password, bucket } = parseCouchbaseConfig(url)
 const client = await couchbase.connect(cluster, { username, password })
 test.after.always(async () => {
   await client.close()
@@ -45,10 +45,10 @@ const harnesses = {
   ...('travel' in server && { 'by the time of the server': fromTimeToTime(server) }), // from where nobody comes back
 }
 for (const [when, harness] of Object.entries(harnesses)) {
-  for (const promise of storeContract) {
-    if (!promise.appliesTo(traits, harness)) continue
-    test.serial(`${when}: ${promise.title}`, async (t) => {
-      await promise.check(harness)
+  for (const requirement of storeContract) {
+    if (!requirement.appliesTo(traits, harness)) continue
+    test.serial(`${when}: ${requirement.title}`, async (t) => {
+      await requirement.check(harness)
       t.pass()
     })
   }

@@ -33,10 +33,10 @@ const harness: StoreHarness = {
 }
 
 const { traits } = new FileStore({ folder })
-for (const promise of storeContract.filter(({ appliesTo }) => appliesTo(traits, harness))) {
-  // One after another: these promises turn the clock that all of them read.
-  test.serial(`the file store: ${promise.title}`, async (t) => {
-    await t.notThrowsAsync(promise.check(harness))
+for (const requirement of storeContract.filter(({ appliesTo }) => appliesTo(traits, harness))) {
+  // One after another: these requirements turn the clock that all of them read.
+  test.serial(`the file store: ${requirement.title}`, async (t) => {
+    await t.notThrowsAsync(requirement.check(harness))
   })
 }
 

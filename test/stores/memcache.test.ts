@@ -51,10 +51,10 @@ test.after.always(async () => {
 
 const { traits } = new MemcacheStore({ url: 'localhost' })
 for (const [whose, harness] of Object.entries({ 'the server': aged, 'the store': turned })) {
-  for (const promise of storeContract) {
-    if (!promise.appliesTo(traits, harness)) continue
-    test.serial(`by the time of ${whose}: ${promise.title}`, async (t) => {
-      await promise.check(harness)
+  for (const requirement of storeContract) {
+    if (!requirement.appliesTo(traits, harness)) continue
+    test.serial(`by the time of ${whose}: ${requirement.title}`, async (t) => {
+      await requirement.check(harness)
       t.pass()
     })
   }

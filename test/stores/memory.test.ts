@@ -29,10 +29,10 @@ for (const [kind, options] of Object.entries(kinds)) {
     counts: true,
   }
   const { traits } = new MemoryStore(options)
-  for (const promise of storeContract.filter(({ appliesTo }) => appliesTo(traits, harness))) {
-    // One after another: these promises turn the clock that all of them read.
-    test.serial(`the memory store, ${kind}: ${promise.title}`, async (t) => {
-      await t.notThrowsAsync(promise.check(harness))
+  for (const requirement of storeContract.filter(({ appliesTo }) => appliesTo(traits, harness))) {
+    // One after another: these requirements turn the clock that all of them read.
+    test.serial(`the memory store, ${kind}: ${requirement.title}`, async (t) => {
+      await t.notThrowsAsync(requirement.check(harness))
     })
   }
 }

@@ -10,10 +10,10 @@ test.after.always(async () => {
   await end()
 })
 
-for (const promise of storeContract) {
-  if (!promise.appliesTo(traits, harness)) continue
-  test.serial(promise.title, async (t) => {
-    await promise.check(harness)
+for (const requirement of storeContract) {
+  if (!requirement.appliesTo(traits, harness)) continue
+  test.serial(requirement.title, async (t) => {
+    await requirement.check(harness)
     t.pass()
   })
 }

@@ -29,10 +29,10 @@ for (const [kind, database, moments] of [
     mend: async () => database.allow(),
   }
   const { traits } = new PostgresStore({ url: database.url })
-  for (const promise of storeContract) {
-    if (!promise.appliesTo(traits, harness)) continue
-    test.serial(`${kind}: ${promise.title}`, async (t) => {
-      await promise.check(harness)
+  for (const requirement of storeContract) {
+    if (!requirement.appliesTo(traits, harness)) continue
+    test.serial(`${kind}: ${requirement.title}`, async (t) => {
+      await requirement.check(harness)
       t.pass()
     })
   }

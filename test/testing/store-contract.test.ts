@@ -1,6 +1,6 @@
 import test from 'ava'
 import type { Entry, Written } from '../../src/store.ts'
-import { storeContract, type StoreHarness, type StorePromise } from '../../src/testing/index.ts'
+import { storeContract, type StoreHarness, type StoreRequirement } from '../../src/testing/index.ts'
 import { answering } from './broken/answering.ts'
 import { ageing } from './broken/ageing.ts'
 import type { Broken } from './broken/broken.ts'
@@ -51,60 +51,61 @@ const faults: readonly Broken[] = [
   ...failing,
   {
     fault: 'a credential is not signed',
-    promise: 'a credential that nobody gave out is nobody',
+    requirement: 'a credential that nobody gave out is nobody',
     open: (backend) => new CredulousStore(backend),
   },
   {
     fault: 'an end is forgotten while credentials live',
-    promise: 'where credentials can be revoked, the end of a session is the end of all of its credentials',
+    requirement:
+      'where credentials can be revoked, the end of a session is the end of all of its credentials',
     open: (backend) => new ForgetfulStore(backend),
   },
   {
     fault: 'a credential is written anew as another session',
-    promise: 'a credential carries the key that its entry was created under',
+    requirement: 'a credential carries the key that its entry was created under',
     open: (backend) => new StrayingStore(backend),
   },
 ]
 
-function named(title: string): StorePromise {
-  const promise = storeContract.find((each) => each.title === title)
-  if (promise === undefined) throw new Error(`no promise is called: ${title}`)
-  return promise
+function named(title: string): StoreRequirement {
+  const requirement = storeContract.find((each) => each.title === title)
+  if (requirement === undefined) throw new Error(`no requirement is called: ${title}`)
+  return requirement
 }
 
-test('every promise has a title of its own', (t) => {
+test('every requirement has a title of its own', (t) => {
   t.is(new Set(storeContract.map(({ title }) => title)).size, storeContract.length)
 })
 
-test('there is no promise that no store breaks', (t) => {
-  const broken = new Set(faults.map(({ promise }) => promise))
+test('there is no requirement that no store breaks', (t) => {
+  const broken = new Set(faults.map(({ requirement }) => requirement))
   t.deepEqual(
     storeContract.map(({ title }) => title).filter((title) => !broken.has(title)),
     [],
   )
 })
 
-for (const { fault, promise, open } of faults) {
+for (const { fault, requirement, open } of faults) {
   test(`it is found out that ${fault}`, async (t) => {
-    const error: unknown = await named(promise)
+    const error: unknown = await named(requirement)
       .check(harnessOf(open))
       .then(() => undefined, Object)
-    t.true(error instanceof Error, `the promise held: ${promise}`)
+    t.true(error instanceof Error, `the requirement held: ${requirement}`)
   })
 }
 
 /** Checks whatever applies to the stores of `harness`, and tells what that was. */
 async function keeps(harness: StoreHarness): Promise<readonly string[]> {
   const { traits } = await harness.open()
-  const applying = storeContract.filter((promise) => promise.appliesTo(traits, harness))
-  await Promise.all(applying.map(async (promise) => promise.check(harness)))
+  const applying = storeContract.filter((requirement) => requirement.appliesTo(traits, harness))
+  await Promise.all(applying.map(async (requirement) => requirement.check(harness)))
   return applying.map(({ title }) => title)
 }
 
 const honest = harnessOf((backend) => new HonestStore(backend))
 const client = { ...harnessOf((backend) => new ClientStore(backend)), sweeps: false, counts: false }
 
-test('an honest store on a server keeps all promises but those about credentials', async (t) => {
+test('an honest store on a server keeps all requirements but those about credentials', async (t) => {
   t.is((await keeps(honest)).length, storeContract.length - 3)
 })
 
@@ -112,14 +113,14 @@ const clientTitles = storeContract
   .filter(({ appliesTo }) => appliesTo(new ClientStore(new Backend()).traits, client))
   .map(({ title }) => title)
 
-test('an honest store on the client keeps the promises that can hold there', async (t) => {
+test('an honest store on the client keeps the requirements that can hold there', async (t) => {
   const titles = await keeps(client)
   t.true(titles.includes('an entry lives until its moment and not beyond'))
   t.true(titles.includes('a credential that nobody gave out is nobody'))
   t.false(titles.some((title) => /destroy|conflict|touch|sweep|trouble/.test(title)))
 })
 
-test('an honest store on the client that can revoke keeps that promise too', async (t) => {
+test('an honest store on the client that can revoke keeps that requirement too', async (t) => {
   const revocable = {
     ...harnessOf((backend) => new RevocableClientStore(backend)),
     sweeps: false,
@@ -132,15 +133,15 @@ test('an honest store on the client that can revoke keeps that promise too', asy
   )
 })
 
-test('a promise that does not apply rejects, so that nothing passes unchecked', async (t) => {
-  const promise = named('a credential that nobody gave out is nobody')
-  await t.throwsAsync(promise.check(honest), { message: /does not apply/ })
+test('a requirement that does not apply rejects, so that nothing passes unchecked', async (t) => {
+  const requirement = named('a credential that nobody gave out is nobody')
+  await t.throwsAsync(requirement.check(honest), { message: /does not apply/ })
 })
 
 test('a harness that forgets that its store sweeps or counts is told so', async (t) => {
-  const promise = named('the traits are possible ones, and store and harness agree')
-  await t.throwsAsync(promise.check({ ...honest, sweeps: false }), { message: /sweeps: true/ })
-  await t.throwsAsync(promise.check({ ...honest, counts: false }), { message: /counts: true/ })
+  const requirement = named('the traits are possible ones, and store and harness agree')
+  await t.throwsAsync(requirement.check({ ...honest, sweeps: false }), { message: /sweeps: true/ })
+  await t.throwsAsync(requirement.check({ ...honest, counts: false }), { message: /counts: true/ })
 })
 
 test('checks on one harness wait for each other, however they are started', async (t) => {
@@ -159,8 +160,8 @@ test('checks on one harness wait for each other, however they are started', asyn
     }
   }
   const watched = { ...harness, open: () => new Watched(new Backend()) }
-  const promise = named('what create stored is read back')
-  await Promise.all([promise.check(watched), promise.check(watched), promise.check(watched)])
+  const requirement = named('what create stored is read back')
+  await Promise.all([requirement.check(watched), requirement.check(watched), requirement.check(watched)])
   t.is(most, 1)
 })
 

@@ -3,7 +3,7 @@ import { define } from './define.ts'
 import { mayHaveSlots } from './own-properties.ts'
 
 /** What the registry knows of a class: how its instances become fields, and fields an instance. */
-export interface Plan {
+export interface ClassPlan {
   readonly name: string
   /** The class, for error texts and to recognise the same registration again. */
   readonly type: unknown
@@ -29,7 +29,10 @@ export interface Hooks {
  * come from a payload, and a field would hide what the class has under that name: a method or a getter that tells
  * whether somebody is an admin, for example.
  */
-export function wrongField(plan: Plan, names: readonly string[]): { name: string; why: string } | undefined {
+export function wrongField(
+  plan: ClassPlan,
+  names: readonly string[],
+): { name: string; why: string } | undefined {
   const { fields, prototype } = plan
   for (const name of names) {
     if (fields?.has(name) === false) return { name, why: 'its schema does not know' }

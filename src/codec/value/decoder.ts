@@ -6,7 +6,7 @@ import { Flood } from '../flood.ts'
 import type { Limits } from '../limits.ts'
 import { readNames } from './names.ts'
 import { tooDeep, tooMany } from './safe-parse.ts'
-import type { Plan } from './class-plan.ts'
+import type { ClassPlan } from './class-plan.ts'
 import type { Type } from './type-table.ts'
 import {
   damaged,
@@ -33,7 +33,7 @@ export class Decoder implements PartReader {
   #count = 0
   readonly #flood = new Flood()
   /** Instances that a schema is to look at, when everything they refer to is there. */
-  #unchecked: { readonly plan: Plan; readonly instance: object }[] | undefined
+  #unchecked: { readonly plan: ClassPlan; readonly instance: object }[] | undefined
 
   /** With `leaves`, what superjson read, for an S line; else there are neither leaves nor references. */
   constructor(limits: Limits, types: readonly Type[], leaves?: readonly unknown[]) {
@@ -51,7 +51,7 @@ export class Decoder implements PartReader {
   }
 
   part(node: unknown, depth: number): unknown {
-    if (typeof node === 'string') return node.charCodeAt(0) === TILDE ? this.#word(node, depth) : node
+    if (typeof node === 'string') return node.charCodeAt(0) === TILDE ? this.#token(node, depth) : node
     if (typeof node !== 'object' || node === null) return node
     if (!Array.isArray(node)) return this.fields(node, this.enter(node, depth))
     const [first]: unknown[] = node
@@ -153,31 +153,31 @@ export class Decoder implements PartReader {
     return instance
   }
 
-  #checkLater(plan: Plan, instance: object): void {
+  #checkLater(plan: ClassPlan, instance: object): void {
     this.#unchecked ??= []
     this.#unchecked.push({ plan, instance })
   }
 
-  #word(word: string, depth: number): unknown {
-    switch (word.charAt(1)) {
+  #token(token: string, depth: number): unknown {
+    switch (token.charAt(1)) {
       case '~':
-        return word.slice(1)
+        return token.slice(1)
       case 'd':
-        return this.#made(new Date(readTime(word)), depth)
+        return this.#made(new Date(readTime(token)), depth)
       case 'n':
-        return readBigint(word, this.#limits.bigintDigits)
+        return readBigint(token, this.#limits.bigintDigits)
       case 'f':
-        return readNumber(word)
+        return readNumber(token)
       case 'b':
-        return this.#made(readBase64(word.slice(2)), depth)
+        return this.#made(readBase64(token.slice(2)), depth)
       case 'u':
-        return this.#made(Uint8Array.from(readBase64(word.slice(2))), depth)
+        return this.#made(Uint8Array.from(readBase64(token.slice(2))), depth)
       case 'r':
-        return this.#reference(readDigits(word, 2))
+        return this.#reference(readDigits(token, 2))
       case 's':
-        return this.#leaf(readDigits(word, 2), depth)
+        return this.#leaf(readDigits(token, 2), depth)
       default:
-        if (word === UNDEFINED) return undefined
+        if (token === UNDEFINED) return undefined
         throw damaged()
     }
   }
@@ -213,9 +213,9 @@ function needsReading(part: unknown): boolean {
   return typeof part === 'string' ? part.charCodeAt(0) === TILDE : typeof part === 'object' && part !== null
 }
 
-/** The words that begin an array have a digit or a capital letter. */
-function isHead(word: string): boolean {
-  if (word.charCodeAt(0) !== TILDE) return false
-  const letter = word.charCodeAt(1)
+/** The tokens that begin an array have a digit or a capital letter. */
+function isHead(token: string): boolean {
+  if (token.charCodeAt(0) !== TILDE) return false
+  const letter = token.charCodeAt(1)
   return (letter >= 0x30 && letter <= 0x39) || (letter >= 0x41 && letter <= 0x5a)
 }

@@ -1,24 +1,24 @@
 import { types } from 'node:util'
 import type { Registry } from '../../registry.ts'
-import { Budget } from './write-budget.ts'
+import { WriteBudget } from './write-budget.ts'
 import { describe, kindOf } from './builtins.ts'
 import { type PartWriter, writeMap, writeSet } from './collections.ts'
 import { define } from './define.ts'
 import { writeError } from './failure.ts'
 import { LeafList } from './leaf-list.ts'
 import type { Limits } from '../limits.ts'
-import { Met } from './seen-objects.ts'
+import { SeenObjects } from './seen-objects.ts'
 import { writeName } from './names.ts'
 import { mayHaveSlots } from './own-properties.ts'
 import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain-json.ts'
-import { type Hooks, type Plan, type Shape, wrongField } from './class-plan.ts'
+import { type Hooks, type ClassPlan, type Shape, wrongField } from './class-plan.ts'
 import { Probe } from './probe.ts'
 import { TypeList } from './type-table.ts'
 import { HOLE, TILDE, UNDEFINED, writeBigint, writeNumber, writeTime } from './tokens.ts'
 
 /**
- * Turns one value that is no plain JSON into its line. The grammar stands in `value.ts`: a tree that `JSON.stringify`
+ * Turns one value that is no plain JSON into its line. The grammar stands in `value-codec.ts`: a tree that `JSON.stringify`
  * writes at once. An encoder is used once, as what it has met tells shared references from copies.
  */
 export class Encoder implements PartWriter {
@@ -26,9 +26,9 @@ export class Encoder implements PartWriter {
   readonly #limits: Limits
   readonly #trail: Trail
   readonly #probe: Probe
-  readonly #budget: Budget
+  readonly #budget: WriteBudget
   /** Every object, numbered: the decoder meets them in the same order. */
-  readonly #met = new Met()
+  readonly #met = new SeenObjects()
   readonly #types = new TypeList()
   readonly #leaves: LeafList
   /** Instances whose own `encode` made what is being written: nothing in there can refer to them. */
@@ -40,7 +40,7 @@ export class Encoder implements PartWriter {
     this.#limits = limits
     this.#trail = new Trail(key)
     this.#probe = new Probe(this.#trail)
-    this.#budget = new Budget(limits, this.#trail)
+    this.#budget = new WriteBudget(limits, this.#trail)
     this.#leaves = new LeafList(this.#trail, this.#budget)
   }
 
@@ -148,12 +148,12 @@ export class Encoder implements PartWriter {
     return written
   }
 
-  #instance(instance: object, plan: Plan, depth: number): unknown {
+  #instance(instance: object, plan: ClassPlan, depth: number): unknown {
     const shape = plan.shapes.of(this.#probe.namesOf(instance))
     if (shape.mayHaveSlots) this.#probe.hasNoSlots(instance)
     const { fields } = shape
     const row = shape.blankRow()
-    row[0] = this.#wordOf(plan, shape)
+    row[0] = this.#tokenOf(plan, shape)
     for (let i = 0; i < fields.length; i++) {
       const name = fields[i] ?? ''
       row[i + 1] = this.part(name, this.#probe.read(instance, name), depth)
@@ -162,7 +162,7 @@ export class Encoder implements PartWriter {
     return row
   }
 
-  #state(instance: object, plan: Plan, hooks: Hooks, depth: number): unknown {
+  #state(instance: object, plan: ClassPlan, hooks: Hooks, depth: number): unknown {
     let state: unknown
     try {
       state = hooks.encode(instance)
@@ -171,7 +171,7 @@ export class Encoder implements PartWriter {
     }
     this.#open ??= new Set()
     this.#open.add(instance)
-    const row = [this.#wordOf(plan, undefined), this.#value(state, depth)]
+    const row = [this.#tokenOf(plan, undefined), this.#value(state, depth)]
     this.#open.delete(instance)
     return row
   }
@@ -207,8 +207,8 @@ export class Encoder implements PartWriter {
     throw this.#trail.refused(describe(prototype))
   }
 
-  #wordOf(plan: Plan, shape: Shape | undefined): string {
-    const known = this.#types.wordOf(plan, shape)
+  #tokenOf(plan: ClassPlan, shape: Shape | undefined): string {
+    const known = this.#types.tokenOf(plan, shape)
     if (known !== undefined) return known
     const wrong = wrongField(plan, shape?.fields ?? [])
     if (wrong !== undefined)
@@ -218,7 +218,7 @@ export class Encoder implements PartWriter {
     return added
   }
 
-  #check(instance: object, plan: Plan): void {
+  #check(instance: object, plan: ClassPlan): void {
     let result
     try {
       result = plan.schema?.safeParse(instance)
@@ -232,9 +232,9 @@ export class Encoder implements PartWriter {
   }
 
   #bigint(value: bigint): string {
-    const word = writeBigint(value, this.#limits.bigintDigits)
-    if (word === undefined) throw this.#trail.exceeded('bigint digits')
-    this.#budget.spend(word.length)
-    return word
+    const token = writeBigint(value, this.#limits.bigintDigits)
+    if (token === undefined) throw this.#trail.exceeded('bigint digits')
+    this.#budget.spend(token.length)
+    return token
   }
 }

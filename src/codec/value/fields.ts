@@ -1,6 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import { define } from './define.ts'
-import type { Plan } from './class-plan.ts'
+import type { ClassPlan } from './class-plan.ts'
 import { checkNames, unreadable } from './type-table.ts'
 import { damaged } from './tokens.ts'
 
@@ -20,7 +20,7 @@ export function setFields(target: object, fields: object): void {
 }
 
 /** What an older version of a class wrote, as fields of this one. */
-export function upgradeFields(plan: Plan, fields: unknown, version: number): Record<string, unknown> {
+export function upgradeFields(plan: ClassPlan, fields: unknown, version: number): Record<string, unknown> {
   const upgraded = upgrade(plan, fields, version)
   if (!isRecord(upgraded) || typeof upgraded['then'] === 'function')
     throw new SessionError('ERR_SESSION_DECODE', `the \`upgrade\` of '${plan.name}' returned no fields`)
@@ -29,7 +29,7 @@ export function upgradeFields(plan: Plan, fields: unknown, version: number): Rec
 }
 
 /** What an older version of a class wrote, as this one understands it. */
-export function upgrade(plan: Plan, written: unknown, version: number): unknown {
+export function upgrade(plan: ClassPlan, written: unknown, version: number): unknown {
   // A record of fields, or what an older `encode` returned: `TypeOptions.upgrade` says which.
   const fields = written as Record<string, unknown>
   return plan.upgrade === undefined
@@ -38,7 +38,7 @@ export function upgrade(plan: Plan, written: unknown, version: number): unknown 
 }
 
 /** Calls a function of the program's. Its error is the cause of ours. */
-export function attempt(plan: Plan, what: string, action: () => unknown): unknown {
+export function attempt(plan: ClassPlan, what: string, action: () => unknown): unknown {
   try {
     return action()
   } catch (cause) {
@@ -47,7 +47,7 @@ export function attempt(plan: Plan, what: string, action: () => unknown): unknow
 }
 
 /** Asks the schema of a class whether an instance is right. */
-export function check(plan: Plan, instance: object): void {
+export function check(plan: ClassPlan, instance: object): void {
   const { schema } = plan
   if (schema === undefined || attempt(plan, 'schema', () => schema.safeParse(instance).success) === true)
     return

@@ -1,18 +1,18 @@
 import { types } from 'node:util'
-import type { Budget } from './write-budget.ts'
+import type { WriteBudget } from './write-budget.ts'
 import { whyNoLeaf, writeLeaves } from './superjson.ts'
-import { Memory } from './memory-ranges.ts'
+import { MemoryRanges } from './memory-ranges.ts'
 import type { Trail } from './path.ts'
 import { writeBytes } from './tokens.ts'
 
 /** The leaves of a value that is being written, and the memory that they and its bytes stand on. */
 export class LeafList {
   readonly #trail: Trail
-  readonly #budget: Budget
+  readonly #budget: WriteBudget
   readonly #leaves: object[] = []
-  readonly #memory = new Memory()
+  readonly #memory = new MemoryRanges()
 
-  constructor(trail: Trail, budget: Budget) {
+  constructor(trail: Trail, budget: WriteBudget) {
     this.#trail = trail
     this.#budget = budget
   }

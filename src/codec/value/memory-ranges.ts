@@ -10,7 +10,7 @@ interface Range {
  * The memory that the views and buffers of one value stand on. Bytes come back on memory of their own, so two views
  * that overlap would come back apart: what is written through one would no longer show in the other.
  */
-export class Memory {
+export class MemoryRanges {
   /** In order, so that a new range has at most two neighbours to look at: there may be thousands of small buffers. */
   #ranges: Map<ArrayBufferLike, Range[]> | undefined
 

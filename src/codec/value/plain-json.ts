@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { Limits } from '../limits.ts'
-import { Met } from './seen-objects.ts'
+import { SeenObjects } from './seen-objects.ts'
 import {
   hasGetter,
   hasOnlyElements,
@@ -40,7 +40,7 @@ class Walk {
   /** The length of all strings so far: one long string, held a thousand times, is a gigabyte of text. */
   units = 0
   readonly #limits: Limits
-  readonly #met = new Met()
+  readonly #met = new SeenObjects()
 
   constructor(limits: Limits) {
     this.#limits = limits

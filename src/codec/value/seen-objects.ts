@@ -5,7 +5,7 @@ const FEW = 16
  * a few objects, and to look through a short list costs less than a Set. Most consist of different ones, so numbers are
  * given out when the first is asked for: a Map costs more than a Set.
  */
-export class Met {
+export class SeenObjects {
   #size = 0
   readonly #few: object[] = []
   #many: Set<object> | undefined

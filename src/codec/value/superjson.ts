@@ -52,7 +52,7 @@ function isUrl(value: object): value is URL {
 }
 
 /**
- * Writes the values of built-in classes that have no word in our own grammar: URL, RegExp, views and buffers. superjson
+ * Writes the values of built-in classes that have no token in our own grammar: URL, RegExp, views and buffers. superjson
  * gets them as one flat list, never as the graph they stand in, so its paths are positions and it patches nothing.
  */
 export function writeLeaves(leaves: readonly object[]): unknown {

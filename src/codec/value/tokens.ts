@@ -1,7 +1,7 @@
 import { SessionError } from '../../errors.ts'
 
 /**
- * Words: strings that stand for what JSON has no text for. All begin with `~`, and a string of the program's that does
+ * Tokens: strings that stand for what JSON has no text for. All begin with `~`, and a string of the program's that does
  * too is written with another one in front, so the two cannot be confused.
  */
 export const TILDE = 0x7e
@@ -22,8 +22,8 @@ export function writeNumber(value: number): string {
   return Object.is(value, -0) ? '~f-0' : `~f${value}`
 }
 
-export function readNumber(word: string): number {
-  switch (word) {
+export function readNumber(token: string): number {
+  switch (token) {
     case '~fNaN':
       return Number.NaN
     case '~f-0':
@@ -46,10 +46,10 @@ export function writeTime(time: number): string {
   return `~d${millions}${String(MILLION + time - millions * MILLION).slice(1)}`
 }
 
-export function readTime(word: string): number {
-  if (word.length === 2) return Number.NaN
-  const isNegative = word.charCodeAt(2) === 0x2d
-  const time = readDigits(word, isNegative ? 3 : 2)
+export function readTime(token: string): number {
+  if (token.length === 2) return Number.NaN
+  const isNegative = token.charCodeAt(2) === 0x2d
+  const time = readDigits(token, isNegative ? 3 : 2)
   if (time > LATEST_DATE) throw damaged()
   return isNegative ? -time : time
 }
@@ -66,21 +66,22 @@ export function writeBigint(value: bigint, mostDigits: number): string | undefin
   return `~n${value.toString(16)}`
 }
 
-export function readBigint(word: string, mostDigits: number): bigint {
-  const isNegative = word.charCodeAt(2) === 0x2d
+export function readBigint(token: string, mostDigits: number): bigint {
+  const isNegative = token.charCodeAt(2) === 0x2d
   const start = isNegative ? 3 : 2
-  if (word.length - start > mostDigits)
+  if (token.length - start > mostDigits)
     throw new SessionError('ERR_SESSION_DECODE', 'a bigint in it is too large')
-  if (word === '~n0') return 0n
-  const size = word.length - start <= SAFE_HEX_DIGITS ? readSmallHex(word, start) : readHex(word.slice(start))
+  if (token === '~n0') return 0n
+  const size =
+    token.length - start <= SAFE_HEX_DIGITS ? readSmallHex(token, start) : readHex(token.slice(start))
   return isNegative ? -size : size
 }
 
 /** Most bigints are small, and a number is made in a fraction of the time. */
-function readSmallHex(word: string, start: number): bigint {
+function readSmallHex(token: string, start: number): bigint {
   let value = 0
-  for (let i = start; i < word.length; i++) {
-    const code = word.charCodeAt(i)
+  for (let i = start; i < token.length; i++) {
+    const code = token.charCodeAt(i)
     const digit = code < 0x3a ? code - 0x30 : code - 0x61 + 10
     if (digit < 0 || digit > 15 || (code >= 0x3a && code < 0x61) || value + digit === 0) throw damaged()
     value = value * 16 + digit
@@ -94,12 +95,12 @@ function readHex(digits: string): bigint {
   return BigInt(`0x${digits}`)
 }
 
-/** The whole number that the word ends with: `~r12`. */
-export function readDigits(word: string, start: number): number {
+/** The whole number that the token ends with: `~r12`. */
+export function readDigits(token: string, start: number): number {
   let value = 0
-  if (word.length === start || word.length > start + 16) throw damaged()
-  for (let i = start; i < word.length; i++) {
-    const digit = word.charCodeAt(i) - 0x30
+  if (token.length === start || token.length > start + 16) throw damaged()
+  for (let i = start; i < token.length; i++) {
+    const digit = token.charCodeAt(i) - 0x30
     if (digit < 0 || digit > 9) throw damaged()
     value = value * 10 + digit
   }

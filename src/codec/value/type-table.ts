@@ -1,6 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import type { Registry } from '../../registry.ts'
-import { MOST_TYPES, type Plan, type Shape, wrongField } from './class-plan.ts'
+import { MOST_TYPES, type ClassPlan, type Shape, wrongField } from './class-plan.ts'
 import { damaged } from './tokens.ts'
 
 /**
@@ -8,23 +8,24 @@ import { damaged } from './tokens.ts'
  * instances refer to them by number.
  */
 export class TypeList {
-  readonly #types: { readonly plan: Plan; readonly shape: Shape | undefined; readonly word: string }[] = []
+  readonly #types: { readonly plan: ClassPlan; readonly shape: Shape | undefined; readonly token: string }[] =
+    []
 
-  /** The word that an instance begins with: `~0`. */
-  wordOf(plan: Plan, shape: Shape | undefined): string | undefined {
+  /** The token that an instance begins with: `~0`. */
+  tokenOf(plan: ClassPlan, shape: Shape | undefined): string | undefined {
     for (let i = 0; i < this.#types.length; i++) {
       const type = this.#types[i]
-      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return type.word
+      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return type.token
     }
     return undefined
   }
 
-  /** Its word, or `undefined` if there are too many. */
-  add(plan: Plan, shape: Shape | undefined): string | undefined {
+  /** Its token, or `undefined` if there are too many. */
+  add(plan: ClassPlan, shape: Shape | undefined): string | undefined {
     if (this.#types.length === MOST_TYPES) return undefined
-    const word = `~${this.#types.length}`
-    this.#types.push({ plan, shape, word })
-    return word
+    const token = `~${this.#types.length}`
+    this.#types.push({ plan, shape, token })
+    return token
   }
 
   /** As it stands in the line: `[["Cart",1,["items","since"]]]`; nothing if there are none. */
@@ -41,7 +42,7 @@ function isAlike(one: Shape | undefined, other: Shape | undefined): boolean {
 
 /** A class as a line names it. */
 export interface Type {
-  readonly plan: Plan
+  readonly plan: ClassPlan
   readonly version: number
   /** `undefined` if its own `encode` wrote it. */
   readonly fields: readonly string[] | undefined
@@ -73,7 +74,7 @@ function readType(entry: unknown, registry: Registry): Type {
   return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
 }
 
-export function checkNames(plan: Plan, names: readonly string[]): void {
+export function checkNames(plan: ClassPlan, names: readonly string[]): void {
   const wrong = wrongField(plan, names)
   if (wrong !== undefined) throw unreadable(plan.name, `has a field that ${wrong.why}`)
 }

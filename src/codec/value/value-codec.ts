@@ -25,8 +25,8 @@ const NO_TYPES: readonly Type[] = []
  * S <leaves>\t<types>\t<value>         … with shared parts, errors, or what superjson knows; verified when written
  * ```
  *
- * In T and S, too, a value is JSON, with a few words. A word is a string with `~` in front; a string of the program's
- * that begins so is written with another `~`, so that no data can be taken for a word.
+ * In T and S, too, a value is JSON, with a few tokens. A token is a string with `~` in front; a string of the program's
+ * that begins so is written with another `~`, so that no data can be taken for a token.
  *
  * | text | value |
  * | --- | --- |

@@ -3,7 +3,7 @@ import type { Limits } from '../limits.ts'
 import type { Trail } from './path.ts'
 
 /** What a value that is being written has used up of its limits. Whatever is too much is told with its path. */
-export class Budget {
+export class WriteBudget {
   readonly #limits: Limits
   readonly #trail: Trail
   #flood: Flood | undefined

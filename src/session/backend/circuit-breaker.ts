@@ -13,7 +13,7 @@ const PAUSE_MS = 1_000
  * Keeps requests from waiting for a store that is down: after a row of failures they are refused at once, and now and then one
  * of them tries whether the store is back. Nygard's circuit breaker, *Release It!*
  */
-export class Breaker {
+export class CircuitBreaker {
   readonly #clock: () => number
   #state: BreakerState = 'closed'
   #failures = 0

@@ -12,7 +12,7 @@ export function startDeadline(setting: Deadline['setting'], ms: number): Deadlin
 }
 
 /** That of a session that no commit has touched yet: a call outside of one would come too late. */
-export const noStep: Deadline = { setting: 'commitTimeout', ms: 0, startedAt: 0 }
+export const noDeadline: Deadline = { setting: 'commitTimeout', ms: 0, startedAt: 0 }
 
 /** How many ms are left of it; 0 or less if it has passed. */
 export function msLeft({ startedAt, ms }: Deadline): number {

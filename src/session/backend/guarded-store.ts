@@ -1,8 +1,8 @@
-import { isRefusal, type Calls } from './store-calls.ts'
+import { isRefusal, type StoreCalls } from './store-calls.ts'
 import { startDeadline, type Deadline } from './deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
-import { Loads } from './shared-reads.ts'
+import { SharedReads } from './shared-reads.ts'
 import type { ManagerSettings } from '../settings.ts'
 import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../store.ts'
 
@@ -15,11 +15,11 @@ const CROWD = 8
  */
 export class GuardedStore {
   readonly store: Store
-  readonly calls: Calls
+  readonly calls: StoreCalls
   readonly #openTimeout: number
-  readonly #loads = new Loads()
+  readonly #sharedReads = new SharedReads()
 
-  constructor({ store, openTimeout }: ManagerSettings, calls: Calls) {
+  constructor({ store, openTimeout }: ManagerSettings, calls: StoreCalls) {
     this.store = store
     this.calls = calls
     this.#openTimeout = openTimeout
@@ -29,7 +29,7 @@ export class GuardedStore {
     const { calls, store } = this
     const read = (): Promise<Entry | undefined> => store.read(key, extendTo)
     if (calls.pending < CROWD || store.traits.location === 'client') return calls.run('read', read, deadline)
-    return this.#loads.load(
+    return this.#sharedReads.load(
       key,
       () => calls.run('read', read, deadline),
       () => calls.run('read', read, startDeadline('openTimeout', this.#openTimeout), true),

@@ -1,5 +1,5 @@
 import type { BreakerState } from './circuit-breaker.ts'
-import type { Calls } from './store-calls.ts'
+import type { StoreCalls } from './store-calls.ts'
 import { startDeadline } from './deadlines.ts'
 import { createId, hashId } from '../id.ts'
 import type { ManagerSettings } from '../settings.ts'
@@ -21,7 +21,7 @@ export interface Health {
 /** Asks for what nobody has stored, whatever state the breaker is in; an answer closes it. */
 export async function checkHealth(
   { store, hash, idPrefix }: ManagerSettings,
-  calls: Calls,
+  calls: StoreCalls,
   timeout: number,
 ): Promise<Health> {
   const key = hashId(createId(idPrefix), hash)

@@ -22,7 +22,7 @@ const ABREAST = 4
  * Lets requests that flock to one session share loads. Nobody joins a load that has begun, since it might have seen the
  * session as it was before a change that the client knows of; the next one to begin serves all who wait.
  */
-export class Loads {
+export class SharedReads {
   readonly #lanes = new Map<string, Lane>()
 
   /**

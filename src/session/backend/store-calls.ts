@@ -1,4 +1,4 @@
-import { Breaker, type BreakerState, type Pass } from './circuit-breaker.ts'
+import { CircuitBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
 import { Deadlines, msLeft, type Deadline } from './deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
@@ -19,10 +19,10 @@ export function isRefusal(error: unknown): boolean {
  * The calls to one store: each ends by its deadline, a bounded number waits at a time, a store that is down is left alone
  * for a while, and after `close()` no new work begins. Failures are reported and wrapped in a `SessionError`.
  */
-export class Calls {
+export class StoreCalls {
   readonly #settings: ManagerSettings
   readonly #deadlines = new Deadlines()
-  readonly #breaker = new Breaker()
+  readonly #breaker = new CircuitBreaker()
   readonly #name: string
   #pending = 0
   #closedAt: number | undefined

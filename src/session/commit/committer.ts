@@ -1,12 +1,12 @@
 import { Document } from '../../codec/document/document.ts'
-import { Contest, entryOf, keyOf, nextHeader } from './retry.ts'
+import { CommitRetry, entryOf, keyOf, nextHeader } from './retry.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { createId } from '../id.ts'
 import { idleTimeoutOf, maxAgeOf } from '../expiry.ts'
 import { rebase } from '../rebase.ts'
 import { isEmpty, Regeneration } from './regenerate.ts'
-import { Renewal } from './rotate-id.ts'
+import { IdRotation } from './rotate-id.ts'
 import type { SessionState } from '../state.ts'
 import type { Committed } from '../session.ts'
 import { storeKey, type ManagerSettings } from '../settings.ts'
@@ -21,18 +21,18 @@ const noChanges: Changes = new Map()
 export class Committer {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
-  readonly #contest: Contest
+  readonly #retry: CommitRetry
   readonly #regeneration: Regeneration
-  readonly #renewal: Renewal
+  readonly #rotation: IdRotation
   readonly #writer: Writer
 
   constructor(settings: ManagerSettings, store: GuardedStore) {
     this.#settings = settings
     this.#store = store
-    this.#contest = new Contest(settings, store)
+    this.#retry = new CommitRetry(settings, store)
     this.#writer = new Writer(store)
-    this.#regeneration = new Regeneration(settings, store, this.#contest)
-    this.#renewal = new Renewal(settings, store, this.#regeneration)
+    this.#regeneration = new Regeneration(settings, store, this.#retry)
+    this.#rotation = new IdRotation(settings, store, this.#regeneration)
   }
 
   /** Whether a commit would find nothing to do, so that nobody need wait for one. */
@@ -46,7 +46,7 @@ export class Committer {
       !this.#isToBeRewritten(state, entry) &&
       !this.#isTouchDue(state, entry) &&
       !this.#repeats(state) &&
-      !this.#renewal.isDue(state)
+      !this.#rotation.isDue(state)
     )
   }
 
@@ -62,8 +62,8 @@ export class Committer {
       const removed = await this.#update(state)
       if (removed === 'gone' || state.entry === undefined) return removed
     }
-    if (this.#renewal.isDue(state)) {
-      const outcome = await this.#renewal.run(state, () => this.expiresAt(state))
+    if (this.#rotation.isDue(state)) {
+      const outcome = await this.#rotation.run(state, () => this.expiresAt(state))
       if (outcome !== 'put-off') return outcome
     }
     return this.#update(state)
@@ -73,8 +73,8 @@ export class Committer {
   async claim(state: SessionState, key: string): Promise<unknown> {
     const { draft, deadline } = state
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
-    const slot = draft.slots.get(key)
-    const own = slot?.kind === 'set' || slot?.kind === 'delete' || slot?.own === true
+    const change = draft.keyChanges.get(key)
+    const own = change?.kind === 'set' || change?.kind === 'delete' || change?.own === true
     if (draft.cleared || own || !draft.base.has(key)) {
       const value = draft.get(key)
       if (draft.has(key)) draft.delete(key)
@@ -82,7 +82,7 @@ export class Committer {
     }
     const { limits, registry } = this.#settings
     let value: unknown
-    const outcome = await this.#contest.run(state, async (base) => {
+    const outcome = await this.#retry.run(state, async (base) => {
       value = undefined
       if (!draft.base.has(key)) return 'ok'
       value = draft.get(key)
@@ -90,7 +90,7 @@ export class Committer {
       const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base, deadline)
       if (typeof written === 'string') return written
       Object.assign(state, { entry: written.entry, credential: written.credential })
-      draft.slots.delete(key)
+      draft.keyChanges.delete(key)
       rebase(draft, Document.parse(payload, limits), registry)
       return 'ok'
     })
@@ -100,8 +100,8 @@ export class Committer {
   /** Until when the session lives if it is committed or touched now. */
   expiresAt(state: SessionState): number {
     const { now, absoluteTimeout } = this.#settings
-    const { entry, visit } = state
-    const unused = entry !== undefined && visit.passive === true
+    const { entry, openOptions } = state
+    const unused = entry !== undefined && openOptions.passive === true
     const idleAt = unused ? entry.expiresAt : now() + idleTimeoutOf(state.draft, this.#settings)
     return Math.min(idleAt, state.createdAt + absoluteTimeout)
   }
@@ -109,7 +109,7 @@ export class Committer {
   async #create(state: SessionState): Promise<Committed> {
     const { draft } = state
     const { events, now, idPrefix } = this.#settings
-    const { mayCreate } = state.visit
+    const { mayCreate } = state.openOptions
     let changes = draft.changes()
     if (changes.size === 0) return 'ok'
     if (state.isNew && mayCreate !== undefined) {
@@ -136,9 +136,9 @@ export class Committer {
     if (this.#isSettled(state, base, changes) && !this.#isToBeRewritten(state, base)) {
       draft.settle()
       const touched = await this.#touchIfDue(state, base)
-      return touched === 'ok' && (await this.#mayRepeat(state)) ? 'ok' : this.#contest.gone(state)
+      return touched === 'ok' && (await this.#mayRepeat(state)) ? 'ok' : this.#retry.gone(state)
     }
-    return this.#contest.run(state, (latest) =>
+    return this.#retry.run(state, (latest) =>
       this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
     )
   }
@@ -160,7 +160,7 @@ export class Committer {
   /** A write of unknown outcome comes first. */
   async #settle(state: SessionState): Promise<Committed> {
     const outcome = await this.#writer.settle(state, this.expiresAt(state))
-    return outcome === 'gone' ? this.#contest.gone(state) : outcome
+    return outcome === 'gone' ? this.#retry.gone(state) : outcome
   }
 
   /** Whether there is nothing to store. A session that others left empty is still to be removed. */
@@ -212,11 +212,11 @@ export class Committer {
    */
   async #mayRepeat(state: SessionState): Promise<boolean> {
     if (!this.#repeats(state)) return true
-    return (await this.#contest.latest(state)) !== undefined
+    return (await this.#retry.latest(state)) !== undefined
   }
 
-  #repeats({ isRetired, answer }: SessionState): boolean {
-    return !isRetired && answer?.repeats() === true
+  #repeats({ isRedirected, answer }: SessionState): boolean {
+    return !isRedirected && answer?.repeats() === true
   }
 
   /** Most backends extend a life while they read; for the others, one touch per tenth of the idle timeout. */

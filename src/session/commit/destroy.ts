@@ -3,7 +3,7 @@ import { startDeadline, type Deadline } from '../backend/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId } from '../id.ts'
-import { retirementOf } from '../redirect.ts'
+import { redirectOf } from '../redirect.ts'
 import { storeKey, type ManagerSettings } from '../settings.ts'
 import type { Entry } from '../../store.ts'
 
@@ -34,8 +34,8 @@ export async function endSession(
       return
     }
     if (entry === undefined) return
-    const retirement = retirementOf(entry.payload)
-    if (retirement === undefined) {
+    const redirect = redirectOf(entry.payload)
+    if (redirect === undefined) {
       try {
         if ((await store.destroy(at, entry, deadline)) !== 'conflict') return
       } catch (error) {
@@ -43,7 +43,7 @@ export async function endSession(
         if (failed || !isTrouble(error)) throw error
         failed = true
       }
-    } else at = retirement.successor
+    } else at = redirect.successor
     entry = undefined
   }
   throw contention()

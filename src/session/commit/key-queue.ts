@@ -11,7 +11,7 @@ interface Queue {
  * Lets the requests of this process that contend for one session commit one after another, so that only other processes
  * can still get in between. Requests that meet no conflict, and find nobody waiting, never come here.
  */
-export class Turns {
+export class KeyQueue {
   readonly #queues = new Map<string, Queue>()
 
   /** Whether somebody of this process is at it, so that a try out of turn would only be in the way. */

@@ -1,4 +1,4 @@
-import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type Contest } from './retry.ts'
+import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type CommitRetry } from './retry.ts'
 import type { Deadline } from '../backend/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
@@ -9,9 +9,9 @@ import { storeKey, type ManagerSettings } from '../settings.ts'
 import type { Entry, Written } from '../../store.ts'
 
 /** What becomes of the old record when a session has moved to a new ID. */
-export interface Farewell {
+export interface OldRecord {
   /** Whether the old ID still leads to the session. Then a request that finds it moved follows, and does not move it again. */
-  readonly keepsWay: boolean
+  readonly keepsRedirect: boolean
   /** Ends the old record as the session's, if it is still the one that this request knows. */
   leave(state: SessionState, successor: string): Promise<'ok' | 'conflict' | 'gone'>
   /** After a failure: whether the new record may go, since certainly nothing leads to it. */
@@ -26,12 +26,12 @@ export interface Farewell {
 export class Regeneration {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
-  readonly #contest: Contest
+  readonly #retry: CommitRetry
 
-  constructor(settings: ManagerSettings, store: GuardedStore, contest: Contest) {
+  constructor(settings: ManagerSettings, store: GuardedStore, retry: CommitRetry) {
     this.#settings = settings
     this.#store = store
-    this.#contest = contest
+    this.#retry = retry
   }
 
   /** The old ID is dead from then on. `'empty'` if there is nothing to move: then the session is to be removed instead. */
@@ -39,31 +39,31 @@ export class Regeneration {
     const { idPrefix, absoluteTimeout } = this.#settings
     const until = state.createdAt + absoluteTimeout
     const outcome = await this.move(state, nextId, expiresAt, {
-      keepsWay: false,
+      keepsRedirect: false,
       leave: async () => this.#store.destroy(keyOf(state), entryOf(state), state.deadline, until),
       recover: async () => {
         state.nextId = createId(idPrefix) // the new record may arrive late, so its ID is not used again
         return true
       },
     })
-    if (outcome === 'moved') throw contention() // never so: this farewell keeps no way, so it moves on from wherever it is
+    if (outcome === 'moved') throw contention() // never so: this one keeps no redirect, so it moves on from wherever it is
     if (outcome === 'ok') this.#settings.events.emit({ type: 'regenerated' })
     return outcome
   }
 
-  /** As `farewell` has it. `'moved'` if the session is to keep its ID, since somebody else has renewed it meanwhile. */
+  /** As `oldRecord` has it. `'moved'` if the session is to keep its ID, since somebody else has renewed it meanwhile. */
   async move(
     state: SessionState,
     nextId: string,
     expiresAt: () => number,
-    farewell: Farewell,
+    oldRecord: OldRecord,
   ): Promise<'ok' | 'gone' | 'empty' | 'moved'> {
     const { draft, deadline } = state
-    const { keepEmpty, absoluteTimeout, pause, renewAfter, now } = this.#settings
+    const { keepEmpty, absoluteTimeout, pause, rotateAfter, now } = this.#settings
     const newKey = storeKey(this.#settings, nextId)
     const until = state.createdAt + absoluteTimeout
     const withdraw = async (): Promise<unknown> => this.#store.destroy(newKey, undefined, deadline, until)
-    const issued = renewAfter === undefined ? undefined : issuedAt(now())
+    const issued = rotateAfter === undefined ? undefined : issuedAt(now())
     let successor: Entry | undefined
     let isBegun = false
     try {
@@ -76,7 +76,7 @@ export class Regeneration {
         isBegun = true
         const written = await this.#write(newKey, payload, expiresAt(), successor, deadline)
         successor = written.entry
-        const outcome = await farewell.leave(state, newKey)
+        const outcome = await oldRecord.leave(state, newKey)
         if (outcome === 'ok') {
           Object.assign(state, {
             id: nextId,
@@ -84,19 +84,19 @@ export class Regeneration {
             nextId: undefined,
             entry: successor,
             credential: written.credential,
-            isRetired: false,
+            isRedirected: false,
           })
           draft.settle(payload)
           return 'ok'
         }
         const before = keyOf(state)
-        const newer = outcome === 'gone' ? undefined : await this.#contest.latest(state)
+        const newer = outcome === 'gone' ? undefined : await this.#retry.latest(state)
         if (newer === undefined) {
           await withdraw()
-          return this.#contest.gone(state)
+          return this.#retry.gone(state)
         }
-        this.#contest.rebase(state, newer)
-        if (farewell.keepsWay && keyOf(state) !== before) {
+        this.#retry.rebase(state, newer)
+        if (oldRecord.keepsRedirect && keyOf(state) !== before) {
           await withdraw()
           return 'moved'
         }
@@ -105,7 +105,7 @@ export class Regeneration {
       throw contention()
     } catch (error) {
       // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen.
-      if (isBegun && (await farewell.recover(state, newKey))) await withdraw().catch(() => {})
+      if (isBegun && (await oldRecord.recover(state, newKey))) await withdraw().catch(() => {})
       throw error
     }
   }

@@ -2,12 +2,12 @@ import { createVersion, Document, type Header } from '../../codec/document/docum
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { rebase } from '../rebase.ts'
-import { retirementOf } from '../redirect.ts'
+import { redirectOf } from '../redirect.ts'
 import type { SessionState } from '../state.ts'
 import type { Committed } from '../session.ts'
 import type { ManagerSettings } from '../settings.ts'
 import type { Entry } from '../../store.ts'
-import { Turns } from './key-queue.ts'
+import { KeyQueue } from './key-queue.ts'
 
 /**
  * How often a request tries to get its changes in between those of other processes. Of eight that do nothing else, one in
@@ -20,10 +20,10 @@ const MAX_PAUSE_MS = 50
 export type Attempt = (base: Entry) => Promise<Committed | 'conflict'>
 
 /** What happens between two requests that want to change one session: tries, rebases, and an end to them. */
-export class Contest {
+export class CommitRetry {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
-  readonly #turns = new Turns()
+  readonly #keyQueue = new KeyQueue()
 
   constructor(settings: ManagerSettings, store: GuardedStore) {
     this.#settings = settings
@@ -34,7 +34,7 @@ export class Contest {
   async run(state: SessionState, attempt: Attempt): Promise<Committed> {
     const startedAt = this.#settings.now()
     const before = entryOf(state).payload
-    const isTaken = this.#turns.taken(keyOf(state))
+    const isTaken = this.#keyQueue.taken(keyOf(state))
     const first = isTaken ? 'conflict' : await attempt(entryOf(state))
     if (first !== 'conflict') return this.#finish(state, first, 1, startedAt, before)
     const [outcome, tries] = await this.#inTurn(state, attempt, isTaken ? 1 : 2)
@@ -46,7 +46,7 @@ export class Contest {
     const { events, pause } = this.#settings
     const key = keyOf(state)
     const wait = async <T>(others: Promise<T>): Promise<T> => this.#store.calls.queue(others, state.deadline)
-    return this.#turns.take(key, wait, async (latest) => {
+    return this.#keyQueue.take(key, wait, async (latest) => {
       // Who has not tried yet still believes in what it read.
       let hint = latest ?? (from === 1 ? entryOf(state) : undefined)
       for (let tries = from; tries <= MAX_TRIES; tries += 1) {
@@ -72,9 +72,9 @@ export class Contest {
   async latest(state: SessionState): Promise<Entry | undefined> {
     for (let moves = 0; moves < MAX_TRIES; moves += 1) {
       const entry = await this.#store.read(keyOf(state), undefined, state.deadline)
-      const retirement = entry && retirementOf(entry.payload)
-      if (retirement === undefined) return entry
-      Object.assign(state, { key: retirement.successor, isRetired: true })
+      const redirect = entry && redirectOf(entry.payload)
+      if (redirect === undefined) return entry
+      Object.assign(state, { key: redirect.successor, isRedirected: true })
     }
     return undefined
   }

@@ -2,21 +2,21 @@ import { entryOf, keyOf } from './retry.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { createId } from '../id.ts'
 import { issuedAtOf } from '../expiry.ts'
-import type { Farewell, Regeneration } from './regenerate.ts'
-import { retirementOf, retirementPayload } from '../redirect.ts'
+import type { OldRecord, Regeneration } from './regenerate.ts'
+import { redirectOf, redirectPayload } from '../redirect.ts'
 import type { SessionState } from '../state.ts'
 import type { ManagerSettings } from '../settings.ts'
 import type { Entry } from '../../store.ts'
 
 /**
- * Gives a session a new ID when the one it has is older than `renewAfter`. It is a regeneration that leaves a way behind:
- * for `renewGrace` the old ID leads to the session, so that no parallel request is a stranger. Whoever comes with it
+ * Gives a session a new ID when the one it has is older than `rotateAfter`. It is a regeneration that leaves a way behind:
+ * for `rotateGrace` the old ID leads to the session, so that no parallel request is a stranger. Whoever comes with it
  * later is one, and an event tells: either the client never got its new ID, or somebody has stolen the old one.
  *
  * The idea is the PHP manual's (session_regenerate_id, "obsolete" sessions).
  */
-export class Renewal implements Farewell {
-  readonly keepsWay = true
+export class IdRotation implements OldRecord {
+  readonly keepsRedirect = true
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
   readonly #regeneration: Regeneration
@@ -31,12 +31,13 @@ export class Renewal implements Farewell {
 
   /** Whether the session is to have a new ID now, and its client can be told. */
   isDue(state: SessionState): boolean {
-    const { renewAfter, store, now } = this.#settings
-    if (renewAfter === undefined || state.answer === undefined) return false
-    if (state.isRetired || state.visit.passive === true || store.traits.location === 'client') return false
+    const { rotateAfter, store, now } = this.#settings
+    if (rotateAfter === undefined || state.answer === undefined) return false
+    if (state.isRedirected || state.openOptions.passive === true || store.traits.location === 'client')
+      return false
     // An ID from the future was issued by a clock that was wrong, and must not live until then.
-    if (Math.abs(now() - issuedAtOf(state)) < renewAfter) return false
-    return !this.#underWay.has(keyOf(state)) && state.answer.canRenew()
+    if (Math.abs(now() - issuedAtOf(state)) < rotateAfter) return false
+    return !this.#underWay.has(keyOf(state)) && state.answer.canRotate()
   }
 
   /**
@@ -48,7 +49,7 @@ export class Renewal implements Farewell {
     this.#underWay.add(key)
     try {
       const outcome = await this.#regeneration.move(state, createId(this.#settings.idPrefix), expiresAt, this)
-      if (outcome === 'ok') this.#settings.events.emit({ type: 'renewed' })
+      if (outcome === 'ok') this.#settings.events.emit({ type: 'rotated' })
       return outcome === 'ok' || outcome === 'gone' ? outcome : 'put-off'
     } catch {
       // What kept the session from moving keeps its changes from being stored too, or else they are stored where it is.
@@ -60,9 +61,9 @@ export class Renewal implements Farewell {
 
   /** Puts the way to the new record in the place of the old one. */
   async leave(state: SessionState, successor: string): Promise<'ok' | 'conflict' | 'gone'> {
-    const { now, renewGrace, idleTimeout, limits } = this.#settings
-    const until = now() + renewGrace
-    const payload = retirementPayload(state.createdAt, { successor, until }, limits)
+    const { now, rotateGrace, idleTimeout, limits } = this.#settings
+    const until = now() + rotateGrace
+    const payload = redirectPayload(state.createdAt, { successor, until }, limits)
     const key = keyOf(state)
     try {
       const written = await this.#store.replace(
@@ -90,5 +91,5 @@ export class Renewal implements Farewell {
 }
 
 function leadsTo(successor: string, entry: Entry | undefined): boolean {
-  return entry !== undefined && retirementOf(entry.payload)?.successor === successor
+  return entry !== undefined && redirectOf(entry.payload)?.successor === successor
 }

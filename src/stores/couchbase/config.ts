@@ -1,7 +1,7 @@
 import { SessionError } from '../../errors.ts'
 
 /** Which cluster, who we are to it, and where in it the sessions are kept. */
-export interface CouchbaseAddress {
+export interface CouchbaseConfig {
   /** For the driver, if it is known: `couchbase://a,b:11210?network=external`. */
   readonly cluster?: string
   /** Else who knows: the manager of a node, `http://a:8091`. */
@@ -27,7 +27,7 @@ const EXAMPLES = [
  *
  * @throws SessionError `ERR_SESSION_OPTIONS`, which tells what is missing but never repeats the string
  */
-export function parseCouchbaseAddress(config: string): CouchbaseAddress {
+export function parseCouchbaseConfig(config: string): CouchbaseConfig {
   const text = config.trim()
   if (text === '') throw malformed('the address is empty')
   if (text.startsWith('{')) return fromJson(text)
@@ -39,7 +39,7 @@ export function parseCouchbaseAddress(config: string): CouchbaseAddress {
   return fromDriver(text)
 }
 
-function fromDriver(text: string): CouchbaseAddress {
+function fromDriver(text: string): CouchbaseConfig {
   const [, scheme, user, word, hosts = '', path = '', query = ''] = DRIVER.exec(text) ?? []
   if (!HOSTS.test(hosts)) throw malformed('the address is malformed')
   const [bucket = '', scope = '_default', collection = '_default', ...rest] = path.split('/').map(decoded)
@@ -49,7 +49,7 @@ function fromDriver(text: string): CouchbaseAddress {
   return { cluster: `${scheme}://${hosts}${query}`, ...who, ...where }
 }
 
-function fromManager(text: string, pool = '', bucket = ''): CouchbaseAddress {
+function fromManager(text: string, pool = '', bucket = ''): CouchbaseConfig {
   if (!URL.canParse(text)) throw malformed('the address is malformed')
   const url = new URL(text)
   if (pool !== '' && pool !== 'default') throw malformed("the pool is not 'default', the only one there is")
@@ -65,7 +65,7 @@ function fromManager(text: string, pool = '', bucket = ''): CouchbaseAddress {
   return { manager, ...who, ...where, scope: '_default', collection: '_default' }
 }
 
-function fromJson(text: string): CouchbaseAddress {
+function fromJson(text: string): CouchbaseConfig {
   const settings = new Map<string, unknown>()
   try {
     for (const [name, value] of Object.entries(Object(JSON.parse(text)))) settings.set(name, value)

@@ -1,6 +1,6 @@
 import type { Cluster, Collection } from 'couchbase'
 import { SessionError } from '../../errors.ts'
-import type { CouchbaseAddress } from './config.ts'
+import type { CouchbaseConfig } from './config.ts'
 import { CouchbaseError } from './errors.ts'
 import { askManager } from './node-lookup.ts'
 import type { CouchbasePlace, CouchbaseSettings } from './options.ts'
@@ -38,7 +38,7 @@ export class CouchbaseConnection {
   }
 }
 
-async function connect(address: CouchbaseAddress, timeout: number): Promise<Cluster> {
+async function connect(address: CouchbaseConfig, timeout: number): Promise<Cluster> {
   const { username, password } = address
   const driver = await loadDriver('couchbase', async () => import('couchbase'))
   const cluster = address.cluster ?? (await askManager(address, timeout))

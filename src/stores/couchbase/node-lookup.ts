@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import type { CouchbaseAddress } from './config.ts'
+import type { CouchbaseConfig } from './config.ts'
 
 /** A node, as a manager tells of it. Where its host is not told, it is the one that was asked. */
 interface Node {
@@ -13,7 +13,7 @@ interface Node {
  * @throws SessionError `ERR_SESSION_STORE` if it is not there, refuses us, or knows no such bucket
  */
 export async function askManager(
-  { manager = '', username, password, bucket }: CouchbaseAddress,
+  { manager = '', username, password, bucket }: CouchbaseConfig,
   timeout: number,
 ): Promise<string> {
   const basic = Buffer.from(`${username}:${password}`).toString('base64')

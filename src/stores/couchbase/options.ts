@@ -1,7 +1,7 @@
 import type { Cluster, Collection } from 'couchbase'
 import { SessionError } from '../../errors.ts'
 import type { CouchbaseStoreOptions } from '../couchbase.ts'
-import { parseCouchbaseAddress, type CouchbaseAddress } from './config.ts'
+import { parseCouchbaseConfig, type CouchbaseConfig } from './config.ts'
 
 /** A place in a cluster that somebody else has connected to. */
 export interface CouchbasePlace {
@@ -13,7 +13,7 @@ export interface CouchbasePlace {
 
 /** The settings, checked and complete. */
 export interface CouchbaseSettings {
-  readonly target: CouchbaseAddress | CouchbasePlace | Collection
+  readonly target: CouchbaseConfig | CouchbasePlace | Collection
   readonly prefix: string
   readonly timeout: number
   readonly now: () => number
@@ -30,11 +30,11 @@ export function couchbaseSettings(options: CouchbaseStoreOptions): CouchbaseSett
   return { target: targetOf(options), prefix, timeout, now }
 }
 
-function targetOf(options: CouchbaseStoreOptions): CouchbaseAddress | CouchbasePlace | Collection {
+function targetOf(options: CouchbaseStoreOptions): CouchbaseConfig | CouchbasePlace | Collection {
   const { url, client, bucket, scope, collection } = options
   const place = bucket ?? scope ?? collection
   if (client === undefined && url !== undefined) {
-    if (place === undefined) return parseCouchbaseAddress(url)
+    if (place === undefined) return parseCouchbaseConfig(url)
     throw wrong('bucket, scope and collection stand in the url')
   }
   if (client === undefined || url !== undefined) throw wrong('give either url or client')

@@ -7,14 +7,14 @@ export interface Inventory {
   /** Digests of the keys that have a home. */
   readonly homes: readonly string[]
   /** Payload files; nearly all of them are in use. */
-  readonly payloads: readonly Piece[]
+  readonly payloads: readonly RecordPart[]
   /** Homes that are not in their place, be it that they are on their way or that nobody will ever move them there. */
-  readonly staged: readonly Piece[]
+  readonly staged: readonly RecordPart[]
   /** Staged homes that a sweep has put out of reach. */
-  readonly retired: readonly Piece[]
+  readonly retired: readonly RecordPart[]
 }
 
-export interface Piece {
+export interface RecordPart {
   readonly digest: string
   readonly nonce: string
 }
@@ -38,9 +38,9 @@ export async function inventoryOf(shelf: string): Promise<Inventory> {
   const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name)
   return {
     homes: directories.filter((name) => HOME.test(name)),
-    payloads: piecesOf(files, ''),
-    staged: piecesOf(directories, '.new'),
-    retired: piecesOf(directories, '.old'),
+    payloads: partsOf(files, ''),
+    staged: partsOf(directories, '.new'),
+    retired: partsOf(directories, '.old'),
   }
 }
 
@@ -48,7 +48,7 @@ async function list(directory: string): Promise<readonly Dirent[]> {
   return (await unless(fs.readdir(directory, { withFileTypes: true }), 'ENOENT')) ?? []
 }
 
-function piecesOf(names: readonly string[], ending: string): readonly Piece[] {
+function partsOf(names: readonly string[], ending: string): readonly RecordPart[] {
   return names.flatMap((name) => {
     const [, digest, nonce, end] = PIECE.exec(name) ?? []
     return digest !== undefined && nonce !== undefined && end === ending ? [{ digest, nonce }] : []

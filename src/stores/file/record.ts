@@ -18,7 +18,7 @@ import { generationOf, momentOf, nameOf, versionOf, type Generation } from './ge
  * make it so. A home appears by a rename, which the system refuses if somebody lives there. From then on its entry only
  * changes by renaming or unlinking the very generation that was looked at. And a payload file is written after that look.
  */
-export class Slot {
+export class FileRecord {
   readonly home: string
   readonly #shelf: string
   readonly #sync: boolean

@@ -3,30 +3,30 @@ import * as path from 'node:path'
 import { unless } from '../shared/errno.ts'
 import { generationOf } from './generation.ts'
 import { inventoryOf, shelvesOf, type Inventory } from './inventory.ts'
-import type { Slot } from './record.ts'
+import type { FileRecord } from './record.ts'
 
 /** A leftover is left alone for so long, in ms. A courtesy to those still at work: to remove it at once would be safe too. */
 const LEFTOVER_AGE = 3_600_000
 
-/** Walks through a folder of slots: ends the expired, counts the living, and clears away what killed processes have left. */
+/** Walks through a folder of records: ends the expired, counts the living, and clears away what killed processes have left. */
 export class Sweeper {
   readonly #folder: string
   readonly #now: () => number
-  readonly #slotOf: (digest: string) => Slot
+  readonly #recordOf: (digest: string) => FileRecord
   /** The shelf where the last sweep stopped. */
   #shelf = ''
 
-  constructor(folder: string, now: () => number, slotOf: (digest: string) => Slot) {
+  constructor(folder: string, now: () => number, recordOf: (digest: string) => FileRecord) {
     this.#folder = folder
     this.#now = now
-    this.#slotOf = slotOf
+    this.#recordOf = recordOf
   }
 
   async count(): Promise<number> {
     let living = 0
     for (const shelf of await shelvesOf(this.#folder)) {
       for (const digest of (await inventoryOf(path.join(this.#folder, shelf))).homes) {
-        const generation = await this.#slotOf(digest).look()
+        const generation = await this.#recordOf(digest).look()
         if (generation !== undefined && generation.expiresAt > this.#now()) living += 1
       }
     }
@@ -60,11 +60,11 @@ export class Sweeper {
     let ended = 0
     for (const digest of inventory.homes) {
       if (ended >= limit) return ended
-      const slot = this.#slotOf(digest)
-      const generation = await slot.look()
-      if (generation === undefined) await slot.vacate()
+      const record = this.#recordOf(digest)
+      const generation = await record.look()
+      if (generation === undefined) await record.vacate()
       else if (generation.expiresAt > this.#now()) inUse.add(generation.nonce)
-      else if (await slot.end(generation, false)) ended += 1
+      else if (await record.end(generation, false)) ended += 1
     }
     await this.#clear(inventory, inUse)
     return ended
@@ -72,15 +72,15 @@ export class Sweeper {
 
   async #clear({ payloads, staged, retired }: Inventory, inUse: ReadonlySet<string>): Promise<void> {
     for (const { digest, nonce } of staged) {
-      const slot = this.#slotOf(digest)
-      if (await this.#isOld(slot.stagingOf(nonce))) await retire(slot, nonce)
+      const record = this.#recordOf(digest)
+      if (await this.#isOld(record.stagingOf(nonce))) await retire(record, nonce)
     }
     for (const { digest, nonce } of payloads) {
       if (inUse.has(nonce)) continue
-      const slot = this.#slotOf(digest)
-      if (await this.#isOld(slot.fileOf(nonce))) await disown(slot, nonce)
+      const record = this.#recordOf(digest)
+      if (await this.#isOld(record.fileOf(nonce))) await disown(record, nonce)
     }
-    for (const { digest, nonce } of retired) await dismantle(this.#slotOf(digest).retiredOf(nonce))
+    for (const { digest, nonce } of retired) await dismantle(this.#recordOf(digest).retiredOf(nonce))
   }
 
   async #isOld(file: string): Promise<boolean> {
@@ -94,21 +94,21 @@ export class Sweeper {
  * its staged home in place, so that goes first, or it was going to move on from a generation that it had looked at
  * before it wrote: if that one still stands, a turn puts it out of date.
  */
-async function disown(slot: Slot, nonce: string): Promise<void> {
-  if (!(await retire(slot, nonce))) return
-  const current = await slot.look()
+async function disown(record: FileRecord, nonce: string): Promise<void> {
+  if (!(await retire(record, nonce))) return
+  const current = await record.look()
   if (current?.nonce === nonce) return
-  if (current !== undefined && !(await slot.move(current, { ...current, turn: current.turn + 1 }))) return
-  await unless(fs.unlink(slot.fileOf(nonce)), 'ENOENT')
+  if (current !== undefined && !(await record.move(current, { ...current, turn: current.turn + 1 }))) return
+  await unless(fs.unlink(record.fileOf(nonce)), 'ENOENT')
 }
 
 /** Takes a staged home out of reach of whoever staged it; `false` if there is something in it that is not ours. */
-async function retire(slot: Slot, nonce: string): Promise<boolean> {
-  const names = await unless(fs.readdir(slot.stagingOf(nonce)), 'ENOENT')
+async function retire(record: FileRecord, nonce: string): Promise<boolean> {
+  const names = await unless(fs.readdir(record.stagingOf(nonce)), 'ENOENT')
   if (names === undefined) return true
   if (names.some((name) => generationOf(name) === undefined)) return false
-  await unless(fs.rename(slot.stagingOf(nonce), slot.retiredOf(nonce)), 'ENOENT')
-  await dismantle(slot.retiredOf(nonce))
+  await unless(fs.rename(record.stagingOf(nonce), record.retiredOf(nonce)), 'ENOENT')
+  await dismantle(record.retiredOf(nonce))
   return true
 }
 

@@ -45,7 +45,7 @@ const watched = new WeakSet<MemcacheServer>()
  * sent twice; and a connection on which something went wrong is never used again, nor is the memjs `Server` that held
  * it, since that would read what is left of an old response as the beginning of the next one.
  */
-export class MemcacheLink {
+export class MemcacheConnection {
   readonly #memjs: Memjs
   readonly #client: MemcacheClient
   #ended = false
@@ -56,15 +56,18 @@ export class MemcacheLink {
   }
 
   /** Loads the driver; connections are made when they are needed. */
-  static async over(to: MemcacheClient | readonly MemcacheAddress[], timeout: number): Promise<MemcacheLink> {
+  static async over(
+    to: MemcacheClient | readonly MemcacheAddress[],
+    timeout: number,
+  ): Promise<MemcacheConnection> {
     const memjs = await loadDriver('memjs', async () => import('memjs'))
-    if ('servers' in to) return new MemcacheLink(memjs, to)
+    if ('servers' in to) return new MemcacheConnection(memjs, to)
     const seconds = { timeout: timeout / 1_000, conntimeout: timeout / 1_000 }
     const servers = to.map(({ host, port, username, password }) => {
       const server = new memjs.Server(host, port, username, password, { ...seconds })
       return Object.assign(server, { username, password }) // and not what the environment says
     })
-    return new MemcacheLink(memjs, new memjs.Client(servers, { logger, failover: false }))
+    return new MemcacheConnection(memjs, new memjs.Client(servers, { logger, failover: false }))
   }
 
   /** As `call`, for what may be sent twice: once more where a connection turns out to have been lost. */

@@ -1,6 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import type { Item, Items } from '../shared/items.ts'
-import type { MemcacheLink } from './connection.ts'
+import type { MemcacheConnection } from './connection.ts'
 import {
   endIn,
   endOf,
@@ -20,12 +20,12 @@ const NOBODYS = 0xff_ff_ff_ff_ff_ff_ff_ffn
  * in which the session ends, since memcached itself tells nobody.
  */
 export class MemcacheItems implements Items {
-  readonly #link: MemcacheLink
+  readonly #connection: MemcacheConnection
   readonly #prefix: string
   readonly #until: number
 
-  constructor(link: MemcacheLink, prefix: string, until: number) {
-    this.#link = link
+  constructor(connection: MemcacheConnection, prefix: string, until: number) {
+    this.#connection = connection
     this.#prefix = prefix
     this.#until = until
   }
@@ -35,14 +35,17 @@ export class MemcacheItems implements Items {
   }
 
   async get(key: string): Promise<Item | undefined> {
-    const found = await this.#link.ask({ opcode: Opcode.getWithKey, key: this.#prefix + key }, this.#until)
+    const found = await this.#connection.ask(
+      { opcode: Opcode.getWithKey, key: this.#prefix + key },
+      this.#until,
+    )
     if (statusIn(found, Status.ok, Status.notFound) === Status.notFound) return undefined
     return { payload: found.val.toString(), expiresAt: endIn(found) * 1_000, token: tokenIn(found) }
   }
 
   async add(key: string, payload: string, expiresAt: number): Promise<Item | 'exists'> {
     const request = { key: this.#prefix + key, extras: extrasOf(endOf(expiresAt)), value: payload }
-    const added = await this.#link.call({ opcode: Opcode.add, ...request }, this.#until)
+    const added = await this.#connection.call({ opcode: Opcode.add, ...request }, this.#until)
     assertTaken(added)
     if (statusIn(added, Status.ok, Status.exists) === Status.exists) return 'exists'
     return { payload, expiresAt, token: tokenIn(added) }
@@ -51,7 +54,7 @@ export class MemcacheItems implements Items {
   /** Never creates. Command and token both see to that, where one of them would do. */
   async replace(key: string, { payload, expiresAt, token }: Item): Promise<Item | 'changed' | 'gone'> {
     const request = { key: this.#prefix + key, extras: extrasOf(endOf(expiresAt)), value: payload }
-    const replaced = await this.#link.call(
+    const replaced = await this.#connection.call(
       { opcode: Opcode.replace, token: known(token), ...request },
       this.#until,
     )
@@ -62,7 +65,7 @@ export class MemcacheItems implements Items {
   }
 
   async delete(key: string, token: unknown): Promise<'ok' | 'changed' | 'gone'> {
-    const deleted = await this.#link.call(
+    const deleted = await this.#connection.call(
       { opcode: Opcode.delete, key: this.#prefix + key, token: known(token) },
       this.#until,
     )

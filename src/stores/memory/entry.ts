@@ -4,13 +4,13 @@ import { VERSION_LENGTH, type Entry } from '../../store.ts'
 const WIDE = /[\u0100-\uffff]/
 
 /** What is kept of a session: one link in the ring of all, ordered by use. */
-export class Kept {
+export class MemoryEntry {
   readonly key: string
   payload: string
   bytes: number
   expiresAt: number
-  older: Kept = this
-  newer: Kept = this
+  older: MemoryEntry = this
+  newer: MemoryEntry = this
 
   constructor(key: string, payload: string, expiresAt: number) {
     this.key = key
@@ -31,7 +31,7 @@ export class Kept {
   }
 
   /** Takes its place as the one used last. */
-  join(ring: Kept): void {
+  join(ring: MemoryEntry): void {
     this.older = ring.older
     this.newer = ring
     ring.older.newer = this
@@ -39,7 +39,7 @@ export class Kept {
   }
 
   /** Takes that place again. */
-  renew(ring: Kept): void {
+  renew(ring: MemoryEntry): void {
     if (ring.older === this) return
     this.leave()
     this.join(ring)

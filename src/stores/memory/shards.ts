@@ -1,5 +1,5 @@
 import { setImmediate as pause } from 'node:timers/promises'
-import type { Kept } from './entry.ts'
+import type { MemoryEntry } from './entry.ts'
 
 /** A `Map` moves all its entries when it grows or shrinks. That of a million stops the world, 256 small ones do not. */
 const SHARDS = 256
@@ -9,19 +9,19 @@ const SLICE = 500
 
 /** Entries by their keys, as in a `Map`, but however many there are, neither growth nor a tour of all stops the world. */
 export class Shards {
-  readonly #shards: readonly Map<string, Kept>[] = Array.from({ length: SHARDS }, () => new Map())
+  readonly #shards: readonly Map<string, MemoryEntry>[] = Array.from({ length: SHARDS }, () => new Map())
   #station = 0
 
-  get(key: string): Kept | undefined {
+  get(key: string): MemoryEntry | undefined {
     return this.#at(spread(key)).get(key)
   }
 
-  add(kept: Kept): void {
-    this.#at(spread(kept.key)).set(kept.key, kept)
+  add(entry: MemoryEntry): void {
+    this.#at(spread(entry.key)).set(entry.key, entry)
   }
 
-  remove(kept: Kept): void {
-    this.#at(spread(kept.key)).delete(kept.key)
+  remove(entry: MemoryEntry): void {
+    this.#at(spread(entry.key)).delete(entry.key)
   }
 
   clear(): void {
@@ -29,7 +29,7 @@ export class Shards {
   }
 
   /** Shows all entries to `look`, from the shard on where the last tour ended, until `look` has seen enough. */
-  async tour(look: (kept: Kept) => boolean): Promise<void> {
+  async tour(look: (entry: MemoryEntry) => boolean): Promise<void> {
     const first = this.#station
     let seen = 0
     for (let turn = 0; turn < SHARDS; turn += 1) {
@@ -47,9 +47,9 @@ export class Shards {
     }
   }
 
-  #at(index: number): Map<string, Kept> {
+  #at(index: number): Map<string, MemoryEntry> {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- index < SHARDS: from spread, or a remainder
-    return this.#shards[index] as Map<string, Kept>
+    return this.#shards[index] as Map<string, MemoryEntry>
   }
 }
 
@@ -57,7 +57,10 @@ export class Shards {
  * Shows the next entries to `look`, a slice at most. A function of its own because V8 can compile it as a whole, and then
  * walks without leaving an object for each step to the garbage collector.
  */
-function lookAtSome(entries: Iterator<Kept>, look: (kept: Kept) => boolean): 'more' | 'end' | 'enough' {
+function lookAtSome(
+  entries: Iterator<MemoryEntry>,
+  look: (entry: MemoryEntry) => boolean,
+): 'more' | 'end' | 'enough' {
   for (let seen = 0; seen < SLICE; seen += 1) {
     const { done, value } = entries.next()
     if (done === true) return 'end'

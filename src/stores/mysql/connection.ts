@@ -6,7 +6,7 @@ import { SessionError } from '../../errors.ts'
 import { withDeadline } from '../shared/deadline.ts'
 import { loadDriver } from '../shared/driver.ts'
 import type { MysqlSettings } from './config.ts'
-import { failure, spoilsConnection, wasLost, wasNotApplied } from './errors.ts'
+import { mysqlError, spoilsConnection, wasLost, wasNotApplied } from './errors.ts'
 
 /** A pool of mysql2, of either of its two styles. */
 export type MysqlPool = Pool | CallbackPool
@@ -32,7 +32,7 @@ interface Turn {
 }
 
 /** Runs statements on the connections of a pool: each call within its deadline, and again where that is safe. */
-export class MysqlClient {
+export class MysqlConnection {
   readonly timeout: number
   readonly #open: () => Promise<Pool>
   readonly #isOwner: boolean
@@ -73,7 +73,7 @@ export class MysqlClient {
         this.#persist(turn, repeatable, work),
       )
     } catch (error) {
-      throw failure(verb, error)
+      throw mysqlError(verb, error)
     } finally {
       turn.isOver = true
       // Still at work: the answer would be taken for that to the next statement.

@@ -1,7 +1,7 @@
 import { SessionError } from '../../errors.ts'
 
 /** What a driver's error is to us. Its own text may hold a key or a user's name, so it stays in the cause. */
-interface Trouble {
+interface DriverError {
   readonly code: string
   readonly errno: number
   readonly fatal: boolean
@@ -62,9 +62,9 @@ const DUPLICATE_KEY = 1062
 const CHANGED_TABLE: ReadonlySet<number> = new Set([1054, 1146, 1364])
 
 /** An error of the driver, or anything else that went wrong in `verb`, in words that give nothing away. */
-export function failure(verb: string, cause: unknown): SessionError {
+export function mysqlError(verb: string, cause: unknown): SessionError {
   if (cause instanceof SessionError) return cause
-  const { code, errno } = troubleOf(cause)
+  const { code, errno } = driverErrorOf(cause)
   if (errno === PACKET_TOO_LARGE || errno === DATA_TOO_LONG) {
     const text = `mysql: ${verb} refused, the payload exceeds what the server takes (${code})`
     return new SessionError('ERR_SESSION_LIMIT', text, { cause })
@@ -76,32 +76,32 @@ export function failure(verb: string, cause: unknown): SessionError {
 
 /** Whether nothing has happened, so that any verb may be tried again. */
 export function wasNotApplied(error: unknown): boolean {
-  return NOT_APPLIED.has(troubleOf(error).errno)
+  return NOT_APPLIED.has(driverErrorOf(error).errno)
 }
 
 /** Whether the connection was lost, so that nobody knows what has happened. */
 export function wasLost(error: unknown): boolean {
-  const { errno, fatal } = troubleOf(error)
+  const { errno, fatal } = driverErrorOf(error)
   return fatal || LAST_WORDS.has(errno)
 }
 
 /** Whether the connection should not be used again. */
 export function spoilsConnection(error: unknown): boolean {
-  return wasLost(error) || READ_ONLY.has(troubleOf(error).errno)
+  return wasLost(error) || READ_ONLY.has(driverErrorOf(error).errno)
 }
 
 export function isDuplicateKey(error: unknown): boolean {
-  return troubleOf(error).errno === DUPLICATE_KEY
+  return driverErrorOf(error).errno === DUPLICATE_KEY
 }
 
 /** Whether what is known of the table may be wrong by now: it was changed, or the server that comes back may be another one. */
 export function outdatesTable(error: unknown): boolean {
   const cause = error instanceof SessionError ? error.cause : error
-  return CHANGED_TABLE.has(troubleOf(cause).errno) || wasLost(cause)
+  return CHANGED_TABLE.has(driverErrorOf(cause).errno) || wasLost(cause)
 }
 
-function troubleOf(error: unknown): Trouble {
-  const { code, errno, fatal }: Partial<Record<keyof Trouble, unknown>> = Object(error)
+function driverErrorOf(error: unknown): DriverError {
+  const { code, errno, fatal }: Partial<Record<keyof DriverError, unknown>> = Object(error)
   const number = typeof errno === 'number' ? errno : 0
   // The driver has no name for some codes of MariaDB; and a code is for us to print only if it looks like one.
   const named = typeof code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(code)

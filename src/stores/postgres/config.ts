@@ -5,7 +5,7 @@ import { SessionError } from '../../errors.ts'
 import { errnoOf } from '../shared/errno.ts'
 
 /** Where a server is, who is calling, and the ways to encrypt in the order in which they are tried. */
-export interface PostgresAddress {
+export interface PostgresConfig {
   readonly client: ClientConfig
   readonly encryption: readonly (false | ConnectionOptions)[]
 }
@@ -41,7 +41,7 @@ const KNOWN: ReadonlySet<string> = new Set([
  *
  * @throws SessionError `ERR_SESSION_OPTIONS` if it is neither; the text never holds the password
  */
-export function parsePostgresAddress(text: string): PostgresAddress {
+export function parsePostgresConfig(text: string): PostgresConfig {
   const words = /^\w+:\/\//.test(text) ? wordsOfUrl(text) : wordsOfConninfo(text)
   refuseUnknown([...words.keys()])
   const host = words.get('host')
@@ -124,7 +124,7 @@ function wholeNumber(word: string, text: string, least: number, most: number): n
 }
 
 /** What libpq's `sslmode` means. Like libpq, `require` with a root certificate checks it; a socket file is never encrypted. */
-function encryptionOf(words: ReadonlyMap<string, string>, isFile: boolean): PostgresAddress['encryption'] {
+function encryptionOf(words: ReadonlyMap<string, string>, isFile: boolean): PostgresConfig['encryption'] {
   const mode = words.get('sslmode') ?? 'prefer'
   const root = words.get('sslrootcert')
   const identity: ConnectionOptions = {

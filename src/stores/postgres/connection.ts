@@ -3,7 +3,7 @@ import type { Pool, PoolClient, QueryArrayConfig } from 'pg'
 import { SessionError } from '../../errors.ts'
 import { withDeadline } from '../shared/deadline.ts'
 import { makePool, type PoolOptions } from './pool.ts'
-import { isLost, isRolledBack, leavesConnectionUsable, postgresTrouble } from './errors.ts'
+import { isLost, isRolledBack, leavesConnectionUsable, postgresError } from './errors.ts'
 
 /** SQL, and the name under which a connection may keep its plan. */
 export interface Statement {
@@ -21,7 +21,7 @@ export interface Answer {
 export type Ask = (statement: Statement, values?: readonly (string | number | Buffer)[]) => Promise<Answer>
 
 /** How a link is made: of a pool that is there already, or of where to connect to. */
-export interface LinkOptions extends PoolOptions {
+export interface ConnectionOptions extends PoolOptions {
   readonly pool?: Pool | undefined
   readonly prepare: boolean
 }
@@ -48,13 +48,13 @@ interface Errand {
 }
 
 /** Connections to one server, lent to one verb at a time, and never for longer than the deadline. */
-export class PostgresLink {
-  readonly #options: LinkOptions
+export class PostgresConnection {
+  readonly #options: ConnectionOptions
   #pool: Promise<Pool> | undefined
   #closing: Promise<void> | undefined
   readonly #underWay = new Set<Promise<unknown>>()
 
-  constructor(options: LinkOptions) {
+  constructor(options: ConnectionOptions) {
     this.#options = options
     if (options.pool === undefined) return
     options.pool.on('error', ignore)
@@ -78,7 +78,7 @@ export class PostgresLink {
     } catch (error) {
       errand.isOver = true
       errand.client?.release(true)
-      throw postgresTrouble(verb, error)
+      throw postgresError(verb, error)
     } finally {
       this.#underWay.delete(answer)
     }

@@ -35,7 +35,7 @@ export function leavesConnectionUsable(error: unknown): boolean {
   return /^(?:22|23|40|42|53[12]|54|55|57014)/.test(sqlStateOf(error))
 }
 
-/** The table is not there any more, or not as it was: what a {@link postgresTrouble} tells by its cause. */
+/** The table is not there any more, or not as it was: what a {@link postgresError} tells by its cause. */
 export function isOfTable(trouble: unknown): boolean {
   const code = trouble instanceof SessionError ? errnoOf(trouble.cause) : ''
   return ['42P01', '42703', '42804', '42883', '42P10'].includes(code)
@@ -56,7 +56,7 @@ export function isRefusedEncryption(error: unknown): boolean {
 }
 
 /** The failure of a verb. Of the driver's error only code and words without content are kept, in the cause too. */
-export function postgresTrouble(verb: string, error: unknown): SessionError {
+export function postgresError(verb: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
   const code = sqlStateOf(error) || errnoOf(error)
   const reason = reasonOf(error, code)

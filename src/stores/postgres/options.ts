@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { SessionError } from '../../errors.ts'
-import { parsePostgresAddress } from './config.ts'
-import type { LinkOptions } from './connection.ts'
+import { parsePostgresConfig } from './config.ts'
+import type { ConnectionOptions } from './connection.ts'
 
 /** Settings of the `PostgresStore`: either `url` or `client`. */
 export interface PostgresStoreOptions {
@@ -22,7 +22,7 @@ export interface PostgresStoreOptions {
 }
 
 /** The settings of a store, checked and complete. */
-export interface PostgresSettings extends LinkOptions {
+export interface PostgresSettings extends ConnectionOptions {
   readonly table: string
   readonly now: () => number
 }
@@ -45,7 +45,7 @@ export function postgresSettings(options: PostgresStoreOptions): PostgresSetting
   if (!TABLE.test(table)) throw refusal('table must be a plain name such as session or app.session')
   if (!isWhole(timeout, 2_147_483_647)) throw refusal('timeout must be a whole number of ms, at least 1')
   if (!isWhole(maxConnections, 10_000)) throw refusal('maxConnections must be a whole number from 1 to 10000')
-  const address = url === undefined ? undefined : parsePostgresAddress(url)
+  const address = url === undefined ? undefined : parsePostgresConfig(url)
   return { pool: client, address, table, timeout, maxConnections, prepare, now }
 }
 

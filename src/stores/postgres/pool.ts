@@ -1,11 +1,11 @@
 import type { Pool, PoolConfig } from 'pg'
 import { loadDriver } from '../shared/driver.ts'
-import type { PostgresAddress } from './config.ts'
+import type { PostgresConfig } from './config.ts'
 import { isRefusedEncryption, isRefusedParameter } from './errors.ts'
 
 /** Where to connect to, how often at most, and how long to wait, in ms. */
 export interface PoolOptions {
-  readonly address?: PostgresAddress | undefined
+  readonly address?: PostgresConfig | undefined
   readonly maxConnections: number
   readonly timeout: number
 }

@@ -1,5 +1,5 @@
 /** What an error of the driver means. */
-export interface RedisTrouble {
+export interface RedisErrorInfo {
   /** Why, in words that hold nothing of key, payload or password. */
   readonly reason: string
   /** Whether it may be over in a moment, so that another try is worth its while. */
@@ -10,7 +10,7 @@ export interface RedisTrouble {
   readonly misled: boolean
 }
 
-type Known = Pick<RedisTrouble, 'reason'> & Partial<RedisTrouble>
+type Known = Pick<RedisErrorInfo, 'reason'> & Partial<RedisErrorInfo>
 
 const REFUSED = { passing: false, doubtful: false, misled: false } as const
 const LOST = { passing: true, doubtful: true, misled: false } as const
@@ -55,7 +55,7 @@ const NETWORK = /^(?:ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_|EPIPE)/
 const NOT_SENT = /enableOfflineQueue|Cluster isn't ready|None of startup nodes|Failed to refresh slots/
 
 /** What to say and do about an error that is no `SessionError`; `where` the server is goes into the text. */
-export function troubleOf(error: unknown, where: string): RedisTrouble {
+export function errorInfoOf(error: unknown, where: string): RedisErrorInfo {
   const { message, code, isReply: isRefusal } = look(error)
   const words = message.match(/\b[A-Z]{3,}\b/g) ?? []
   // Before Redis 7 the word stands inside of 'ERR Error running script …: -OOM command not allowed …'.

@@ -4,7 +4,7 @@ import { SessionError } from '../../errors.ts'
 import { withDeadline } from '../shared/deadline.ts'
 import type { RedisConnection } from './connection.ts'
 import { runAlone, runScript, type Script } from './scripts.ts'
-import { harmless, troubleOf } from './errors.ts'
+import { harmless, errorInfoOf } from './errors.ts'
 
 /** A verb of the store, to be run under its deadline. */
 export interface RedisVerb {
@@ -42,7 +42,7 @@ const MAX_PAUSE = 250
  * Runs verbs until they have an answer, a certain failure, or no time left. A failover or a moving slot so costs a moment
  * and no error. Trying again is safe even when the first try may have been applied: the scripts recognise their own work.
  */
-export class RedisCaller {
+export class RedisRetry {
   readonly #connection: RedisConnection
   readonly #settings: Settings
   /** Since when nothing has worked. */
@@ -74,7 +74,7 @@ export class RedisCaller {
       // When time runs out during another try, the trouble that the tries before had tells more.
       const error = isOver ? thrown : (past.trouble ?? thrown)
       if (error instanceof SessionError) throw error
-      const { reason } = troubleOf(error, where)
+      const { reason } = errorInfoOf(error, where)
       throw new SessionError('ERR_SESSION_STORE', `redis: ${name} failed: ${reason}`, {
         cause: harmless(error),
       })
@@ -103,7 +103,7 @@ export class RedisCaller {
         return answer
       } catch (error) {
         if (error === doubt || error instanceof SessionError) throw error
-        const trouble = troubleOf(error, where)
+        const trouble = errorInfoOf(error, where)
         if (!trouble.passing) throw error
         past.trouble = error
         if (sentBy !== undefined) {

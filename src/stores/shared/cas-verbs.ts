@@ -10,7 +10,7 @@ const TRIES = 100
  * from the state that was seen. It changes the token though not the version, which costs a writer another try, never the
  * write.
  */
-export class ItemVerbs {
+export class CasVerbs {
   readonly #items: Items
   readonly #now: () => number
 

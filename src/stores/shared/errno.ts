@@ -19,7 +19,7 @@ export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): 
 }
 
 /** The failure of a system call as a `SessionError` that begins with `what`. Node's own text holds paths, so it stays out. */
-export function troubleOf(what: string, error: unknown): SessionError {
+export function systemError(what: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
   const code = errnoOf(error) || 'unknown error'
   const syscall = error instanceof Error && 'syscall' in error ? String(error.syscall) : 'file system'

@@ -1,5 +1,5 @@
 /** Lets a bounded number of tasks through at a time; the others wait in the order in which they came. */
-export class Gate {
+export class Semaphore {
   readonly #waiting: (() => void)[] = []
   #free: number
 

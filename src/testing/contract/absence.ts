@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import type { StorePromise } from '../harness.ts'
-import { onServer, promise, revocable } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onServer, requirement, revocable } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload } from '../trial.ts'
 
 /** That only `create` makes something exist, and that the end is the end. */
-export const absence: readonly StorePromise[] = [
-  promise(
+export const absence: readonly StoreRequirement[] = [
+  requirement(
     'a key that nobody created is absent, and reading does not create it',
     onServer,
     async (store, trial) => {
@@ -16,20 +16,20 @@ export const absence: readonly StorePromise[] = [
     },
   ),
 
-  promise('replace of nothing is gone and creates nothing', onServer, async (store, trial) => {
+  requirement('replace of nothing is gone and creates nothing', onServer, async (store, trial) => {
     const { entry } = await trial.keep(store)
     const key = trial.key()
     assert.equal(await store.replace(key, payload(), trial.in(HOUR), entry), 'gone')
     await assertAbsent(store, key)
   }),
 
-  promise('touch of nothing is gone and creates nothing', onServer, async (store, trial) => {
+  requirement('touch of nothing is gone and creates nothing', onServer, async (store, trial) => {
     const key = trial.key()
     assert.equal(await store.touch(key, trial.in(HOUR)), 'gone')
     await assertAbsent(store, key)
   }),
 
-  promise('destroy of nothing is gone, with a base and without', onServer, async (store, trial) => {
+  requirement('destroy of nothing is gone, with a base and without', onServer, async (store, trial) => {
     const { entry } = await trial.keep(store)
     const key = trial.key()
     assert.equal(await store.destroy(key), 'gone')
@@ -37,7 +37,7 @@ export const absence: readonly StorePromise[] = [
     await assertAbsent(store, key)
   }),
 
-  promise(
+  requirement(
     'create where somebody lives answers exists and changes nothing',
     onServer,
     async (store, trial) => {
@@ -51,14 +51,14 @@ export const absence: readonly StorePromise[] = [
     },
   ),
 
-  promise('destroy ends the entry, and tells the first caller only', revocable, async (store, trial) => {
+  requirement('destroy ends the entry, and tells the first caller only', revocable, async (store, trial) => {
     const { key } = await trial.keep(store)
     assert.equal(await store.destroy(key), 'ok')
     await assertAbsent(store, key)
     assert.equal(await store.destroy(key), 'gone')
   }),
 
-  promise('after destroy no verb brings the dead back', revocable, async (store, trial) => {
+  requirement('after destroy no verb brings the dead back', revocable, async (store, trial) => {
     const { key, entry } = await trial.keep(store)
     const seen = await store.read(key)
     assert.ok(seen)
@@ -72,7 +72,7 @@ export const absence: readonly StorePromise[] = [
     }
   }),
 
-  promise(
+  requirement(
     'the late writes of a request that another one outran find nobody',
     revocable,
     async (store, trial) => {
@@ -92,7 +92,7 @@ export const absence: readonly StorePromise[] = [
     },
   ),
 
-  promise('a destroyed key can be created anew, as somebody else', revocable, async (store, trial) => {
+  requirement('a destroyed key can be created anew, as somebody else', revocable, async (store, trial) => {
     const { key } = await trial.keep(store)
     assert.equal(await store.destroy(key), 'ok')
     const text = payload()

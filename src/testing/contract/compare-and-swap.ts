@@ -1,29 +1,37 @@
 import assert from 'node:assert/strict'
-import type { StorePromise } from '../harness.ts'
-import { onServer, promise, revocable } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onServer, requirement, revocable } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, MINUTE, payload, version } from '../trial.ts'
 
 /** That a write from an older base is never applied, and one from the present base always. */
-export const versions: readonly StorePromise[] = [
-  promise('replace from an older base is a conflict and changes nothing', onServer, async (store, trial) => {
-    const moment = trial.in(HOUR)
-    const { key, entry } = await trial.keep(store)
-    const text = payload()
-    applied(await store.replace(key, text, moment, entry))
-    assert.equal(await store.replace(key, payload(), trial.in(9 * HOUR), entry), 'conflict')
-    trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
-  }),
+export const compareAndSwap: readonly StoreRequirement[] = [
+  requirement(
+    'replace from an older base is a conflict and changes nothing',
+    onServer,
+    async (store, trial) => {
+      const moment = trial.in(HOUR)
+      const { key, entry } = await trial.keep(store)
+      const text = payload()
+      applied(await store.replace(key, text, moment, entry))
+      assert.equal(await store.replace(key, payload(), trial.in(9 * HOUR), entry), 'conflict')
+      trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
+    },
+  ),
 
-  promise('destroy with an older base is a conflict and changes nothing', onServer, async (store, trial) => {
-    const { key, entry } = await trial.keep(store)
-    const text = payload()
-    const next = applied(await store.replace(key, text, trial.in(HOUR), entry)).entry
-    assert.equal(await store.destroy(key, entry), 'conflict')
-    await assertKept(store, key, text)
-    applied(await store.replace(key, payload(), trial.in(HOUR), next))
-  }),
+  requirement(
+    'destroy with an older base is a conflict and changes nothing',
+    onServer,
+    async (store, trial) => {
+      const { key, entry } = await trial.keep(store)
+      const text = payload()
+      const next = applied(await store.replace(key, text, trial.in(HOUR), entry)).entry
+      assert.equal(await store.destroy(key, entry), 'conflict')
+      await assertKept(store, key, text)
+      applied(await store.replace(key, payload(), trial.in(HOUR), next))
+    },
+  ),
 
-  promise('destroy with the present base ends the entry', revocable, async (store, trial) => {
+  requirement('destroy with the present base ends the entry', revocable, async (store, trial) => {
     const first = await trial.keep(store)
     assert.equal(await store.destroy(first.key, first.entry), 'ok')
     await assertAbsent(store, first.key)
@@ -35,14 +43,14 @@ export const versions: readonly StorePromise[] = [
     await assertAbsent(store, second.key)
   }),
 
-  promise('destroy without a base ends whatever is there', revocable, async (store, trial) => {
+  requirement('destroy without a base ends whatever is there', revocable, async (store, trial) => {
     const { key, entry } = await trial.keep(store)
     applied(await store.replace(key, payload(), trial.in(HOUR), entry))
     assert.equal(await store.destroy(key), 'ok')
     await assertAbsent(store, key)
   }),
 
-  promise('touch leaves payload and version alone', onServer, async (store, trial) => {
+  requirement('touch leaves payload and version alone', onServer, async (store, trial) => {
     const text = payload()
     const { key, entry } = await trial.keep(store, text)
     assert.equal(await store.touch(key, trial.in(2 * HOUR)), 'ok')
@@ -50,20 +58,20 @@ export const versions: readonly StorePromise[] = [
     applied(await store.replace(key, payload(), trial.in(HOUR), entry))
   }),
 
-  promise('a touch between read and destroy is no conflict', revocable, async (store, trial) => {
+  requirement('a touch between read and destroy is no conflict', revocable, async (store, trial) => {
     const { key, entry } = await trial.keep(store)
     assert.equal(await store.touch(key, trial.in(2 * HOUR)), 'ok')
     assert.equal(await store.destroy(key, entry), 'ok')
     await assertAbsent(store, key)
   }),
 
-  promise('a read that extends the life is no conflict for anybody', onServer, async (store, trial) => {
+  requirement('a read that extends the life is no conflict for anybody', onServer, async (store, trial) => {
     const { key, entry } = await trial.keep(store, payload(), trial.in(MINUTE))
     assert.ok(await store.read(key, trial.in(HOUR)))
     applied(await store.replace(key, payload(), trial.in(HOUR), entry))
   }),
 
-  promise(
+  requirement(
     'an old base stays old after destroy and create under the same key',
     revocable,
     async (store, trial) => {
@@ -77,7 +85,7 @@ export const versions: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'a version is compared in full, to the last character and its case',
     onServer,
     async (store, trial) => {
@@ -98,12 +106,16 @@ export const versions: readonly StorePromise[] = [
     },
   ),
 
-  promise('payloads that differ in nothing but the version are different', onServer, async (store, trial) => {
-    const body = ' 1700000000000\n"n" J 0'
-    const { key, entry } = await trial.keep(store, payload(body))
-    const text = payload(body)
-    applied(await store.replace(key, text, trial.in(HOUR), entry))
-    assert.equal(await store.replace(key, payload(body), trial.in(HOUR), entry), 'conflict')
-    await assertKept(store, key, text)
-  }),
+  requirement(
+    'payloads that differ in nothing but the version are different',
+    onServer,
+    async (store, trial) => {
+      const body = ' 1700000000000\n"n" J 0'
+      const { key, entry } = await trial.keep(store, payload(body))
+      const text = payload(body)
+      applied(await store.replace(key, text, trial.in(HOUR), entry))
+      assert.equal(await store.replace(key, payload(body), trial.in(HOUR), entry), 'conflict')
+      await assertKept(store, key, text)
+    },
+  ),
 ]

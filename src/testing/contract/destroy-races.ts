@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import type { StorePromise } from '../harness.ts'
-import { onClient, promise, revocable, type Condition } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onClient, requirement, revocable, type Condition } from '../requirement.ts'
 import { both, CROWD, ROUNDS, turn } from './concurrently.ts'
 import { applied, assertAbsent, assertKept, found, HOUR, payload } from '../trial.ts'
 
 const credentialsRevocable: Condition = (traits, harness) => onClient(traits, harness) && traits.revocable
 
 /** That the end stays the end, whatever happens at the same time. */
-export const endings: readonly StorePromise[] = [
-  promise('of replace and destroy at once, the end stays the end', revocable, async (store, trial) => {
+export const destroyRaces: readonly StoreRequirement[] = [
+  requirement('of replace and destroy at once, the end stays the end', revocable, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     for (let round = 0; round < ROUNDS; round += 1) {
       const { key, entry } = await trial.keep(one)
@@ -19,7 +19,7 @@ export const endings: readonly StorePromise[] = [
     }
   }),
 
-  promise('of touch and destroy at once, the end stays the end', revocable, async (store, trial) => {
+  requirement('of touch and destroy at once, the end stays the end', revocable, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     for (let round = 0; round < ROUNDS; round += 1) {
       const { key } = await trial.keep(one)
@@ -33,7 +33,7 @@ export const endings: readonly StorePromise[] = [
     }
   }),
 
-  promise(
+  requirement(
     'of an extending read and destroy at once, the end stays the end',
     revocable,
     async (store, trial) => {
@@ -51,7 +51,7 @@ export const endings: readonly StorePromise[] = [
     },
   ),
 
-  promise('of replace and destroy from one base, one is applied', revocable, async (store, trial) => {
+  requirement('of replace and destroy from one base, one is applied', revocable, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     for (let round = 0; round < ROUNDS; round += 1) {
       const { key, entry } = await trial.keep(one)
@@ -72,7 +72,7 @@ export const endings: readonly StorePromise[] = [
     }
   }),
 
-  promise('of many destroys at once one is told that it was the one', revocable, async (store, trial) => {
+  requirement('of many destroys at once one is told that it was the one', revocable, async (store, trial) => {
     const stores = await trial.pair(store)
     for (const withBase of [true, false]) {
       const { key, entry } = await trial.keep(store)
@@ -87,7 +87,7 @@ export const endings: readonly StorePromise[] = [
     }
   }),
 
-  promise(
+  requirement(
     'where credentials can be revoked, the end of a session is the end of all of its credentials',
     credentialsRevocable,
     async (store, trial) => {
@@ -114,19 +114,23 @@ export const endings: readonly StorePromise[] = [
     },
   ),
 
-  promise('of create and destroy at once, the answers tell what is left', revocable, async (store, trial) => {
-    const [one, other] = await trial.pair(store)
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const { key } = await trial.keep(one)
-      const text = payload()
-      const [created, ended] = await both(
-        round,
-        async () => one.create(key, text, trial.in(HOUR)),
-        async () => other.destroy(key),
-      )
-      assert.equal(ended, 'ok')
-      if (created === 'exists') await assertAbsent(one, key)
-      else await assertKept(one, key, text)
-    }
-  }),
+  requirement(
+    'of create and destroy at once, the answers tell what is left',
+    revocable,
+    async (store, trial) => {
+      const [one, other] = await trial.pair(store)
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const { key } = await trial.keep(one)
+        const text = payload()
+        const [created, ended] = await both(
+          round,
+          async () => one.create(key, text, trial.in(HOUR)),
+          async () => other.destroy(key),
+        )
+        assert.equal(ended, 'ok')
+        if (created === 'exists') await assertAbsent(one, key)
+        else await assertKept(one, key, text)
+      }
+    },
+  ),
 ]

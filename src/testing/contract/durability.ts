@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import type { StoreTraits } from '../../store.ts'
-import type { StorePromise } from '../harness.ts'
-import { everywhere, onServer, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { everywhere, onServer, requirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload } from '../trial.ts'
 
 /** That processes see what others did, that entries outlive a process, and that closing is the end. */
-export const sharing: readonly StorePromise[] = [
-  promise('two stores on one backend see what the other one did', shared, async (store, trial) => {
+export const durability: readonly StoreRequirement[] = [
+  requirement('two stores on one backend see what the other one did', shared, async (store, trial) => {
     const other = await trial.open()
     const first = payload()
     const { key } = await trial.keep(store, first)
@@ -25,7 +25,7 @@ export const sharing: readonly StorePromise[] = [
     await assertAbsent(other, key)
   }),
 
-  promise('a base that one store handed out is good in another', shared, async (store, trial) => {
+  requirement('a base that one store handed out is good in another', shared, async (store, trial) => {
     const other = await trial.open()
     const { key, entry } = await trial.keep(store)
     const next = applied(await other.replace(key, payload(), trial.in(HOUR), entry)).entry
@@ -33,7 +33,7 @@ export const sharing: readonly StorePromise[] = [
     assert.equal(await store.destroy(key, next), 'ok')
   }),
 
-  promise('an entry is still there after close and open', durable, async (store, trial) => {
+  requirement('an entry is still there after close and open', durable, async (store, trial) => {
     const moment = trial.in(HOUR)
     const text = payload()
     const { key } = await trial.keep(store, text, moment)
@@ -45,7 +45,7 @@ export const sharing: readonly StorePromise[] = [
     assert.equal(await next.destroy(key), 'ok')
   }),
 
-  promise('closing one store does not close another', shared, async (store, trial) => {
+  requirement('closing one store does not close another', shared, async (store, trial) => {
     const other = await trial.open()
     const text = payload()
     const { key } = await trial.keep(store, text)
@@ -54,17 +54,17 @@ export const sharing: readonly StorePromise[] = [
     assert.equal(await other.touch(key, trial.in(2 * HOUR)), 'ok')
   }),
 
-  promise('close may be called again, and at once', everywhere, async (store, trial) => {
+  requirement('close may be called again, and at once', everywhere, async (store, trial) => {
     await trial.keep(store)
     await Promise.all([store.close(), store.close()])
     await store.close()
   }),
 
-  promise('a store that was never used can be closed', everywhere, async (store) => {
+  requirement('a store that was never used can be closed', everywhere, async (store) => {
     await store.close()
   }),
 
-  promise('after close every verb rejects', onServer, async (store, trial) => {
+  requirement('after close every verb rejects', onServer, async (store, trial) => {
     const { key, entry } = await trial.keep(store)
     await store.close()
     const calls = [

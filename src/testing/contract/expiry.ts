@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StorePromise } from '../harness.ts'
-import { everywhere, onServer, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { everywhere, onServer, requirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, DAY, found, HOUR, MINUTE, payload, type Trial } from '../trial.ts'
 
 const LIFE: number = 5 * MINUTE
 
 /** That an entry lives as long as it was told to, and no longer. */
-export const expiry: readonly StorePromise[] = [
-  promise('an entry lives until its moment and not beyond', everywhere, async (store, trial) => {
+export const expiry: readonly StoreRequirement[] = [
+  requirement('an entry lives until its moment and not beyond', everywhere, async (store, trial) => {
     await livesFor(store, trial, LIFE)
   }),
 
-  promise('an entry lives for 31 days if it is told to', everywhere, async (store, trial) => {
+  requirement('an entry lives for 31 days if it is told to', everywhere, async (store, trial) => {
     await livesFor(store, trial, 31 * DAY)
   }),
 
-  promise('an entry lives for 10 years if it is told to', everywhere, async (store, trial) => {
+  requirement('an entry lives for 10 years if it is told to', everywhere, async (store, trial) => {
     await livesFor(store, trial, 3_653 * DAY)
   }),
 
-  promise(
+  requirement(
     'the moment of death is exact to the resolution',
     (_, harness) => harness.still === true,
     async (store, trial) => {
@@ -33,7 +33,7 @@ export const expiry: readonly StorePromise[] = [
     },
   ),
 
-  promise('what has expired is absent for every verb', onServer, async (store, trial) => {
+  requirement('what has expired is absent for every verb', onServer, async (store, trial) => {
     const [read, extended, replaced, touched, ended, endedFrom] = await Promise.all(
       Array.from({ length: 6 }, async () => trial.keep(store, payload(), trial.in(LIFE))),
     )
@@ -49,7 +49,7 @@ export const expiry: readonly StorePromise[] = [
       await assertAbsent(store, key)
   }),
 
-  promise(
+  requirement(
     'create where somebody expired makes a new entry with a new life',
     onServer,
     async (store, trial) => {
@@ -67,7 +67,7 @@ export const expiry: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'an entry that is created with its moment past is applied and absent',
     everywhere,
     async (store, trial) => {
@@ -80,7 +80,7 @@ export const expiry: readonly StorePromise[] = [
     },
   ),
 
-  promise('replace may shorten the life', everywhere, async (store, trial) => {
+  requirement('replace may shorten the life', everywhere, async (store, trial) => {
     const { key, entry } = await trial.keep(store, payload(), trial.in(DAY))
     const now = found(key, applied(await store.replace(key, payload(), trial.in(LIFE), entry)))
     await trial.almost(store, LIFE)
@@ -89,7 +89,7 @@ export const expiry: readonly StorePromise[] = [
     await assertAbsent(store, now.key)
   }),
 
-  promise('replace may lengthen the life', everywhere, async (store, trial) => {
+  requirement('replace may lengthen the life', everywhere, async (store, trial) => {
     const text = payload()
     const { key, entry } = await trial.keep(store, payload(), trial.in(LIFE))
     const now = found(key, applied(await store.replace(key, text, trial.in(DAY), entry)))
@@ -99,14 +99,18 @@ export const expiry: readonly StorePromise[] = [
     await assertAbsent(store, now.key)
   }),
 
-  promise('a replace whose moment is past is applied and ends the entry', onServer, async (store, trial) => {
-    const { key, entry } = await trial.keep(store)
-    applied(await store.replace(key, payload(), trial.in(-HOUR), entry))
-    await assertAbsent(store, key)
-    assert.equal(await store.touch(key, trial.in(HOUR)), 'gone')
-  }),
+  requirement(
+    'a replace whose moment is past is applied and ends the entry',
+    onServer,
+    async (store, trial) => {
+      const { key, entry } = await trial.keep(store)
+      applied(await store.replace(key, payload(), trial.in(-HOUR), entry))
+      await assertAbsent(store, key)
+      assert.equal(await store.touch(key, trial.in(HOUR)), 'gone')
+    },
+  ),
 
-  promise('the end of one entry does not touch its neighbours', onServer, async (store, trial) => {
+  requirement('the end of one entry does not touch its neighbours', onServer, async (store, trial) => {
     const text = payload()
     const short = await trial.keep(store, payload(), trial.in(LIFE))
     const long = await trial.keep(store, text, trial.in(DAY))

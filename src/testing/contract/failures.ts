@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import type { Store } from '../../store.ts'
-import type { StoreHarness, StorePromise } from '../harness.ts'
-import { onServer, promise, type Condition } from '../requirement.ts'
-import { applied, assertAbsent, assertKept, HOUR, payload, type Kept, type Trial } from '../trial.ts'
+import type { StoreHarness, StoreRequirement } from '../harness.ts'
+import { onServer, requirement, type Condition } from '../requirement.ts'
+import { applied, assertAbsent, assertKept, HOUR, payload, type StoredEntry, type Trial } from '../trial.ts'
 
 const SECRET = 'swordfish'
 
@@ -19,8 +19,8 @@ interface Attempt {
 }
 
 /** That trouble is told, tells no secrets, and leaves nothing half-done. */
-export const trouble: readonly StorePromise[] = [
-  promise('in trouble every verb rejects', breakable, async (store, trial, harness) => {
+export const failures: readonly StoreRequirement[] = [
+  requirement('in trouble every verb rejects', breakable, async (store, trial, harness) => {
     const attempts = await plan(store, trial)
     await inTrouble(harness, async () => {
       for (const { run } of attempts) {
@@ -29,7 +29,7 @@ export const trouble: readonly StorePromise[] = [
     })
   }),
 
-  promise(
+  requirement(
     'an error names no key, and neither it nor its cause shows a payload',
     breakable,
     async (store, trial, harness) => {
@@ -44,7 +44,7 @@ export const trouble: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'after trouble nothing is lost or half-written, and all goes on',
     breakable,
     async (store, trial, harness) => {
@@ -66,7 +66,7 @@ export const trouble: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'a store that is first used in trouble works once it is over',
     breakable,
     async (store, trial, harness) => {
@@ -96,7 +96,7 @@ async function plan(store: Store, trial: Trial): Promise<readonly Attempt[]> {
     run: async (on) => on.create(fresh, text, trial.in(HOUR)),
   }
   async function attempt(
-    run: (on: Store, kept: Kept, next: string) => Promise<unknown>,
+    run: (on: Store, kept: StoredEntry, next: string) => Promise<unknown>,
     result: 'same' | 'next' | 'none',
   ): Promise<Attempt> {
     const [before, next] = [secret(), secret()]

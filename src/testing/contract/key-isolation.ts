@@ -1,30 +1,30 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StorePromise } from '../harness.ts'
-import { onServer, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onServer, requirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload, type Trial } from '../trial.ts'
 
 const MANY = 500
 
 /** That what happens under one key is of no concern to any other. */
-export const isolation: readonly StorePromise[] = [
-  promise('keys that begin alike are different keys', onServer, async (store, trial) => {
+export const keyIsolation: readonly StoreRequirement[] = [
+  requirement('keys that begin alike are different keys', onServer, async (store, trial) => {
     const key = trial.key()
     await staysApart(store, trial, [key, `${key}0`, `${key}_`, `${key}-1`, key.slice(0, -1), key.slice(1)])
   }),
 
-  promise('keys that differ in case alone are different keys', onServer, async (store, trial) => {
+  requirement('keys that differ in case alone are different keys', onServer, async (store, trial) => {
     const key = `${trial.key().slice(0, 61)}abC`
     await staysApart(store, trial, [key, key.toUpperCase(), key.toLowerCase()])
   }),
 
-  promise('keys of one character and of 128 are keys', onServer, async (store, trial) => {
+  requirement('keys of one character and of 128 are keys', onServer, async (store, trial) => {
     const long = trial.key() + trial.key()
     assert.equal(long.length, 128)
     await staysApart(store, trial, ['k', 'K', '0', '-', '_', long, `${long.slice(0, -1)}g`])
   }),
 
-  promise('names that mean something elsewhere are plain keys', onServer, async (store, trial) => {
+  requirement('names that mean something elsewhere are plain keys', onServer, async (store, trial) => {
     await staysApart(store, trial, [
       '__proto__',
       'constructor',
@@ -39,7 +39,7 @@ export const isolation: readonly StorePromise[] = [
     ])
   }),
 
-  promise('500 keys at once keep their own', onServer, async (store, trial) => {
+  requirement('500 keys at once keep their own', onServer, async (store, trial) => {
     const keys = Array.from({ length: MANY }, () => trial.key())
     const firsts = keys.map((_, at) => payload(`\n"first" J ${at}`))
     const lasts = keys.map((_, at) => payload(`\n"last" J ${at}`))

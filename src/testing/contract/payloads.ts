@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { VERSION_LENGTH, type Store, type StoreTraits } from '../../store.ts'
-import type { StorePromise } from '../harness.ts'
-import { everywhere, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { everywhere, requirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, found, HOUR, payload, type Trial } from '../trial.ts'
 
 const MEGABYTE: number = 1024 * 1024
@@ -44,14 +44,14 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** That a payload is opaque text, and comes back as it was. */
-export const payloads: readonly StorePromise[] = [
+export const payloads: readonly StoreRequirement[] = [
   ...Object.entries(TEXTS).map(([kind, bodies]) =>
-    promise(`a payload comes back byte for byte: ${kind}`, everywhere, async (store, trial) => {
+    requirement(`a payload comes back byte for byte: ${kind}`, everywhere, async (store, trial) => {
       for (const body of bodies) await comesBack(store, trial, payload(body))
     }),
   ),
 
-  promise(
+  requirement(
     'a payload comes back byte for byte: every character of the basic plane',
     everywhere,
     async (store, trial) => {
@@ -64,7 +64,7 @@ export const payloads: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'a payload comes back byte for byte: of every size up to a megabyte',
     everywhere,
     async (store, trial) => {
@@ -75,7 +75,7 @@ export const payloads: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'a payload comes back byte for byte: characters across the seams of buffers',
     everywhere,
     async (store, trial) => {
@@ -90,11 +90,11 @@ export const payloads: readonly StorePromise[] = [
     },
   ),
 
-  promise('a payload of the largest size is kept', limited, async (store, trial) => {
+  requirement('a payload of the largest size is kept', limited, async (store, trial) => {
     await comesBack(store, trial, sized(store.traits.maxBytes))
   }),
 
-  promise('a payload that is too large is refused before it is stored', limited, async (store, trial) => {
+  requirement('a payload that is too large is refused before it is stored', limited, async (store, trial) => {
     const { maxBytes } = store.traits
     const key = trial.key()
     for (const large of [sized(maxBytes + 1), payload('é'.repeat(Math.ceil(maxBytes / 2)))]) {
@@ -103,7 +103,7 @@ export const payloads: readonly StorePromise[] = [
     }
   }),
 
-  promise(
+  requirement(
     'a replace that is too large is refused, and the old payload stays',
     limited,
     async (store, trial) => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import type { Store } from '../../store.ts'
-import type { StorePromise } from '../harness.ts'
-import { onServer, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onServer, requirement } from '../requirement.ts'
 import { both, CROWD, ROUNDS, turn } from './concurrently.ts'
 import { applied, assertKept, HOUR, MINUTE, payload, type Trial } from '../trial.ts'
 
@@ -10,20 +10,20 @@ const WORKERS = 8
 const STEPS = 12
 
 /** That each verb is one step: whoever comes at the same time finds the state before it or the state after it. */
-export const races: readonly StorePromise[] = [
-  promise('of many creates at once one wins, and the rest are told', onServer, async (store, trial) => {
+export const races: readonly StoreRequirement[] = [
+  requirement('of many creates at once one wins, and the rest are told', onServer, async (store, trial) => {
     const stores = await trial.pair(store)
     await oneCreateWins(stores, trial, trial.key())
   }),
 
-  promise('of many creates at once where somebody expired one wins', onServer, async (store, trial) => {
+  requirement('of many creates at once where somebody expired one wins', onServer, async (store, trial) => {
     const stores = await trial.pair(store)
     const { key } = await trial.keep(store, payload(), trial.in(MINUTE))
     await trial.outlive(store, MINUTE)
     await oneCreateWins(stores, trial, key)
   }),
 
-  promise(
+  requirement(
     'of many replaces from one base one wins, and the rest are conflicts',
     onServer,
     async (store, trial) => {
@@ -40,7 +40,7 @@ export const races: readonly StorePromise[] = [
     },
   ),
 
-  promise('of increments by many workers none is lost', onServer, async (store, trial) => {
+  requirement('of increments by many workers none is lost', onServer, async (store, trial) => {
     const stores = await trial.pair(store)
     const { key } = await trial.keep(store, payload('\n"n" J 0'))
     await Promise.all(
@@ -53,7 +53,7 @@ export const races: readonly StorePromise[] = [
     assert.equal(counted(end.payload), WORKERS * STEPS)
   }),
 
-  promise('of replace and touch at once, both are applied', onServer, async (store, trial) => {
+  requirement('of replace and touch at once, both are applied', onServer, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     for (let round = 0; round < ROUNDS; round += 1) {
       const { key, entry } = await trial.keep(one)
@@ -69,7 +69,7 @@ export const races: readonly StorePromise[] = [
     }
   }),
 
-  promise(
+  requirement(
     'who finds an expired entry does not remove the one created anew meanwhile',
     onServer,
     async (store, trial) => {
@@ -96,7 +96,7 @@ export const races: readonly StorePromise[] = [
     },
   ),
 
-  promise(
+  requirement(
     'who reads during a replace sees the old payload or the new one',
     onServer,
     async (store, trial) => {

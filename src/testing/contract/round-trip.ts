@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import type { StorePromise } from '../harness.ts'
-import { everywhere, onClient, onServer, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { everywhere, onClient, onServer, requirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, assertSame, found, HOUR, MINUTE, payload } from '../trial.ts'
 
 /** That what is stored is there, as it was stored. */
-export const keeping: readonly StorePromise[] = [
-  promise(
+export const roundTrip: readonly StoreRequirement[] = [
+  requirement(
     'the traits are possible ones, and store and harness agree',
     everywhere,
     async (store, _, harness) => {
@@ -26,13 +26,13 @@ export const keeping: readonly StorePromise[] = [
     },
   ),
 
-  promise('what create stored is read back', everywhere, async (store, trial) => {
+  requirement('what create stored is read back', everywhere, async (store, trial) => {
     const text = payload()
     const { key } = await trial.keep(store, text)
     await assertKept(store, key, text)
   }),
 
-  promise(
+  requirement(
     'a store connects by itself, and an explicit open, even twice, does no harm',
     everywhere,
     async (store, trial) => {
@@ -44,7 +44,7 @@ export const keeping: readonly StorePromise[] = [
     },
   ),
 
-  promise('create and replace tell the entry as it now stands', everywhere, async (store, trial) => {
+  requirement('create and replace tell the entry as it now stands', everywhere, async (store, trial) => {
     const [first, second] = [payload(), payload()]
     const soon = trial.in(MINUTE)
     const created = await trial.keep(store, first, soon)
@@ -57,14 +57,14 @@ export const keeping: readonly StorePromise[] = [
     trial.assertMoment(store, entry.expiresAt, later)
   }),
 
-  promise('read tells how long the entry lives', everywhere, async (store, trial) => {
+  requirement('read tells how long the entry lives', everywhere, async (store, trial) => {
     const moment = trial.in(HOUR)
     const text = payload()
     const { key } = await trial.keep(store, text, moment)
     trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
   }),
 
-  promise('reading changes nothing', everywhere, async (store, trial) => {
+  requirement('reading changes nothing', everywhere, async (store, trial) => {
     const { key } = await trial.keep(store)
     const [first, second, third] = [await store.read(key), await store.read(key), await store.read(key)]
     assert.ok(first)
@@ -75,15 +75,19 @@ export const keeping: readonly StorePromise[] = [
     }
   }),
 
-  promise('replace keeps the new payload and nothing of the old one', everywhere, async (store, trial) => {
-    const long = payload('\n"long" J "' + 'x'.repeat(700) + '"')
-    const short = payload('')
-    const kept = await trial.keep(store, long)
-    const now = found(kept.key, applied(await store.replace(kept.key, short, trial.in(HOUR), kept.entry)))
-    await assertKept(store, now.key, short)
-  }),
+  requirement(
+    'replace keeps the new payload and nothing of the old one',
+    everywhere,
+    async (store, trial) => {
+      const long = payload('\n"long" J "' + 'x'.repeat(700) + '"')
+      const short = payload('')
+      const kept = await trial.keep(store, long)
+      const now = found(kept.key, applied(await store.replace(kept.key, short, trial.in(HOUR), kept.entry)))
+      await assertKept(store, now.key, short)
+    },
+  ),
 
-  promise('an entry from read is good as the base of a replace', everywhere, async (store, trial) => {
+  requirement('an entry from read is good as the base of a replace', everywhere, async (store, trial) => {
     let { key } = await trial.keep(store)
     for (let round = 0; round < 5; round += 1) {
       const base = await store.read(key)
@@ -94,16 +98,20 @@ export const keeping: readonly StorePromise[] = [
     }
   }),
 
-  promise('an entry from a write is good as the base of the next one', everywhere, async (store, trial) => {
-    let kept = await trial.keep(store)
-    for (let round = 0; round < 5; round += 1) {
-      const text = payload(`\n"round" J ${round}`)
-      kept = found(kept.key, applied(await store.replace(kept.key, text, trial.in(HOUR), kept.entry)))
-      await assertKept(store, kept.key, text)
-    }
-  }),
+  requirement(
+    'an entry from a write is good as the base of the next one',
+    everywhere,
+    async (store, trial) => {
+      let kept = await trial.keep(store)
+      for (let round = 0; round < 5; round += 1) {
+        const text = payload(`\n"round" J ${round}`)
+        kept = found(kept.key, applied(await store.replace(kept.key, text, trial.in(HOUR), kept.entry)))
+        await assertKept(store, kept.key, text)
+      }
+    },
+  ),
 
-  promise('an entry that was handed out stays as it was', onServer, async (store, trial) => {
+  requirement('an entry that was handed out stays as it was', onServer, async (store, trial) => {
     const moment = trial.in(HOUR)
     const { key, entry } = await trial.keep(store, payload(), moment)
     const seen = await store.read(key)
@@ -115,7 +123,7 @@ export const keeping: readonly StorePromise[] = [
     assert.deepEqual([{ ...entry }, { ...seen }], before)
   }),
 
-  promise('what a caller does to an entry does nothing to the store', onServer, async (store, trial) => {
+  requirement('what a caller does to an entry does nothing to the store', onServer, async (store, trial) => {
     const text = payload()
     const { key, entry } = await trial.keep(store, text)
     const seen = await store.read(key)
@@ -124,7 +132,7 @@ export const keeping: readonly StorePromise[] = [
     await assertKept(store, key, text)
   }),
 
-  promise('only a store on the client gives out a credential', everywhere, async (store, trial) => {
+  requirement('only a store on the client gives out a credential', everywhere, async (store, trial) => {
     const written = applied(await store.create(trial.key(), payload(), trial.in(HOUR)))
     if (store.traits.location === 'server') assert.equal(written.credential, undefined)
     else
@@ -135,18 +143,22 @@ export const keeping: readonly StorePromise[] = [
       )
   }),
 
-  promise('a credential carries the key that its entry was created under', onClient, async (store, trial) => {
-    const key = trial.key()
-    const created = applied(await store.create(key, payload(), trial.in(HOUR)))
-    assert.equal(created.entry.key, key)
-    const seen = await store.read(found(key, created).key)
-    assert.ok(seen)
-    assert.equal(seen.key, key)
-    const replaced = applied(await store.replace(key, payload(), trial.in(HOUR), seen))
-    assert.equal((await store.read(found(key, replaced).key))?.key, key)
-  }),
+  requirement(
+    'a credential carries the key that its entry was created under',
+    onClient,
+    async (store, trial) => {
+      const key = trial.key()
+      const created = applied(await store.create(key, payload(), trial.in(HOUR)))
+      assert.equal(created.entry.key, key)
+      const seen = await store.read(found(key, created).key)
+      assert.ok(seen)
+      assert.equal(seen.key, key)
+      const replaced = applied(await store.replace(key, payload(), trial.in(HOUR), seen))
+      assert.equal((await store.read(found(key, replaced).key))?.key, key)
+    },
+  ),
 
-  promise('a credential that nobody gave out is nobody', onClient, async (store, trial) => {
+  requirement('a credential that nobody gave out is nobody', onClient, async (store, trial) => {
     const { key } = await trial.keep(store)
     const middle = key.length >> 1
     const other = key[middle] === 'A' ? 'B' : 'A'

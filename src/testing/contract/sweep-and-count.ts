@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Counting, Store, Sweeping } from '../../store.ts'
-import type { StorePromise } from '../harness.ts'
-import { onServer, promise, type Condition } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onServer, requirement, type Condition } from '../requirement.ts'
 import {
   applied,
   assertAbsent,
@@ -10,11 +10,11 @@ import {
   HOUR,
   MINUTE,
   payload,
-  type Kept,
+  type StoredEntry,
   type Trial,
 } from '../trial.ts'
 
-/** Sweeps of an endless backend would be a broken promise too. */
+/** Sweeps of an endless backend would be a broken requirement too. */
 const TURNS = 10_000
 
 /** What a store on the client sweeps is a list of its own, of which the contract knows nothing. */
@@ -22,8 +22,8 @@ const sweeps: Condition = (traits, harness) => onServer(traits, harness) && harn
 const counts: Condition = (_, harness) => harness.counts === true
 
 /** That what expired is cleared away, and that what lives can be counted. The backend may hold other entries too. */
-export const sweeping: readonly StorePromise[] = [
-  promise('sweep removes what has expired and nothing else', sweeps, async (store, trial) => {
+export const sweepAndCount: readonly StoreRequirement[] = [
+  requirement('sweep removes what has expired and nothing else', sweeps, async (store, trial) => {
     const text = payload()
     const living = await trial.keep(store, text, trial.in(DAY))
     const expired = await expire(store, trial, 5)
@@ -32,7 +32,7 @@ export const sweeping: readonly StorePromise[] = [
     for (const { key } of expired) await assertAbsent(store, key)
   }),
 
-  promise(
+  requirement(
     'sweep removes no more than its limit, and goes on where it stopped',
     sweeps,
     async (store, trial) => {
@@ -41,7 +41,7 @@ export const sweeping: readonly StorePromise[] = [
     },
   ),
 
-  promise('a sweep of nothing removes nothing', sweeps, async (store, trial) => {
+  requirement('a sweep of nothing removes nothing', sweeps, async (store, trial) => {
     const text = payload()
     const living = await trial.keep(store, text, trial.in(DAY))
     await sweepAll(sweeper(store), 100)
@@ -49,7 +49,7 @@ export const sweeping: readonly StorePromise[] = [
     await assertKept(store, living.key, text)
   }),
 
-  promise('sweeps at once share the work and harm nobody', sweeps, async (store, trial) => {
+  requirement('sweeps at once share the work and harm nobody', sweeps, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     const text = payload()
     const living = await trial.keep(store, text, trial.in(DAY))
@@ -60,7 +60,7 @@ export const sweeping: readonly StorePromise[] = [
     await assertKept(other, living.key, text)
   }),
 
-  promise(
+  requirement(
     'a sweep does not remove what is created anew or extended meanwhile',
     sweeps,
     async (store, trial) => {
@@ -84,7 +84,7 @@ export const sweeping: readonly StorePromise[] = [
     },
   ),
 
-  promise('count tells how many live', counts, async (store, trial) => {
+  requirement('count tells how many live', counts, async (store, trial) => {
     const before = await counting(store).count()
     const kept = [await trial.keep(store), await trial.keep(store), await trial.keep(store)]
     assert.equal(await counting(store).count(), before + 3)
@@ -92,7 +92,7 @@ export const sweeping: readonly StorePromise[] = [
     assert.equal(await counting(store).count(), before)
   }),
 
-  promise('count leaves out what has expired', counts, async (store, trial) => {
+  requirement('count leaves out what has expired', counts, async (store, trial) => {
     await trial.keep(store, payload(), trial.in(MINUTE))
     const before = await counting(store).count()
     await trial.outlive(store, MINUTE)
@@ -101,7 +101,7 @@ export const sweeping: readonly StorePromise[] = [
 ]
 
 /** So many entries whose moment has come, and that nobody has looked at since. */
-async function expire(store: Store, trial: Trial, howMany: number): Promise<readonly Kept[]> {
+async function expire(store: Store, trial: Trial, howMany: number): Promise<readonly StoredEntry[]> {
   const keeping = Array.from({ length: howMany }, async () => trial.keep(store, payload(), trial.in(MINUTE)))
   const kept = await Promise.all(keeping)
   await trial.outlive(store, MINUTE)

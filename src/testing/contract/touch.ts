@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import type { StorePromise } from '../harness.ts'
-import { onServer, promise } from '../requirement.ts'
+import type { StoreRequirement } from '../harness.ts'
+import { onServer, requirement } from '../requirement.ts'
 import { assertAbsent, assertKept, DAY, HOUR, MINUTE, payload } from '../trial.ts'
 
 const LIFE: number = 5 * MINUTE
 
 /** That a life is extended, never shortened, and never begun. */
-export const extending: readonly StorePromise[] = [
-  promise('touch extends the life', onServer, async (store, trial) => {
+export const touch: readonly StoreRequirement[] = [
+  requirement('touch extends the life', onServer, async (store, trial) => {
     const text = payload()
     const { key } = await trial.keep(store, text, trial.in(LIFE))
     const moment = trial.in(HOUR)
@@ -19,7 +19,7 @@ export const extending: readonly StorePromise[] = [
     await assertAbsent(store, key)
   }),
 
-  promise('touch never shortens the life, not even to a moment past', onServer, async (store, trial) => {
+  requirement('touch never shortens the life, not even to a moment past', onServer, async (store, trial) => {
     const text = payload()
     const moment = trial.in(HOUR)
     const { key } = await trial.keep(store, text, moment)
@@ -30,7 +30,7 @@ export const extending: readonly StorePromise[] = [
     await assertKept(store, key, text)
   }),
 
-  promise('of many touches at once the longest one counts', onServer, async (store, trial) => {
+  requirement('of many touches at once the longest one counts', onServer, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     const text = payload()
     const { key } = await trial.keep(one, text, trial.in(LIFE))
@@ -43,7 +43,7 @@ export const extending: readonly StorePromise[] = [
     trial.assertMoment(store, (await assertKept(other, key, text)).expiresAt, longest)
   }),
 
-  promise(
+  requirement(
     'a read that is to extend the life does so, or says that it did not',
     onServer,
     async (store, trial) => {
@@ -63,7 +63,7 @@ export const extending: readonly StorePromise[] = [
     },
   ),
 
-  promise('a read never shortens the life', onServer, async (store, trial) => {
+  requirement('a read never shortens the life', onServer, async (store, trial) => {
     const text = payload()
     const moment = trial.in(HOUR)
     const { key } = await trial.keep(store, text, moment)

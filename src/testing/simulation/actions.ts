@@ -1,62 +1,62 @@
 import { Bag } from './values.ts'
-import type { Visit } from './actor.ts'
+import type { Actor } from './actor.ts'
 
 /** What a request does, one after the other; the last is mostly to commit. */
-export interface Act {
+export interface Action {
   readonly name: string
-  readonly run: (visit: Visit) => void | Promise<void>
+  readonly run: (actor: Actor) => void | Promise<void>
 }
 
 /** What a session holds before its requests come. */
-export const begin: Act = {
+export const begin: Action = {
   name: 'begin',
-  run: async (visit) => {
-    for (const key of ['a', 'b', 'flash', 'token']) setTo(visit, key, visit.unique())
-    setTo(visit, 'n', 0)
-    setTo(visit, 'm', 0)
-    await visit.commit()
+  run: async (actor) => {
+    for (const key of ['a', 'b', 'flash', 'token']) setTo(actor, key, actor.unique())
+    setTo(actor, 'n', 0)
+    setTo(actor, 'm', 0)
+    await actor.commit()
   },
 }
 
-export const look: Act = { name: 'look', run: (visit) => visit.look() }
+export const look: Action = { name: 'look', run: (actor) => actor.look() }
 
-export function set(key: string): Act {
-  return { name: `set ${key}`, run: (visit) => setTo(visit, key, visit.unique()) }
+export function set(key: string): Action {
+  return { name: `set ${key}`, run: (actor) => setTo(actor, key, actor.unique()) }
 }
 
 /** A key that no other request touches. */
-export const setOwn: Act = {
+export const setOwn: Action = {
   name: 'set a key of its own',
-  run: (visit) => setTo(visit, `of ${visit.name}`, visit.unique()),
+  run: (actor) => setTo(actor, `of ${actor.name}`, actor.unique()),
 }
 
 /** Sets a counter to a number that it does not have. */
-export function reset(key: string): Act {
+export function reset(key: string): Action {
   return {
     name: `reset ${key}`,
-    run: (visit) => setTo(visit, key, 1000 * Number.parseInt(visit.unique(), 36)),
+    run: (actor) => setTo(actor, key, 1000 * Number.parseInt(actor.unique(), 36)),
   }
 }
 
-export function count(key: string, by: number): Act {
+export function count(key: string, by: number): Action {
   return {
     name: `update ${key}`,
-    run: (visit) => {
+    run: (actor) => {
       let value: unknown
-      visit.change({ kind: 'count', key, by }, (session) => {
+      actor.change({ kind: 'count', key, by }, (session) => {
         value = session.update(key, (n = 0) => n + by)
       })
-      visit.check(key, value)
+      actor.check(key, value)
     },
   }
 }
 
 /** Changes an object in place. */
-export const alter: Act = {
+export const alter: Action = {
   name: 'change in place',
-  run: (visit) => {
-    const value = { by: visit.unique() }
-    visit.change({ kind: 'set', key: 'box', value: JSON.stringify(value) }, (session) => {
+  run: (actor) => {
+    const value = { by: actor.unique() }
+    actor.change({ kind: 'set', key: 'box', value: JSON.stringify(value) }, (session) => {
       const box = session.get('box')
       if (box === undefined) session.set('box', value)
       else box.by = value.by
@@ -65,11 +65,11 @@ export const alter: Act = {
 }
 
 /** Changes an object whose class merges. */
-export const collect: Act = {
+export const collect: Action = {
   name: 'collect',
-  run: (visit) => {
-    const item = visit.unique()
-    visit.change({ kind: 'collect', key: 'bag', item }, (session) => {
+  run: (actor) => {
+    const item = actor.unique()
+    actor.change({ kind: 'collect', key: 'bag', item }, (session) => {
       const bag = session.get('bag') ?? new Bag()
       bag.items.push(item)
       session.set('bag', bag)
@@ -77,41 +77,41 @@ export const collect: Act = {
   },
 }
 
-export function remove(key: string): Act {
+export function remove(key: string): Action {
   return {
     name: `delete ${key}`,
-    run: (visit) => visit.change({ kind: 'delete', key }, (session) => void session.delete(key)),
+    run: (actor) => actor.change({ kind: 'delete', key }, (session) => void session.delete(key)),
   }
 }
 
-export function take(key: string): Act {
+export function take(key: string): Action {
   return {
     name: `take ${key}`,
-    run: (visit) => {
-      visit.check(key, visit.session.get(key))
-      if (visit.session.has(key)) visit.change({ kind: 'delete', key }, (session) => void session.take(key))
+    run: (actor) => {
+      actor.check(key, actor.session.get(key))
+      if (actor.session.has(key)) actor.change({ kind: 'delete', key }, (session) => void session.take(key))
     },
   }
 }
 
-export function claim(key: string): Act {
-  return { name: `claim ${key}`, run: async (visit) => visit.claim(key) }
+export function claim(key: string): Action {
+  return { name: `claim ${key}`, run: async (actor) => actor.claim(key) }
 }
 
-export const clear: Act = {
+export const clear: Action = {
   name: 'clear',
-  run: (visit) => visit.change({ kind: 'clear' }, (session) => session.clear()),
+  run: (actor) => actor.change({ kind: 'clear' }, (session) => session.clear()),
 }
 
-export const regenerate: Act = { name: 'regenerate', run: (visit) => visit.regenerate() }
-export const destroy: Act = { name: 'destroy', run: async (visit) => visit.destroy() }
+export const regenerate: Action = { name: 'regenerate', run: (actor) => actor.regenerate() }
+export const destroy: Action = { name: 'destroy', run: async (actor) => actor.destroy() }
 /** Ends the session that was heard of last, from outside. */
-export const end: Act = {
+export const end: Action = {
   name: 'end by ID',
-  run: async (visit) => visit.end(visit.world.ids.at(-1) ?? ''),
+  run: async (actor) => actor.end(actor.world.ids.at(-1) ?? ''),
 }
-export const commit: Act = { name: 'commit', run: async (visit) => visit.commit() }
+export const commit: Action = { name: 'commit', run: async (actor) => actor.commit() }
 
-function setTo(visit: Visit, key: string, value: number | string): void {
-  visit.change({ kind: 'set', key, value }, (session) => void session.set(key, value))
+function setTo(actor: Actor, key: string, value: number | string): void {
+  actor.change({ kind: 'set', key, value }, (session) => void session.set(key, value))
 }

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Entry, Store, StoreTraits, Written } from '../../store.ts'
-import type { Visit } from './actor.ts'
+import type { Actor } from './actor.ts'
 
 /** What a request asks of the store. */
 export interface Call {
@@ -15,16 +15,16 @@ export interface Call {
 export type Answer = Entry | Written | 'exists' | 'conflict' | 'gone' | 'ok' | undefined
 
 /** Lets a request wait before a verb, and carries it out when its time has come. */
-export type Hold = <A extends Answer>(visit: Visit, call: Call, act: () => Promise<A>) => Promise<A>
+export type Hold = <A extends Answer>(actor: Actor, call: Call, perform: () => Promise<A>) => Promise<A>
 
 /**
  * Whose turn it is to run: requests of one process share a store, and each call has to be known as somebody's. It is
  * emptied when the request is over, since a timer of the library's remembers where it was set for as long as it runs.
  */
-export const current: AsyncLocalStorage<{ visit: Visit | undefined }> = new AsyncLocalStorage()
+export const current: AsyncLocalStorage<{ actor: Actor | undefined }> = new AsyncLocalStorage()
 
 /** The store of one process: every verb of every request waits here until it is let through. */
-export class Gate implements Store {
+export class GatedStore implements Store {
   readonly #store: Store
   readonly #hold: Hold
 
@@ -69,9 +69,9 @@ export class Gate implements Store {
   /** The store belongs to whoever opened it. */
   async close(): Promise<void> {}
 
-  async #wait<A extends Answer>(call: Call, act: () => Promise<A>): Promise<A> {
-    const visit = current.getStore()?.visit
-    if (visit === undefined) throw new Error('a verb was called outside of any request')
-    return this.#hold(visit, call, act)
+  async #wait<A extends Answer>(call: Call, perform: () => Promise<A>): Promise<A> {
+    const actor = current.getStore()?.actor
+    if (actor === undefined) throw new Error('a verb was called outside of any request')
+    return this.#hold(actor, call, perform)
   }
 }

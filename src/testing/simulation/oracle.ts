@@ -1,6 +1,6 @@
 import type { Answer } from './gated-store.ts'
-import type { Held } from './pending-call.ts'
-import { History } from './session-history.ts'
+import type { PendingCall } from './pending-call.ts'
+import { SessionHistory } from './session-history.ts'
 import {
   agrees,
   cameFirst,
@@ -12,30 +12,30 @@ import {
   type Step,
 } from './store-model.ts'
 import { keysOf, leaves, outcomes, pendingOf, type Ground, type Log } from './replay-model.ts'
-import type { Time } from './virtual-time.ts'
+import type { VirtualTime } from './virtual-time.ts'
 import { stateOf, type State } from './values.ts'
-import type { Invariant, Verdict } from './violations.ts'
-import type { Visit } from './actor.ts'
+import type { Invariant, Violations } from './violations.ts'
+import type { Actor } from './actor.ts'
 
 /** What a key holds, whose it is, and who put it there without anybody else knowing of it yet. */
 interface Page extends Row {
-  readonly history: History
+  readonly history: SessionHistory
   /** The successor that a regeneration has prepared, and what its request had done until then. */
-  readonly staged: { readonly visit: Visit; readonly log: Log } | undefined
+  readonly staged: { readonly actor: Actor; readonly log: Log } | undefined
 }
 
 /** A verb that was carried out. */
-export type Done = readonly [held: Held, answer: Answer]
+export type Done = readonly [pendingCall: PendingCall, answer: Answer]
 
 /** What really is in the store, verb by verb, and whether each was right. */
-export class Ledger {
+export class Oracle {
   readonly pages: Map<string, Page> = new Map()
   readonly #names = new Map<string, string>()
-  readonly #verdict: Verdict
-  readonly #time: Time
+  readonly #violations: Violations
+  readonly #time: VirtualTime
 
-  constructor(verdict: Verdict, time: Time) {
-    this.#verdict = verdict
+  constructor(violations: Violations, time: VirtualTime) {
+    this.#violations = violations
     this.#time = time
   }
 
@@ -61,7 +61,7 @@ export class Ledger {
   note(done: readonly Done[]): void {
     const [first, second] = done
     if (first !== undefined && second !== undefined && this.#swapped(first, second)) done = [second, first]
-    for (const [held, answer] of done) this.#noteOne(held, answer)
+    for (const [pendingCall, answer] of done) this.#noteOne(pendingCall, answer)
   }
 
   #swapped([one, answer]: Done, [other, reply]: Done): boolean {
@@ -74,69 +74,73 @@ export class Ledger {
     return cameFirst(steps, this.pages.get(call.key), this.#time.now(), (at) => this.#time.until(at))
   }
 
-  #noteOne(held: Held, answer: Answer): void {
-    const { call, visit } = held
+  #noteOne(pendingCall: PendingCall, answer: Answer): void {
+    const { call, actor } = pendingCall
     if (call === undefined) return
     const step = { call, answer }
     const page = this.pages.get(call.key)
     const actual = describe(step)
     const name = this.nameOf(call.key)
-    this.#verdict.tell(visit.name, `${call.verb} ${name}${held.orphaned ? ', late' : ''}: ${actual}`)
+    this.#violations.tell(
+      actor.name,
+      `${call.verb} ${name}${pendingCall.orphaned ? ', late' : ''}: ${actual}`,
+    )
     if (!agrees(step, page, this.#time.now())) {
-      this.#verdict.wrong(
+      this.#violations.wrong(
         'modelled',
         `${call.verb} of ${name} answers ${actual}, not ${predict(call, page, this.#time.now())}`,
       )
     }
-    if (call.verb === 'read') this.#read(visit, name, page, step)
+    if (call.verb === 'read') this.#read(actor, name, page, step)
     else if (actual.startsWith('written') && !isRepeated(call, page, this.#time.now()))
-      this.#written(held, name, page, step)
-    else if (answer === 'ok') this.#ok(held, name, page, step)
+      this.#written(pendingCall, name, page, step)
+    else if (answer === 'ok') this.#ok(pendingCall, name, page, step)
   }
 
-  #read(visit: Visit, name: string, page: Page | undefined, step: Step): void {
+  #read(actor: Actor, name: string, page: Page | undefined, step: Step): void {
     const { call, answer } = step
     if (typeof answer !== 'object' || !('payload' in answer)) return
-    if (!this.lives(call.key)) this.#verdict.wrong('ended', `${name} is found`)
+    if (!this.lives(call.key)) this.#violations.wrong('ended', `${name} is found`)
     if (page === undefined) return
     // It lives at least so long: beside a touch the read may have come first.
     const until = Math.max(page.until, this.#time.until(answer.expiresAt))
     this.pages.set(call.key, { ...page, until })
-    visit.belief.saw()
-    if (visit.doing === 'find') {
-      visit.belief.found(page.history, page.history.indexOf(answer.payload), call.key)
+    actor.view.saw()
+    if (actor.doing === 'find') {
+      actor.view.found(page.history, page.history.indexOf(answer.payload), call.key)
     }
   }
 
-  #written(held: Held, name: string, page: Page | undefined, step: Step): void {
-    const { visit, log } = held
+  #written(pendingCall: PendingCall, name: string, page: Page | undefined, step: Step): void {
+    const { actor, log } = pendingCall
     const { call } = step
     const row = follow(step, page, (at) => this.#time.until(at))
     if (row === undefined) return
     const { payload, until } = row
     if (call.verb === 'replace' && !this.lives(call.key))
-      this.#verdict.wrong('ended', `${name} is written to`)
-    if (call.key === held.successor) {
-      this.pages.set(call.key, { payload, until, history: visit.belief.history, staged: { visit, log } })
+      this.#violations.wrong('ended', `${name} is written to`)
+    if (call.key === pendingCall.successor) {
+      this.pages.set(call.key, { payload, until, history: actor.view.history, staged: { actor, log } })
       return
     }
-    const history = call.verb === 'create' ? new History() : (page?.history ?? visit.belief.history)
+    const history = call.verb === 'create' ? new SessionHistory() : (page?.history ?? actor.view.history)
     this.pages.set(call.key, { payload, until, history, staged: undefined })
     const state = stateOf(payload)
     if (call.verb === 'create') {
       // A second record of one request is a second session: the first one's ID was never told.
-      visit.belief.applied.clear()
+      actor.view.applied.clear()
       const ground = { states: history.states, from: 0, to: 0 }
-      this.#judge(visit, log, ground, state)
+      this.#judge(actor, log, ground, state)
       history.key = call.key
-    } else if (held.claiming !== undefined) this.#judgeClaim(visit, held.claiming, history, state)
-    else this.#judge(visit, log, visit.belief.groundOf(history), state)
+    } else if (pendingCall.claiming !== undefined)
+      this.#judgeClaim(actor, pendingCall.claiming, history, state)
+    else this.#judge(actor, log, actor.view.groundOf(history), state)
     history.add(payload, state)
-    visit.belief.stored(history, call.key, held.claiming === undefined ? log : [])
+    actor.view.stored(history, call.key, pendingCall.claiming === undefined ? log : [])
   }
 
-  #ok(held: Held, name: string, page: Page | undefined, step: Step): void {
-    const { visit, log } = held
+  #ok(pendingCall: PendingCall, name: string, page: Page | undefined, step: Step): void {
+    const { actor, log } = pendingCall
     const { call } = step
     if (page === undefined || !this.lives(call.key)) return
     if (call.verb === 'touch') {
@@ -147,62 +151,62 @@ export class Ledger {
     const { history } = page
     this.pages.delete(call.key)
     if (page.staged !== undefined) return
-    const key = call.base === undefined ? undefined : held.successor
+    const key = call.base === undefined ? undefined : pendingCall.successor
     const next = key === undefined ? undefined : this.pages.get(key)
     if (key !== undefined && next?.staged !== undefined) {
       const state = stateOf(next.payload)
-      this.#judge(visit, next.staged.log, visit.belief.groundOf(history), state)
+      this.#judge(actor, next.staged.log, actor.view.groundOf(history), state)
       this.pages.set(key, { ...next, history, staged: undefined })
       history.add(next.payload, state)
       history.key = key
-      visit.belief.stored(history, key, next.staged.log)
+      actor.view.stored(history, key, next.staged.log)
       return
     }
-    if (held.doing === 'commit' && !visit.troubled) {
+    if (pendingCall.doing === 'commit' && !actor.troubled) {
       // Emptied, or so it must be.
-      if (call.base === undefined) this.#verdict.wrong('kept', `${name} was destroyed by a commit`)
-      else this.#judge(visit, log, visit.belief.groundOf(history), new Map())
+      if (call.base === undefined) this.#violations.wrong('preserved', `${name} was destroyed by a commit`)
+      else this.#judge(actor, log, actor.view.groundOf(history), new Map())
     }
-    if (held.doing === 'commit') visit.belief.stored(history, undefined, log)
+    if (pendingCall.doing === 'commit') actor.view.stored(history, undefined, log)
     history.key = undefined
   }
 
   /** Whether a commit has made of the newest state what its log says. */
-  #judge(visit: Visit, log: Log, ground: Ground, state: State): void {
+  #judge(actor: Actor, log: Log, ground: Ground, state: State): void {
     const before = ground.states.at(-1) ?? new Map()
     const end = ground.states.length - 1
-    const pending = pendingOf(log, visit.belief.applied)
+    const pending = pendingOf(log, actor.view.applied)
     const touched = new Set(keysOf(pending, before))
     for (const key of new Set([...before.keys(), ...state.keys(), ...touched])) {
       const value = state.get(key)
       const right = touched.has(key) ? outcomes(key, pending, ground, end) : [before.get(key)]
       if (right.includes(value)) continue
       const detail = `${key} is ${value ?? 'nothing'}, not ${[...new Set(right)].map((each) => each ?? 'nothing').join(' or ')}`
-      this.#verdict.wrong(wrongOf(key, touched.has(key), before.has(key)), detail)
+      this.#violations.wrong(wrongOf(key, touched.has(key), before.has(key)), detail)
     }
   }
 
-  #judgeClaim(visit: Visit, key: string, history: History, state: State): void {
+  #judgeClaim(actor: Actor, key: string, history: SessionHistory, state: State): void {
     const before = history.newest
-    visit.claimed = { value: before.get(key) }
-    if (!before.has(key)) this.#verdict.wrong('claimed', `${key} was claimed although it was not there`)
+    actor.claimed = { value: before.get(key) }
+    if (!before.has(key)) this.#violations.wrong('claimed', `${key} was claimed although it was not there`)
     for (const other of new Set([...before.keys(), ...state.keys()])) {
       const right = other === key ? undefined : before.get(other)
       if (state.get(other) === right) continue
       const detail = `a claim makes ${other} ${state.get(other) ?? 'nothing'}, not ${right ?? 'nothing'}`
-      this.#verdict.wrong(wrongOf(other, other === key, before.has(other)), detail)
+      this.#violations.wrong(wrongOf(other, other === key, before.has(other)), detail)
     }
   }
 
   /** Whether a commit that was acknowledged without a write could do without. */
-  judgeIdle(visit: Visit): void {
-    const { history } = visit.belief
-    const pending = pendingOf(visit.belief.log, visit.belief.applied)
-    if (keysOf(pending, visit.belief.history.newest).length === 0) return
-    const ground = visit.belief.groundOf(history)
+  judgeIdle(actor: Actor): void {
+    const { history } = actor.view
+    const pending = pendingOf(actor.view.log, actor.view.applied)
+    if (keysOf(pending, actor.view.history.newest).length === 0) return
+    const ground = actor.view.groundOf(history)
     for (let end = ground.from; end <= history.end; end += 1) if (leaves(pending, ground, end)) return
     const [key = ''] = keysOf(pending, history.newest)
-    this.#verdict.wrong(wrongOf(key, true, true), `a change of ${key} was acknowledged and never stored`)
+    this.#violations.wrong(wrongOf(key, true, true), `a change of ${key} was acknowledged and never stored`)
   }
 }
 
@@ -210,5 +214,5 @@ export class Ledger {
 function wrongOf(key: string, touched: boolean, there: boolean): Invariant {
   if (key === 'n' || key === 'm') return 'counted'
   if (!there) return key === 'token' ? 'claimed' : 'deleted'
-  return touched ? 'replayed' : 'kept'
+  return touched ? 'replayed' : 'preserved'
 }

@@ -1,10 +1,10 @@
 import type { Answer, Call } from './gated-store.ts'
 import type { Log } from './replay-model.ts'
-import type { Doing, Visit } from './actor.ts'
+import type { Doing, Actor } from './actor.ts'
 
 /** A request that is about to begin, or one of its verbs that waits to be let through. */
-export class Held {
-  readonly visit: Visit
+export class PendingCall {
+  readonly actor: Actor
   /** Absent when the request has yet to begin. */
   readonly call: Call | undefined
   /** What the request had done to its session when it asked, and what it was about. */
@@ -16,29 +16,29 @@ export class Held {
   readonly successor: string | undefined
   /** Nobody waits for the answer any more: the request was told that the store had failed. */
   orphaned = false
-  readonly #act: () => Promise<Answer>
+  readonly #perform: () => Promise<Answer>
   readonly #settle: { readonly resolve: (answer: Answer) => void; readonly reject: (error: unknown) => void }
 
   constructor(
-    visit: Visit,
+    actor: Actor,
     call: Call | undefined,
-    act: () => Promise<Answer>,
+    perform: () => Promise<Answer>,
     settle: { readonly resolve: (answer: Answer) => void; readonly reject: (error: unknown) => void },
   ) {
-    this.visit = visit
+    this.actor = actor
     this.call = call
-    const { log, claiming } = visit.belief.originOf(call?.payload, visit.claiming)
+    const { log, claiming } = actor.view.originOf(call?.payload, actor.claiming)
     this.log = log
-    this.doing = visit.doing
+    this.doing = actor.doing
     this.claiming = claiming
-    if (call !== undefined && visit.belief.prepares(call)) visit.successor = call.key
-    this.successor = visit.successor
-    this.#act = act
+    if (call !== undefined && actor.view.prepares(call)) actor.successor = call.key
+    this.successor = actor.successor
+    this.#perform = perform
     this.#settle = settle
   }
 
-  async act(): Promise<Answer> {
-    return this.#act()
+  async perform(): Promise<Answer> {
+    return this.#perform()
   }
 
   answer(answer: Answer): void {

@@ -1,38 +1,40 @@
 import type { Store } from '../../store.ts'
-import * as acts from './actions.ts'
+import * as actions from './actions.ts'
 import { Seeded, type Choices } from './choices.ts'
-import { Run } from './simulation.ts'
-import type { Time } from './virtual-time.ts'
-import type { Verdict } from './violations.ts'
-import type { Act } from './actions.ts'
+import { Simulation } from './simulation.ts'
+import type { VirtualTime } from './virtual-time.ts'
+import type { Violations } from './violations.ts'
+import type { Action } from './actions.ts'
 
 /** What a request may do, and how often it does so. */
-const repertoire: readonly (readonly [weight: number, act: Act])[] = [
-  [6, acts.setOwn],
-  [3, acts.set('a')],
-  [2, acts.set('b')],
-  [6, acts.count('n', 1)],
-  [2, acts.count('m', 3)],
-  [1, acts.reset('n')],
-  [3, acts.alter],
-  [4, acts.collect],
-  [2, acts.remove('a')],
-  [1, acts.remove('n')],
-  [1, acts.remove('bag')],
-  [2, acts.take('flash')],
-  [1, acts.take('b')],
-  [4, acts.claim('token')],
-  [1, acts.claim('a')],
-  [1, acts.set('token')],
-  [1, acts.set('flash')],
-  [1, acts.clear],
-  [4, acts.regenerate],
-  [2, acts.destroy],
-  [1, acts.end],
-  [3, acts.look],
-  [6, acts.commit],
+const repertoire: readonly (readonly [weight: number, action: Action])[] = [
+  [6, actions.setOwn],
+  [3, actions.set('a')],
+  [2, actions.set('b')],
+  [6, actions.count('n', 1)],
+  [2, actions.count('m', 3)],
+  [1, actions.reset('n')],
+  [3, actions.alter],
+  [4, actions.collect],
+  [2, actions.remove('a')],
+  [1, actions.remove('n')],
+  [1, actions.remove('bag')],
+  [2, actions.take('flash')],
+  [1, actions.take('b')],
+  [4, actions.claim('token')],
+  [1, actions.claim('a')],
+  [1, actions.set('token')],
+  [1, actions.set('flash')],
+  [1, actions.clear],
+  [4, actions.regenerate],
+  [2, actions.destroy],
+  [1, actions.end],
+  [3, actions.look],
+  [6, actions.commit],
 ]
-const bag: readonly Act[] = repertoire.flatMap(([weight, act]) => Array.from({ length: weight }, () => act))
+const bag: readonly Action[] = repertoire.flatMap(([weight, action]) =>
+  Array.from({ length: weight }, () => action),
+)
 
 /** Whether time passes in the walk of a seed: then it needs others that want it to pass. */
 export function isLong(seed: number): boolean {
@@ -40,30 +42,37 @@ export function isLong(seed: number): boolean {
 }
 
 /** Three to five requests on one session, all by chance, and by the same chance for the same seed. */
-export async function walk(stores: readonly Store[], time: Time, seed: number): Promise<Verdict> {
+export async function randomWalk(
+  stores: readonly Store[],
+  time: VirtualTime,
+  seed: number,
+): Promise<Violations> {
   const choices = new Seeded(seed)
-  const run = new Run(stores, time, choices, 1 + choices.pick(2))
-  await run.go([[acts.begin]], () => undefined)
+  const simulation = new Simulation(stores, time, choices, 1 + choices.pick(2))
+  await simulation.go([[actions.begin]], () => undefined)
   const faults = [0, 0, 4, 12][choices.pick(4)] ?? 0
   const overlaps = choices.pick(4) === 0 ? 3 : 0
   const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12)] : []
-  // Half of the walks make do with a few acts, which then meet far more often (Groce's swarm testing).
-  const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? acts.look)
-  const from = choices.pick(2) === 0 ? bag : [...some, acts.commit]
+  // Half of the walks make do with a few actions, which then meet far more often (Groce's swarm testing).
+  const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? actions.look)
+  const from = choices.pick(2) === 0 ? bag : [...some, actions.commit]
   const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
   const idOf = (): string | undefined => {
-    const [known, which] = [run.ids, choices.pick(8)]
+    const [known, which] = [simulation.ids, choices.pick(8)]
     if (which === 0) return undefined
     return which < 3 ? known[choices.pick(known.length)] : known.at(-1)
   }
-  await run.go(requests, idOf, { faults, overlaps, pauses })
-  if (isLong(seed) && choices.pick(2) === 0) await run.outlive()
-  await run.end()
-  return run.verdict
+  await simulation.go(requests, idOf, { faults, overlaps, pauses })
+  if (isLong(seed) && choices.pick(2) === 0) await simulation.outlive()
+  await simulation.end()
+  return simulation.violations
 }
 
-/** One to five acts and a commit; where the store fails, another commit. */
-function request(choices: Choices, from: readonly Act[], insisting: boolean): readonly Act[] {
-  const all = Array.from({ length: 1 + choices.pick(5) }, () => from[choices.pick(from.length)] ?? acts.look)
-  return [...all, acts.commit, ...(insisting ? [acts.commit] : [])]
+/** One to five actions and a commit; where the store fails, another commit. */
+function request(choices: Choices, from: readonly Action[], insisting: boolean): readonly Action[] {
+  const all = Array.from(
+    { length: 1 + choices.pick(5) },
+    () => from[choices.pick(from.length)] ?? actions.look,
+  )
+  return [...all, actions.commit, ...(insisting ? [actions.commit] : [])]
 }

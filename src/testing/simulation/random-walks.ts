@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreHarness, StorePromise } from '../harness.ts'
-import { promise, revocable } from '../requirement.ts'
+import type { StoreHarness, StoreRequirement } from '../harness.ts'
+import { requirement, revocable } from '../requirement.ts'
 import type { Trial } from '../trial.ts'
-import { Time } from './virtual-time.ts'
-import { isLong, walk } from './random-walk.ts'
+import { VirtualTime } from './virtual-time.ts'
+import { isLong, randomWalk } from './random-walk.ts'
 
 /** Which walks, and how many. */
-export interface WalkOptions {
+export interface RandomWalkOptions {
   /** How many. Default 1,000. */
   readonly count?: number
   /** The seed of the first one; the next has the next number. Default 1. */
   readonly from?: number
 }
 
-/** So many walks make one promise, and so many of them are under way at once. */
+/** So many walks make one requirement, and so many of them are under way at once. */
 const IN_ONE = 1_000
 const AT_ONCE = 50
 
@@ -28,15 +28,18 @@ const AT_ONCE = 50
  * is true.
  *
  * The seed alone decides everything but what two verbs at once do to each other. A walk that fails tells its story and
- * its seed; `walks({ from: seed, count: 1 })` takes it again.
+ * its seed; `randomWalks({ from: seed, count: 1 })` takes it again.
  */
-export function walks({ count = 1_000, from = 1 }: WalkOptions = {}): readonly StorePromise[] {
+export function randomWalks({
+  count = 1_000,
+  from = 1,
+}: RandomWalkOptions = {}): readonly StoreRequirement[] {
   const firsts = Array.from({ length: Math.ceil(count / IN_ONE) }, (_, at) => from + at * IN_ONE)
   return firsts.map((first) => {
     const last = Math.min(first + IN_ONE, from + count) - 1
     const seeds = Array.from({ length: last - first + 1 }, (_, at) => first + at)
     const title = `in the walks ${first} to ${last} nothing is lost and nothing comes back`
-    return promise(title, revocable, async (store, trial, harness) => check(seeds, store, trial, harness))
+    return requirement(title, revocable, async (store, trial, harness) => check(seeds, store, trial, harness))
   })
 }
 
@@ -48,22 +51,24 @@ async function check(
 ): Promise<void> {
   const stores = await trial.pair(store)
   const failed: { readonly seed: number; readonly report: string }[] = []
-  const one = async (seed: number, time: Time): Promise<void> => {
+  const one = async (seed: number, time: VirtualTime): Promise<void> => {
     time.join()
-    const verdict = await walk(stores, time, seed)
+    const violations = await randomWalk(stores, time, seed)
     await time.leave()
-    if (verdict.broken.length > 0) failed.push({ seed, report: verdict.report() })
+    if (violations.broken.length > 0) failed.push({ seed, report: violations.report() })
   }
   // Time passes for all at once, so those for whom it does must not meet those for whom it does not.
   for (const long of [false, true]) {
     const kind = seeds.filter((seed) => isLong(seed) === long)
     for (let at = 0; at < kind.length; at += AT_ONCE) {
-      const time = new Time(harness)
+      const time = new VirtualTime(harness)
       await Promise.all(kind.slice(at, at + AT_ONCE).map(async (seed) => one(seed, time)))
     }
   }
   const [worst] = failed.toSorted((a, b) => a.seed - b.seed)
   if (worst === undefined) return
   const which = `walk ${worst.seed}, the first of ${failed.length} that failed`
-  assert.fail(`${which}\n${worst.report}\nIt is taken again by walks({ from: ${worst.seed}, count: 1 }).`)
+  assert.fail(
+    `${which}\n${worst.report}\nIt is taken again by randomWalks({ from: ${worst.seed}, count: 1 }).`,
+  )
 }

@@ -1,5 +1,5 @@
 import type { Call } from './gated-store.ts'
-import { History, versionOf } from './session-history.ts'
+import { SessionHistory, versionOf } from './session-history.ts'
 import type { Change, Ground, Log, Look } from './replay-model.ts'
 
 /** What a request had done, and which key it claimed, when it made a payload. */
@@ -9,12 +9,12 @@ export interface Origin {
 }
 
 /** What a request takes its session to be, and what of its changes really is stored. */
-export class Belief {
+export class RequestView {
   /** What it did since its last commit that was acknowledged. */
   log: (Change | Look)[] = []
   /** What of it was stored, whether or not the request knows. */
   readonly applied: Set<object> = new Set()
-  history: History = new History()
+  history: SessionHistory = new SessionHistory()
   /** Under which key it takes its session to be; `undefined` if it takes nothing to be stored. */
   key: string | undefined
   /** It has asked for a new ID. */
@@ -36,12 +36,12 @@ export class Belief {
   }
 
   /** What its log builds on, in the history of a record that it has written or wants to. */
-  groundOf({ states }: History): Ground {
+  groundOf({ states }: SessionHistory): Ground {
     return { states, from: this.#from, to: this.#to }
   }
 
   /** The session was found under `key`, in this state. */
-  found(history: History, index: number, key: string): void {
+  found(history: SessionHistory, index: number, key: string): void {
     this.key = this.#place = key
     this.history = history
     this.#from = this.#to = Math.max(index, 0)
@@ -59,7 +59,7 @@ export class Belief {
   }
 
   /** A change of it has reached the store: the session lives under `key` now, or has ended. */
-  stored(history: History, key: string | undefined, log: Log): void {
+  stored(history: SessionHistory, key: string | undefined, log: Log): void {
     for (const change of log) this.applied.add(change)
     this.wrote = history.end
     this.#place = key
@@ -92,7 +92,7 @@ export class Belief {
 
   /** Its session has ended, and it begins another one. */
   reset(): void {
-    this.history = new History()
+    this.history = new SessionHistory()
     this.key = this.#place = undefined
     this.#from = this.#to = 0
     this.log = []

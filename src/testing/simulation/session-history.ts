@@ -2,7 +2,7 @@ import { VERSION_LENGTH } from '../../store.ts'
 import type { State } from './values.ts'
 
 /** One session from its first commit to its end, under whatever IDs. */
-export class History {
+export class SessionHistory {
   /** What it held after each commit; before the first, nothing. */
   readonly states: State[] = [new Map()]
   /** Under which key it lives now; `undefined` before its first commit and after its end. */

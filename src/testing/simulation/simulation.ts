@@ -3,15 +3,15 @@ import { SessionError } from '../../errors.ts'
 import { SessionManager } from '../../session/manager.ts'
 import type { Store } from '../../store.ts'
 import type { Choices } from './choices.ts'
-import { Gate, type Answer, type Call } from './gated-store.ts'
-import { Held } from './pending-call.ts'
-import { Ledger } from './oracle.ts'
+import { GatedStore, type Answer, type Call } from './gated-store.ts'
+import { PendingCall } from './pending-call.ts'
+import { Oracle } from './oracle.ts'
 import { MINUTE } from '../trial.ts'
-import { IDLE, type Time } from './virtual-time.ts'
+import { IDLE, type VirtualTime } from './virtual-time.ts'
 import { registry } from './values.ts'
-import { Verdict } from './violations.ts'
-import type { Act } from './actions.ts'
-import { Visit, type World } from './actor.ts'
+import { Violations } from './violations.ts'
+import type { Action } from './actions.ts'
+import { Actor, type World } from './actor.ts'
 
 /** What befalls a run besides the order of its verbs. */
 export interface Conditions {
@@ -35,27 +35,27 @@ const PATIENCE: number = 10 * MINUTE
 const MAX_FAULTS = 3
 
 /** One run: requests on one session, their verbs let through one by one in the order that `choices` decides. */
-export class Run {
-  readonly verdict: Verdict = new Verdict()
-  readonly ledger: Ledger
+export class Simulation {
+  readonly violations: Violations = new Violations()
+  readonly oracle: Oracle
   readonly #stores: readonly Store[]
-  readonly #time: Time
+  readonly #time: VirtualTime
   readonly #choices: Choices
   readonly #managers: readonly SessionManager[]
   readonly #world: World
-  readonly #held: Held[] = []
+  readonly #pendingCalls: PendingCall[] = []
   #conditions: Conditions = { processes: 1, faults: 0, overlaps: 0, pauses: [] }
   #steps = 0
   #faults = 0
 
-  constructor(stores: readonly Store[], time: Time, choices: Choices, processes: number) {
+  constructor(stores: readonly Store[], time: VirtualTime, choices: Choices, processes: number) {
     this.#stores = stores
     this.#time = time
     this.#choices = choices
-    this.ledger = new Ledger(this.verdict, time)
-    this.#world = { verdict: this.verdict, ledger: this.ledger, ids: [] }
+    this.oracle = new Oracle(this.violations, time)
+    this.#world = { violations: this.violations, oracle: this.oracle, ids: [] }
     this.#managers = Array.from({ length: processes }, (_, at) => {
-      const store = new Gate(stores[at % stores.length] ?? this.#first, this.#hold)
+      const store = new GatedStore(stores[at % stores.length] ?? this.#first, this.#hold)
       const pause = async (): Promise<void> => {}
       return new SessionManager({
         store,
@@ -79,25 +79,25 @@ export class Run {
    * Lets requests go through all they do. Each is given its ID when its turn to begin has come.
    */
   async go(
-    requests: readonly (readonly Act[])[],
+    requests: readonly (readonly Action[])[],
     idOf: () => string | undefined,
     conditions: Partial<Conditions> = {},
   ): Promise<void> {
     this.#conditions = { ...this.#conditions, ...conditions }
     let running = requests.length
-    for (const [at, acts] of requests.entries()) {
+    for (const [at, actions] of requests.entries()) {
       const manager = this.#managers[at % this.#managers.length]
       if (manager === undefined) throw new Error('a run needs a process')
       const name = String.fromCharCode(97 + at)
-      const visit = new Visit(requests.length === 1 ? '-' : name, this.#world, manager)
+      const actor = new Actor(requests.length === 1 ? '-' : name, this.#world, manager)
       const begin = async (): Promise<undefined> => {
-        void this.#see(visit.run(idOf(), acts)).then(() => (running -= 1))
+        void this.#see(actor.run(idOf(), actions)).then(() => (running -= 1))
         return undefined
       }
-      this.#held.push(new Held(visit, undefined, begin, { resolve: noop, reject: noop }))
+      this.#pendingCalls.push(new PendingCall(actor, undefined, begin, { resolve: noop, reject: noop }))
     }
     for (const until = this.#steps + MAX_STEPS; this.#steps < until; this.#steps += 1) {
-      if (this.#held.length === 0) {
+      if (this.#pendingCalls.length === 0) {
         if (running === 0) return
         await delay(1)
         continue
@@ -106,7 +106,7 @@ export class Run {
       await this.#step()
       await quiet()
     }
-    this.verdict.wrong('served', 'a request never came to its end')
+    this.violations.wrong('served', 'a request never came to its end')
   }
 
   /** Lets so much time pass that no session is left. */
@@ -117,24 +117,24 @@ export class Run {
 
   /** Looks at everything that is left, and removes it. */
   async end(): Promise<void> {
-    for (const key of this.ledger.keys) {
+    for (const key of this.oracle.keys) {
       const entry = await this.#first.read(key)
-      const name = this.ledger.nameOf(key)
-      const page = this.ledger.pages.get(key)
+      const name = this.oracle.nameOf(key)
+      const page = this.oracle.pages.get(key)
       if (entry === undefined) {
-        if (this.ledger.lives(key)) this.verdict.wrong('kept', `${name} is not there any more`)
+        if (this.oracle.lives(key)) this.violations.wrong('preserved', `${name} is not there any more`)
         continue
       }
       await this.#first.destroy(key)
-      if (page === undefined || !this.ledger.lives(key)) {
-        this.verdict.wrong('ended', `${name} is there at the end`)
+      if (page === undefined || !this.oracle.lives(key)) {
+        this.violations.wrong('ended', `${name} is there at the end`)
         continue
       }
       if (entry.payload !== page.payload)
-        this.verdict.wrong('kept', `${name} does not hold what was written last`)
+        this.violations.wrong('preserved', `${name} does not hold what was written last`)
       const { history, staged } = page
-      const forgotten = staged === undefined ? history.key !== key : !staged.visit.troubled
-      if (forgotten) this.verdict.wrong('single', `${name} is left, and is nobody's`)
+      const forgotten = staged === undefined ? history.key !== key : !staged.actor.troubled
+      if (forgotten) this.violations.wrong('single', `${name} is left, and is nobody's`)
     }
   }
 
@@ -144,76 +144,84 @@ export class Run {
     return store
   }
 
-  readonly #hold = async <A extends Answer>(visit: Visit, call: Call, act: () => Promise<A>): Promise<A> =>
+  readonly #hold = async <A extends Answer>(
+    actor: Actor,
+    call: Call,
+    perform: () => Promise<A>,
+  ): Promise<A> =>
     new Promise<A>((resolve, reject) => {
-      this.ledger.nameOf(call.key)
-      // What is resolved is what `act` returned.
-      this.#held.push(new Held(visit, call, act, { resolve: resolve as (answer: Answer) => void, reject }))
+      this.oracle.nameOf(call.key)
+      // What is resolved is what `perform` returned.
+      this.#pendingCalls.push(
+        new PendingCall(actor, call, perform, { resolve: resolve as (answer: Answer) => void, reject }),
+      )
     })
 
   /** A request may fail in the end, not in between. */
-  async #see(visit: Promise<void>): Promise<void> {
+  async #see(actor: Promise<void>): Promise<void> {
     try {
-      await visit
+      await actor
     } catch (error) {
-      this.verdict.wrong('served', error instanceof Error ? error.message : 'a request failed')
+      this.violations.wrong('served', error instanceof Error ? error.message : 'a request failed')
     }
   }
 
   async #pass(): Promise<void> {
-    this.verdict.tell('-', 'time passes')
+    this.violations.tell('-', 'time passes')
     await this.#time.pass()
   }
 
   async #step(): Promise<void> {
-    const held = this.#take(this.#held)
-    if (held.call === undefined) return void (await held.act())
+    const pendingCall = this.#take(this.#pendingCalls)
+    if (pendingCall.call === undefined) return void (await pendingCall.perform())
     const { faults, overlaps } = this.#conditions
-    const mayFail = faults > 0 && !held.orphaned && this.#faults < MAX_FAULTS
-    if (mayFail && this.#choices.pick(faults) === 0) return this.#fail(held)
+    const mayFail = faults > 0 && !pendingCall.orphaned && this.#faults < MAX_FAULTS
+    if (mayFail && this.#choices.pick(faults) === 0) return this.#fail(pendingCall)
     this.#faults = 0
-    const others = this.#held.filter((each) => each.call !== undefined && each.visit !== held.visit)
-    const together = [held]
+    const others = this.#pendingCalls.filter(
+      (each) => each.call !== undefined && each.actor !== pendingCall.actor,
+    )
+    const together = [pendingCall]
     if (overlaps > 0 && others.length > 0 && this.#choices.pick(overlaps) === 0) {
       const other = this.#take(others)
-      this.#held.splice(this.#held.indexOf(other), 1)
-      this.verdict.tell('-', 'two at once')
+      this.#pendingCalls.splice(this.#pendingCalls.indexOf(other), 1)
+      this.violations.tell('-', 'two at once')
       together.push(other)
     }
     await this.#carryOut(together)
   }
 
   /** The request is told that the store has failed, and the verb is carried out now, later, or not at all. */
-  async #fail(held: Held): Promise<void> {
-    const { visit, call } = held
+  async #fail(pendingCall: PendingCall): Promise<void> {
+    const { actor, call } = pendingCall
     const how = this.#choices.pick(call?.verb === 'read' ? 2 : 3)
     const fault = ['unheard', 'unanswered', 'on its way'][how] ?? ''
-    this.verdict.tell(visit.name, `${call?.verb} ${this.ledger.nameOf(call?.key ?? '')}: fails, ${fault}`)
-    visit.troubled = true
+    this.violations.tell(actor.name, `${call?.verb} ${this.oracle.nameOf(call?.key ?? '')}: fails, ${fault}`)
+    actor.troubled = true
     this.#faults += 1
     const lost = new SessionError('ERR_SESSION_STORE', 'the store did not answer')
-    if (how === 2) this.#held.push(held)
+    if (how === 2) this.#pendingCalls.push(pendingCall)
     if (how === 1) {
-      const answer = await held.act()
-      this.ledger.note([[held, answer]])
+      const answer = await pendingCall.perform()
+      this.oracle.note([[pendingCall, answer]])
     }
-    held.fail(lost)
+    pendingCall.fail(lost)
   }
 
-  async #carryOut(together: readonly Held[]): Promise<void> {
-    const outcomes = await Promise.allSettled(together.map(async (held) => held.act()))
-    const done = together.flatMap((held, at) => {
+  async #carryOut(together: readonly PendingCall[]): Promise<void> {
+    const outcomes = await Promise.allSettled(together.map(async (pendingCall) => pendingCall.perform()))
+    const done = together.flatMap((pendingCall, at) => {
       const outcome = outcomes[at]
-      return outcome?.status === 'fulfilled' ? [[held, outcome.value] as const] : []
+      return outcome?.status === 'fulfilled' ? [[pendingCall, outcome.value] as const] : []
     })
-    this.ledger.note(done)
-    for (const [held, answer] of done) held.answer(answer)
+    this.oracle.note(done)
+    for (const [pendingCall, answer] of done) pendingCall.answer(answer)
     for (const [at, outcome] of outcomes.entries()) {
-      const held = together[at]
-      if (outcome.status === 'fulfilled' || held === undefined) continue
-      this.verdict.wrong('modelled', `${held.call?.verb} fails by itself`)
-      held.visit.troubled = true
-      held.fail(outcome.reason)
+      const pendingCall = together[at]
+      if (outcome.status === 'fulfilled' || pendingCall === undefined) continue
+      this.violations.wrong('modelled', `${pendingCall.call?.verb} fails by itself`)
+      pendingCall.actor.troubled = true
+      pendingCall.fail(outcome.reason)
     }
   }
 

@@ -5,7 +5,7 @@ export const invariants = {
   claimed: 'a claimed value goes to one request',
   counted: 'counters are exact',
   deleted: 'a delete wins over a concurrent change',
-  kept: 'no acknowledged change is lost',
+  preserved: 'no acknowledged change is lost',
   replayed: 'a commit is the log of its request, replayed on the newest state',
   seen: 'a request sees what was stored, and its own changes',
   told: 'what a request is told is true',
@@ -16,7 +16,7 @@ export const invariants = {
 export type Invariant = keyof typeof invariants
 
 /** What happened in one run, and what was wrong with it. */
-export class Verdict {
+export class Violations {
   readonly #lines: string[] = []
   readonly #wrongs: { readonly invariant: Invariant; readonly detail: string; readonly line: number }[] = []
 

@@ -11,7 +11,7 @@ const TURN: number = 36 * MINUTE
  * The time of runs that share a store. It passes for all of them or for none, so a run that wants it to pass waits until
  * all the others want it too, or have ended.
  */
-export class Time {
+export class VirtualTime {
   readonly #harness: StoreHarness
   readonly #waiting: (() => void)[] = []
   #running = 0

@@ -1,8 +1,8 @@
 import test from 'ava'
-import { Memory } from '../../../src/codec/value/memory-ranges.ts'
+import { MemoryRanges } from '../../../src/codec/value/memory-ranges.ts'
 
 test('views that do not touch may stand on one buffer, in any order', (t) => {
-  const memory = new Memory()
+  const memory = new MemoryRanges()
   const ring = new ArrayBuffer(64)
   for (const start of [32, 0, 48, 16, 8, 56, 24, 40])
     t.is(memory.claim(new Uint8Array(ring, start, 8)), undefined)
@@ -15,7 +15,7 @@ test('views that touch are refused, wherever the others stand', (t) => {
   ] as const
   for (let start = 0; start < 50; start++) {
     for (let end = start; end <= 50; end++) {
-      const memory = new Memory()
+      const memory = new MemoryRanges()
       const ring = new ArrayBuffer(50)
       for (const [from, to] of taken) t.is(memory.claim(new Uint8Array(ring, from, to - from)), undefined)
       const overlaps = start < end && taken.some(([from, to]) => start < to && from < end)
@@ -29,7 +29,7 @@ test('views that touch are refused, wherever the others stand', (t) => {
 })
 
 test('an empty view on living memory is kept, and one on detached memory is not', (t) => {
-  const memory = new Memory()
+  const memory = new MemoryRanges()
   const buffer = new ArrayBuffer(8)
   t.is(memory.claim(new Uint8Array(buffer, 0, 0)), undefined)
   t.is(memory.claim(Buffer.from('text').subarray(0, 0)), undefined)

@@ -1,9 +1,9 @@
 import test from 'ava'
-import { Breaker } from '../../../src/session/backend/circuit-breaker.ts'
+import { CircuitBreaker } from '../../../src/session/backend/circuit-breaker.ts'
 
-function fixture(): { breaker: Breaker; clock: { now: number }; fail: (times: number) => boolean[] } {
+function fixture(): { breaker: CircuitBreaker; clock: { now: number }; fail: (times: number) => boolean[] } {
   const clock = { now: 0 }
-  const breaker = new Breaker(() => clock.now)
+  const breaker = new CircuitBreaker(() => clock.now)
   const fail = (times: number): boolean[] => Array.from({ length: times }, () => breaker.failed(breaker.pass))
   return { breaker, clock, fail }
 }

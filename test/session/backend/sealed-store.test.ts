@@ -32,10 +32,11 @@ const harness: StoreHarness = {
   counts: true,
 }
 const { traits } = await harness.open()
-for (const promise of storeContract) {
-  if (!promise.appliesTo(traits, harness) || promise.title === 'after close every verb rejects') continue
-  test.serial(`sealed memory: ${promise.title}`, async (t) => {
-    await promise.check(harness)
+for (const requirement of storeContract) {
+  if (!requirement.appliesTo(traits, harness) || requirement.title === 'after close every verb rejects')
+    continue
+  test.serial(`sealed memory: ${requirement.title}`, async (t) => {
+    await requirement.check(harness)
     t.pass()
   })
 }

@@ -16,7 +16,7 @@ import { SpiedStore } from '../../support/spied-store.ts'
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const GRACE = 30_000
-const defaults = { renewAfter: 15 * MINUTE, idleTimeout: HOUR, sweepInterval: 0 }
+const defaults = { rotateAfter: 15 * MINUTE, idleTimeout: HOUR, sweepInterval: 0 }
 
 interface Backend {
   clock: { now: number }
@@ -56,7 +56,7 @@ async function app(
   })
   const visitor = (await serve(t, koa)).client()
   await visitor.get('/login')
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   behind.store.calls.length = 0
   return { ...behind, visitor, manager: sessions.manager }
 }
@@ -69,7 +69,7 @@ const told = ({ events }: Backend, type: SessionEvent['type']): number =>
 /** A session that is due, opened as a request does whose response can carry a new ID. */
 async function due(manager: SessionManager, id: string): Promise<Session> {
   const opened = await manager.open(id)
-  stateOf(opened).answer = { tell() {}, canRenew: () => true, repeats: () => false }
+  stateOf(opened).answer = { tell() {}, canRotate: () => true, repeats: () => false }
   return opened
 }
 
@@ -85,7 +85,7 @@ async function leaving(): Promise<{
   const manager = new SessionManager(behind.options)
   const id = await login(manager)
   const leaver = await manager.open(id)
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   return { behind, manager, id, leaver, used: await due(manager, id) }
 }
 
@@ -95,7 +95,7 @@ async function login(manager: SessionManager): Promise<string> {
   return begun.id
 }
 
-test('a session whose ID is older than renewAfter has a new one with the next response', async (t) => {
+test('a session whose ID is older than rotateAfter has a new one with the next response', async (t) => {
   const { visitor, clock, store, ...behind } = await app(t, {})
   const before = visitor.cookies.get('sid')
   clock.now -= 1
@@ -105,17 +105,17 @@ test('a session whose ID is older than renewAfter has a new one with the next re
   t.is(setCookies.length, 1)
   t.is(headers.get('cache-control'), 'no-store')
   t.not(visitor.cookies.get('sid'), before)
-  t.is(told({ ...behind, clock, store }, 'renewed'), 1)
+  t.is(told({ ...behind, clock, store }, 'rotated'), 1)
   t.deepEqual(store.calls, ['read', 'read', 'create', 'replace'])
   t.deepEqual((await visitor.get('/')).setCookies, [])
-  clock.now += defaults.renewAfter
+  clock.now += defaults.rotateAfter
   t.is((await visitor.get('/')).setCookies.length, 1)
   t.is(await userOf(visitor), 'ann')
 })
 
-test('without renewAfter an ID stays for as long as its session, and no payload is longer for it', async (t) => {
+test('without rotateAfter an ID stays for as long as its session, and no payload is longer for it', async (t) => {
   const { store, clock, options } = backend()
-  const { renewAfter: _, ...without } = options
+  const { rotateAfter: _, ...without } = options
   const manager = new SessionManager(without)
   const begun = await due(manager, await login(manager))
   await manager.regenerate(begun)
@@ -191,7 +191,7 @@ test('the way to a renewed session ends with its absolute timeout, however often
   const manager = new SessionManager(behind.options)
   const id = await login(manager)
   const born = behind.clock.now
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   await manager.commit(await due(manager, id))
   behind.clock.now += GRACE
   while (behind.clock.now < born + 4 * HOUR) {
@@ -231,7 +231,7 @@ test('security 14: whatever fails in a renewal, the session is there, once, for 
         const { clock, store } = behind
         const manager = new SessionManager(behind.options)
         const id = await login(manager)
-        clock.now += defaults.renewAfter
+        clock.now += defaults.rotateAfter
         const used = await due(manager, id)
         used.update('n', (n = 0) => n + 1)
         let steps = 0
@@ -262,7 +262,7 @@ test('F5: a renewal that took place although its answers were lost is told to th
   const behind = backend()
   const manager = new SessionManager(behind.options)
   const id = await login(manager)
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   const used = await due(manager, id)
   let lost = 2 // of the write, and of the look whether it was applied
   behind.store.after = (verb) => {
@@ -278,7 +278,7 @@ test('two renewals at once leave one successor, and both requests keep their cha
     const behind = backend()
     const [one, two] = [new SessionManager(behind.options), new SessionManager(behind.options)]
     const id = await login(one)
-    behind.clock.now += defaults.renewAfter
+    behind.clock.now += defaults.rotateAfter
     const mine = await due(one, id)
     const theirs = await due(two, id)
     for (const each of [mine, theirs]) each.update('n', (n = 0) => n + 1)
@@ -293,7 +293,7 @@ test('two renewals at once leave one successor, and both requests keep their cha
     const outcome = one.commit(mine)
     if (step === 'together') other = two.commit(theirs)
     t.deepEqual([await outcome, await other], ['ok', 'ok'], step)
-    t.is(told(behind, 'renewed'), 1)
+    t.is(told(behind, 'rotated'), 1)
     const ids = new Set([mine.id, theirs.id])
     t.is(ids.size, 2)
     t.true(ids.has(id)) // who lost keeps the ID it came with, and so tells the client nothing
@@ -309,7 +309,7 @@ test('a request that began before the renewal goes along, even after the grace',
   const slow = await manager.open(id)
   const claimer = await manager.open(id)
   const leaver = await manager.open(id)
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   const used = await due(manager, id)
   await manager.commit(used)
   behind.clock.now += GRACE
@@ -331,7 +331,7 @@ for (const who of [
     const manager = new SessionManager(behind.options)
     const id = await login(manager)
     const early = await manager.open(id)
-    behind.clock.now += defaults.renewAfter
+    behind.clock.now += defaults.rotateAfter
     const used = await due(manager, id)
     await manager.commit(used)
     t.not(used.id, id)
@@ -401,7 +401,7 @@ test('regenerate itself leaves no way behind, also when a renewal is due, or get
   const behind = backend()
   const jobs = new SessionManager(behind.options)
   const id = await login(jobs)
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   const admin = await jobs.open(id)
   const used = await due(jobs, id)
   await jobs.commit(used)
@@ -486,7 +486,7 @@ test('a stream gets its new ID with an early commit, and an error for the client
     const { setCookies } = await visitor.get(path)
     t.is(setCookies.length, 1, path)
     t.is(await userOf(visitor), 'ann')
-    clock.now += defaults.renewAfter
+    clock.now += defaults.rotateAfter
   }
 })
 
@@ -500,7 +500,7 @@ test('a session as large as its limit stays as it is when its new record would b
   const behind = backend({ limits: { bytes } })
   const manager = new SessionManager(behind.options)
   const id = await login(manager)
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   const used = await due(manager, id)
   t.is(await manager.commit(used), 'ok')
   t.is(used.id, id)
@@ -511,7 +511,7 @@ test('sealed at rest, the way leads on as well, and shows nobody where to', asyn
   const behind = backend({ seal: { keys: [randomBytes(32)] } })
   const manager = new SessionManager(behind.options)
   const id = await login(manager)
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   const used = await due(manager, id)
   await manager.commit(used)
   t.not(used.id, id)
@@ -535,7 +535,7 @@ test('an ID that a wrong clock has issued in the future is renewed as well', asy
     ids.push(seen.id)
   }
   t.not(ids[1], moved.id) // the other one begins now, as far as we know
-  behind.clock.now += defaults.renewAfter
+  behind.clock.now += defaults.rotateAfter
   for (const id of ids) {
     const used = await due(manager, id)
     t.is(used.get('user'), 'ann')
@@ -544,9 +544,9 @@ test('an ID that a wrong clock has issued in the future is renewed as well', asy
   }
 })
 
-test('a grace that is not shorter than renewAfter is refused', (t) => {
-  t.throws(() => new SessionManager({ renewAfter: 30_000 }), {
-    message: /renewGrace: is not shorter than renewAfter/,
+test('a grace that is not shorter than rotateAfter is refused', (t) => {
+  t.throws(() => new SessionManager({ rotateAfter: 30_000 }), {
+    message: /rotateGrace: is not shorter than rotateAfter/,
   })
-  t.notThrows(() => new SessionManager({ renewAfter: 1, renewGrace: 0 }))
+  t.notThrows(() => new SessionManager({ rotateAfter: 1, rotateGrace: 0 }))
 })

@@ -5,7 +5,7 @@ import Koa from 'koa'
 import { createKeyRing, type SealKey } from '../../../src/codec/seal/key-ring.ts'
 import { Sealer } from '../../../src/codec/seal/sealer.ts'
 import { session, SessionError, SessionManager, type SessionOptions } from '../../../src/index.ts'
-import { Pieces } from '../../../src/koa/cookie-chunks.ts'
+import { CookieChunks } from '../../../src/koa/cookie-chunks.ts'
 import { CookieStore, type CookieStoreOptions } from '../../../src/stores/cookie.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import { serve, type Client } from '../../support/client.ts'
@@ -128,12 +128,12 @@ test('security 41: over HTTP what is flipped or cut is served as nobody', async 
   t.deepEqual([new Set(events), errors], [new Set(['unknown']), []])
 })
 
-test('security 5: 20,000 Cookie headers made of pieces of real ones are nobody, and none of them throws', async (t) => {
+test('security 5: 20,000 Cookie headers made of chunks of real ones are nobody, and none of them throws', async (t) => {
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1] }) }, 'sid')
   const ann = manager.begin().set('a', randomBytes(4_000).toString('base64url'))
   await manager.commit(ann)
-  const pieces = new Pieces('sid')
-  const parts = pieces.cut(manager.credential(ann)).map((value, at) => `${pieces.names[at]}=${value}`)
+  const chunks = new CookieChunks('sid')
+  const parts = chunks.cut(manager.credential(ann)).map((value, at) => `${chunks.names[at]}=${value}`)
   const [seed] = [Date.now() % 1_000_000]
   let state = seed
   const random = (most: number): number => {
@@ -170,13 +170,13 @@ test('security 5: 20,000 Cookie headers made of pieces of real ones are nobody, 
             { length: random(6) },
             () => `${odd[random(odd.length)]}${parts[random(parts.length)]?.slice(random(40))}`,
           ).join('; ')
-    for (const credential of pieces.join(header)) {
+    for (const credential of chunks.join(header)) {
       const found = await manager.find(credential)
       if (found !== undefined && credential !== manager.credential(ann))
         t.fail(`seed ${seed}, round ${round}`)
     }
   }
-  t.is(pieces.join(whole).length, 1)
+  t.is(chunks.join(whole).length, 1)
 })
 
 test('security 41: what was sealed for one cookie opens nothing as another', async (t) => {
@@ -311,7 +311,7 @@ test('a long session travels in numbered cookies, which go again when it shrinks
   t.deepEqual(namesOf(ann), [])
 })
 
-test('security 28 and 30: the pieces of a __Host- cookie are __Host- cookies, and go with the same attributes', async (t) => {
+test('security 28 and 30: the chunks of a __Host- cookie are __Host- cookies, and go with the same attributes', async (t) => {
   const options = {
     name: '__Host-sid',
     cookie: { secure: true, partitioned: true, sameSite: 'none' },
@@ -379,7 +379,7 @@ test('security 50: a sealed bomb is nobody, and does not go off', async (t) => {
   t.is((await client().get('/', { headers: { cookie: `sid=${bomb}` } })).status, 200)
 })
 
-test('security 9: planted cookies of our name, and planted pieces, do not hide the real ones', async (t) => {
+test('security 9: planted cookies of our name, and planted chunks, do not hide the real ones', async (t) => {
   const { client } = await world(t)
   const ann = client()
   await ann.get('/fill?bytes=8000')
@@ -403,7 +403,7 @@ test('security 9: planted cookies of our name, and planted pieces, do not hide t
   const bob = client()
   await bob.get('/fill?bytes=8000')
   const mixed = `${sid}; sid.1=${bob.cookies.get('sid.1')}; ${two}`
-  t.is((await seen(ann, '/', mixed)).fill, 0, 'pieces of two sessions are no session')
+  t.is((await seen(ann, '/', mixed)).fill, 0, 'chunks of two sessions are no session')
   const many = Array.from({ length: 50 }, (_, at) => `sid=3!${at}; sid.1=${at}; sid.2=${at}`).join('; ')
   t.is((await seen(ann, '/', `${many}; ${sid}; ${one}; ${two}`)).fill, 0, 'and the tries are bounded')
 })

@@ -6,7 +6,7 @@ import couchbase from 'couchbase'
 import test from 'ava'
 import { SessionError } from '../../../src/errors.ts'
 import { CouchbaseStore, type CouchbaseStoreOptions } from '../../../src/stores/couchbase.ts'
-import { parseCouchbaseAddress } from '../../../src/stores/couchbase/config.ts'
+import { parseCouchbaseConfig } from '../../../src/stores/couchbase/config.ts'
 import { startCouchbaseMock } from '../../servers/couchbase.ts'
 import { freePort } from '../../servers/server.ts'
 
@@ -38,7 +38,7 @@ const parsed: ReadonlyArray<readonly [config: string, address: object]> = [
 ]
 for (const [config, address] of parsed) {
   test(`'${config}' names a place in a cluster`, (t) => {
-    t.deepEqual(parseCouchbaseAddress(config), address as never)
+    t.deepEqual(parseCouchbaseConfig(config), address as never)
   })
 }
 

@@ -42,10 +42,10 @@ test.after.always(async () => {
   await end()
 })
 
-for (const promise of storeContract) {
-  if (!promise.appliesTo(first.traits, strange)) continue
-  test.serial(`on a client with settings of its own: ${promise.title}`, async (t) => {
-    await promise.check(strange)
+for (const requirement of storeContract) {
+  if (!requirement.appliesTo(first.traits, strange)) continue
+  test.serial(`on a client with settings of its own: ${requirement.title}`, async (t) => {
+    await requirement.check(strange)
     t.pass()
   })
 }

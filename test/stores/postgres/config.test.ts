@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'ava'
-import { parsePostgresAddress } from '../../../src/stores/postgres/config.ts'
+import { parsePostgresConfig } from '../../../src/stores/postgres/config.ts'
 import { PostgresStore } from '../../../src/stores/postgres.ts'
 
 const SECRET = 'sw0rdfish'
@@ -56,7 +56,7 @@ const FORMS: Readonly<Record<string, Parts>> = {
 
 for (const [text, parts] of Object.entries(FORMS)) {
   test(`is read as libpq reads it: ${JSON.stringify(text)}`, (t) => {
-    const { host, port, user, password, database } = parsePostgresAddress(text).client
+    const { host, port, user, password, database } = parsePostgresConfig(text).client
     t.deepEqual(
       { host, port, user, password, database },
       {
@@ -72,19 +72,19 @@ for (const [text, parts] of Object.entries(FORMS)) {
 }
 
 test('of a word that comes twice the last one counts', (t) => {
-  t.is(parsePostgresAddress('user=a user=b').client.user, 'b')
-  t.is(parsePostgresAddress('postgres://a@host/x?user=b').client.user, 'b')
+  t.is(parsePostgresConfig('user=a user=b').client.user, 'b')
+  t.is(parsePostgresConfig('postgres://a@host/x?user=b').client.user, 'b')
 })
 
 test('time-out, name and search path are passed on', (t) => {
-  const { client } = parsePostgresAddress(
+  const { client } = parsePostgresConfig(
     "connect_timeout=7 application_name=shop options='-c geqo=off' search_path='app, \"my schema\"'",
   )
   t.is(client.connectionTimeoutMillis, 7_000)
   t.is(client.application_name, 'shop')
   t.is(client.options, '-c geqo=off -c search_path=app,\\ "my\\ schema"')
-  t.is(parsePostgresAddress('connect_timeout=0').client.connectionTimeoutMillis, undefined)
-  t.is(parsePostgresAddress('user=a').client.fallback_application_name, 'koa-typed-session')
+  t.is(parsePostgresConfig('connect_timeout=0').client.connectionTimeoutMillis, undefined)
+  t.is(parsePostgresConfig('user=a').client.fallback_application_name, 'koa-typed-session')
 })
 
 test('certificates are read from their files at once', async (t) => {
@@ -92,7 +92,7 @@ test('certificates are read from their files at once', async (t) => {
   const [cert, key, ca] = ['cert', 'key', 'ca'].map((name) => path.join(folder, name))
   for (const file of [cert, key, ca]) await writeFile(String(file), `in ${path.basename(String(file))}`)
   const text = `sslcert=${cert} sslkey=${key} sslpassword=pw sslrootcert=${ca}`
-  const { encryption } = parsePostgresAddress(`${text} sslmode=verify-full`)
+  const { encryption } = parsePostgresConfig(`${text} sslmode=verify-full`)
   await rm(folder, { recursive: true })
   t.deepEqual(encryption, [
     { cert: Buffer.from('in cert'), key: Buffer.from('in key'), ca: Buffer.from('in ca'), passphrase: 'pw' },

@@ -36,10 +36,10 @@ test.serial('the table is made through a transaction pooler, by many at once', a
 })
 
 const { traits } = new PostgresStore({ url: pooler.url })
-for (const promise of storeContract) {
-  if (!promise.appliesTo(traits, harness)) continue
-  test.serial(`behind a transaction pooler: ${promise.title}`, async (t) => {
-    await promise.check(harness)
+for (const requirement of storeContract) {
+  if (!requirement.appliesTo(traits, harness)) continue
+  test.serial(`behind a transaction pooler: ${requirement.title}`, async (t) => {
+    await requirement.check(harness)
     t.pass()
   })
 }

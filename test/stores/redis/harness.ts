@@ -58,13 +58,13 @@ export async function openLaboratory(url: string, mode: RedisMode): Promise<Labo
   }
 }
 
-/** Tests that the stores of a harness keep the contract, one promise after the other. */
+/** Tests that the stores of a harness keep the contract, one requirement after the other. */
 export async function testContract(who: string, harness: StoreHarness): Promise<void> {
   const store = await harness.open()
-  for (const promise of storeContract) {
-    if (!promise.appliesTo(store.traits, harness)) continue
-    test.serial(`${who}: ${promise.title}`, async (t) => {
-      await promise.check(harness)
+  for (const requirement of storeContract) {
+    if (!requirement.appliesTo(store.traits, harness)) continue
+    test.serial(`${who}: ${requirement.title}`, async (t) => {
+      await requirement.check(harness)
       t.pass()
     })
   }

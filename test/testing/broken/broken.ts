@@ -1,17 +1,17 @@
 import type { Store } from '../../../src/store.ts'
 import type { Backend, HonestStore } from '../honest-store.ts'
 
-/** A store with one fault, and the promise that finds it. */
+/** A store with one fault, and the requirement that finds it. */
 export interface Broken {
   readonly fault: string
-  readonly promise: string
+  readonly requirement: string
   readonly open: (backend: Backend) => Store
 }
 
 export function broken(
   fault: string,
-  promise: string,
+  requirement: string,
   Faulty: new (backend: Backend) => HonestStore,
 ): Broken {
-  return { fault, promise, open: (backend) => new Faulty(backend) }
+  return { fault, requirement, open: (backend) => new Faulty(backend) }
 }

@@ -1,7 +1,7 @@
 import { Document } from '../../../src/codec/document/document.ts'
 import { defaultLimits } from '../../../src/codec/limits.ts'
 import { Committer } from '../../../src/session/commit/committer.ts'
-import { Contest } from '../../../src/session/commit/retry.ts'
+import { CommitRetry } from '../../../src/session/commit/retry.ts'
 import { Draft } from '../../../src/session/draft.ts'
 import { GuardedStore } from '../../../src/session/backend/guarded-store.ts'
 import type { Entry } from '../../../src/store.ts'
@@ -38,7 +38,7 @@ function mutant<P extends object, K extends keyof P>(
 }
 
 /** Takes the newer snapshot and keeps the log as it is. */
-function takeOver(state: Parameters<Contest['rebase']>[0], newer: Entry): void {
+function takeOver(state: Parameters<CommitRetry['rebase']>[0], newer: Entry): void {
   state.draft.base = Document.parse(newer.payload, defaultLimits)
   state.entry = newer
 }
@@ -47,11 +47,11 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'a rebase forgets what the request has set',
     'replayed',
-    Contest.prototype,
+    CommitRetry.prototype,
     'rebase',
     () => (state, newer) => {
       takeOver(state, newer)
-      state.draft.slots.clear()
+      state.draft.keyChanges.clear()
     },
   ),
   mutant(
@@ -65,8 +65,8 @@ export const mutants: readonly Mutant[] = [
         return line === undefined ? undefined : this.decode(key, line)
       },
   ),
-  mutant('a rebase replays no update', 'counted', Contest.prototype, 'rebase', () => takeOver),
-  mutant('a rebase lets a set win over a delete', 'deleted', Contest.prototype, 'rebase', () => takeOver),
+  mutant('a rebase replays no update', 'counted', CommitRetry.prototype, 'rebase', () => takeOver),
+  mutant('a rebase lets a set win over a delete', 'deleted', CommitRetry.prototype, 'rebase', () => takeOver),
   mutant(
     'a claim is a read and a delete',
     'claimed',
@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     'regenerate copies the record and removes the old one whatever it is by now',
-    'kept',
+    'preserved',
     GuardedStore.prototype,
     'destroy',
     (destroy) =>
@@ -102,8 +102,8 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     'a session that was ended by somebody else is reported as saved',
-    'kept',
-    Contest.prototype,
+    'preserved',
+    CommitRetry.prototype,
     'gone',
     () => () => 'ok' as 'gone',
   ),

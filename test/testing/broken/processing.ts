@@ -102,7 +102,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'the traits promise what cannot be',
+    'the traits requirement what cannot be',
     'the traits are possible ones, and store and harness agree',
     class extends HonestStore {
       override get traits(): StoreTraits {

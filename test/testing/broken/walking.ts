@@ -24,7 +24,7 @@ function unsound(
 export const walking: readonly Unsound[] = [
   unsound(
     'replace ignores what it is based upon',
-    'kept',
+    'preserved',
     class extends HonestStore {
       override same(): boolean {
         return true
@@ -79,7 +79,7 @@ export const walking: readonly Unsound[] = [
   ),
   unsound(
     'replace says that it has written, and has not',
-    'kept',
+    'preserved',
     class extends HonestStore {
       #calls = 0
       override async replace(key: string, payload: string, at: number, base: Entry): Replace {
@@ -165,7 +165,7 @@ export const walking: readonly Unsound[] = [
   ),
   unsound(
     'destroy ignores what it is based upon, so that a regeneration loses what came in between',
-    'kept',
+    'preserved',
     class extends HonestStore {
       override async destroy(key: string): Destroy {
         return super.destroy(key)

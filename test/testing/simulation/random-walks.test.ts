@@ -1,9 +1,14 @@
 import test from 'ava'
 import type { Store } from '../../../src/store.ts'
-import { interleavings, walks, type StoreHarness, type WalkOptions } from '../../../src/testing/index.ts'
-import { Time } from '../../../src/testing/simulation/virtual-time.ts'
+import {
+  interleavings,
+  randomWalks,
+  type StoreHarness,
+  type RandomWalkOptions,
+} from '../../../src/testing/index.ts'
+import { VirtualTime } from '../../../src/testing/simulation/virtual-time.ts'
 import { invariants, type Invariant } from '../../../src/testing/simulation/violations.ts'
-import { walk } from '../../../src/testing/simulation/random-walk.ts'
+import { randomWalk } from '../../../src/testing/simulation/random-walk.ts'
 import { mutants } from '../broken/mutants.ts'
 import { walking } from '../broken/walking.ts'
 import { type Backend, harnessOf, HonestStore } from '../honest-store.ts'
@@ -23,9 +28,9 @@ async function firstTo(invariant: Invariant, open: (backend: Backend) => Store):
   const harness = harnessOf(open)
   const stores = [await harness.open(), await harness.open()]
   for (let seed = 1; seed <= SEEDS; seed += 1) {
-    const time = new Time(harness)
+    const time = new VirtualTime(harness)
     time.join()
-    const { broken } = await walk(stores, time, seed)
+    const { broken } = await randomWalk(stores, time, seed)
     if (broken.includes(invariant)) return seed
   }
   return Infinity
@@ -64,9 +69,9 @@ test.serial('there is no invariant that nothing breaks', (t) => {
 const honest = harnessOf((backend) => new HonestStore(backend))
 
 // For every Node that the suite runs on; the engines go further.
-for (const promise of walks({ count: 2_000 })) {
-  test.serial(`security 24, 62, F19, F20: ${promise.title}`, async (t) => {
-    await t.notThrowsAsync(promise.check(honest))
+for (const requirement of randomWalks({ count: 2_000 })) {
+  test.serial(`security 24, 62, F19, F20: ${requirement.title}`, async (t) => {
+    await t.notThrowsAsync(requirement.check(honest))
   })
 }
 
@@ -76,7 +81,7 @@ test.serial('a walk that fails tells its seed and its story, and can be taken ag
   const [, seed = ''] = /^walk (\d+), the first of \d+ that failed\n[a-z ]+: /.exec(message) ?? []
   t.regex(message, /\n *\d+ {2}[a-e] {2}read ID 1: /)
   t.regex(message, /\n *\d+ {2}! {2}the store answers as its model does: .* answers written, not conflict\n/)
-  t.true(message.endsWith(`walks({ from: ${seed}, count: 1 }).`))
+  t.true(message.endsWith(`randomWalks({ from: ${seed}, count: 1 }).`))
 
   // Versions are random.
   const story = (text: string): string => text.replaceAll(/kts1 [\w-]+/g, 'kts1').replace(/^.*\n/, '')
@@ -86,20 +91,20 @@ test.serial('a walk that fails tells its seed and its story, and can be taken ag
 
 test.serial('the orders of two requests find a lost update', async (t) => {
   t.is(new Set(interleavings.map(({ title }) => title)).size, interleavings.length)
-  const promise = interleavings.find(({ title }) => title.startsWith('one that counts and'))
+  const requirement = interleavings.find(({ title }) => title.startsWith('one that counts and'))
   const careless = harnessOf((backend) => new Careless(backend))
-  const { message } = await t.throwsAsync(async () => promise?.check(careless))
+  const { message } = await t.throwsAsync(async () => requirement?.check(careless))
   t.regex(message, /^one counts, another \S.*\n(no acknowledged change is lost|counters are exact): /)
 })
 
-test.serial('walks are cut into promises of a thousand, and none is left out', (t) => {
-  const titles = walks({ from: 501, count: 2_100 }).map(({ title }) => title)
+test.serial('walks are cut into requirements of a thousand, and none is left out', (t) => {
+  const titles = randomWalks({ from: 501, count: 2_100 }).map(({ title }) => title)
   t.deepEqual(
     titles.map((title) => /\d+ to \d+/.exec(title)?.[0]),
     ['501 to 1500', '1501 to 2500', '2501 to 2600'],
   )
 })
 
-async function walkOn(harness: StoreHarness, options: WalkOptions): Promise<void> {
-  for (const promise of walks(options)) await promise.check(harness)
+async function walkOn(harness: StoreHarness, options: RandomWalkOptions): Promise<void> {
+  for (const requirement of randomWalks(options)) await requirement.check(harness)
 }
