@@ -67,7 +67,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
     const isTolerated = failure instanceof SessionError && failure.code === 'ERR_SESSION_STORE'
     if (onStoreError === 'throw' || !isTolerated) throw failure
     const empty = manager.begin()
-    stateOf(empty).failure = failure
+    stateOf(empty).failedToOpen(failure)
     return empty
   }
 
@@ -112,7 +112,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       response.attach()
       throw error
     } finally {
-      if (current !== undefined) stateOf(current).closed = true
+      if (current !== undefined) stateOf(current).close()
       if (outer !== undefined) contextProperty.set(ctx, outer)
     }
   }

@@ -3,11 +3,11 @@ import { answerWith } from './error-headers.ts'
 import { SessionError } from '../errors.ts'
 import type { Events } from '../session/events.ts'
 import { maxAgeOf } from '../session/expiry.ts'
-import type { Answer, SessionState } from '../session/state.ts'
+import type { ClientResponse, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
 /** Tells the client, on one response, which ID it holds from now on; and the program, where that is not possible. */
-export class SessionResponse implements Answer {
+export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
@@ -38,10 +38,10 @@ export class SessionResponse implements Answer {
     this.#held = held
     this.#payload = state.entry?.payload
     if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
-    state.answer = this
+    state.respondBy(this)
   }
 
-  tell(): void {
+  update(): void {
     const state = this.#state
     // The request that renewed the ID has told the client, who must not be told the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return

@@ -10,7 +10,7 @@ import { resolveOptions } from './resolve-options.ts'
 import type { ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Operations } from './operations.ts'
-import { SessionState } from './state.ts'
+import { createState } from './state.ts'
 import { Session, stateOf, type Committed } from './session.ts'
 import type { ManagerSettings } from './settings.ts'
 import { isCounting, type StoreTraits } from '../store.ts'
@@ -60,10 +60,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** A session of which nothing is stored until it is committed with something in it. */
   begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
-    return new Session(
-      new SessionState(options, this.#settings.now(), this.#operations.draft()),
-      this.#operations,
-    )
+    return new Session(createState(options, this.#settings.now(), this.#operations.draft()), this.#operations)
   }
 
   /**
@@ -94,7 +91,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       credential: onClient ? id : undefined,
       isRedirected,
     }
-    const state = new SessionState(options, createdAt, this.#operations.draft(document), origin)
+    const state = createState(options, createdAt, this.#operations.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
     return new Session(state, this.#operations)
@@ -173,7 +170,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async #close(): Promise<void> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
-    await this.#operations.over()
+    await this.#operations.idle()
     const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
     await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open
     await this.#calls.run('close', async () => store.close(), patience())

@@ -28,6 +28,6 @@ export interface ManagerSettings {
 }
 
 /** What the store files an ID under: its hash; in a store on the client, where nothing can leak, the ID itself. */
-export function storeKey({ store, hash }: ManagerSettings, id: string): string {
+export function storeKey({ store, hash }: Pick<ManagerSettings, 'store' | 'hash'>, id: string): string {
   return store.traits.location === 'client' ? id : hashId(id, hash)
 }
