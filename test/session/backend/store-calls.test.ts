@@ -88,7 +88,7 @@ test.serial(
     const error = await t.throwsAsync(manager.open(id), { code: 'ERR_SESSION_STORE', message: /not asked/ })
     t.is(
       error.message,
-      'memory: the store failed several times in a row, so it is not asked for a moment; try again in a second',
+      'memory: circuit breaker open after several consecutive failures; try again in a second',
     )
     t.deepEqual(store.calls, [])
     t.deepEqual(events.at(-1), { type: 'store-refused', verb: 'read', reason: 'down' })
