@@ -1,4 +1,4 @@
-// `npm run structure`: the figures by which one can tell whether `src/` is easy to read. Another folder can be given.
+// `npm run structure`: the figures that say how easy `src/` is to read. `-- <folder>` measures another folder.
 import { cyclesOf, graphOf, longestChain, readSource, roomOf, withoutTesting } from './imports.ts'
 
 const files = await readSource(process.argv[2])
@@ -21,16 +21,20 @@ function row(name: string, count: number | string, lines: number | string): stri
   return `${name.padEnd(24)}${String(count).padStart(6)}${String(lines).padStart(8)}`
 }
 
-console.log(`entries of src/: ${new Set(files.map(({ name }) => roomOf(name))).size}\n`)
-console.log(row('room', 'files', 'lines'))
-for (const [name, sum] of rooms) console.log(row(name, sum.files, sum.lines))
-console.log(row('all', all?.files ?? 0, all?.lines ?? 0))
-
 const cycles = cyclesOf(graph)
-console.log(`\ngroups of files that import one another, types included: ${cycles.length}`)
-for (const { files: members, shortest } of cycles)
-  console.log(`  ${members.length} files: ${shortest.join(' → ')}`)
-
 const chain = longestChain(withoutTesting(graph))
-console.log(`\nlongest chain of imports, testing/ apart: ${chain.length}`)
-for (const name of chain) console.log(`  ${name}`)
+console.log(
+  [
+    `entries of src/: ${new Set(files.map(({ name }) => roomOf(name))).size}`,
+    '',
+    row('room', 'files', 'lines'),
+    ...[...rooms].map(([name, sum]) => row(name, sum.files, sum.lines)),
+    row('all', all?.files ?? 0, all?.lines ?? 0),
+    '',
+    `groups of files that import one another, types included: ${cycles.length}`,
+    ...cycles.map(({ files: members, shortest }) => `  ${members.length} files: ${shortest.join(' → ')}`),
+    '',
+    `longest chain of imports, testing/ apart: ${chain.length}`,
+    ...chain.map((name) => `  ${name}`),
+  ].join('\n'),
+)
