@@ -1,5 +1,5 @@
 // The structure of src/: which room may import which, no cycles, no deep chains, plain names. `npm run structure` prints it.
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import test from 'ava'
 import {
   codeOf,
@@ -17,7 +17,7 @@ const LONGEST_CHAIN = 18
 const MOST_ENTRIES = 12
 const MOST_RIDDLES = 10
 
-/** What each room may import besides itself. */
+/** What each room may import besides itself. `CONTRIBUTING.md` has the same table, and a test compares the two. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['koa', 'session', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   koa: ['session', 'store.ts', 'errors.ts'],
@@ -225,6 +225,19 @@ test(`src/ says nobody, somebody or whoever at most ${MOST_RIDDLES} times`, (t) 
   t.true(
     sum <= MOST_RIDDLES,
     `${sum}: say which request, process or client is meant in ${found.map(({ name, times }) => `src/${name} (${times})`).join(', ')}`,
+  )
+})
+
+test('the map in CONTRIBUTING.md says of each room what it may import', async (t) => {
+  const contributing = await readFile('CONTRIBUTING.md', 'utf8')
+  const rows = [...contributing.matchAll(/^\| `src\/([\w.]+)\/?` \|.*\| (.*) \|$/gm)]
+  const written = rows.map(([, room = '', list = '']) => [
+    room,
+    [...list.matchAll(/`([\w.]+)\/?`/g)].map(([, name = '']) => name).toSorted(),
+  ])
+  t.deepEqual(
+    Object.fromEntries(written),
+    Object.fromEntries(Object.entries(rooms).map(([room, may]) => [room, may.toSorted()])),
   )
 })
 
