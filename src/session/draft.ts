@@ -3,6 +3,7 @@ import type { Limits } from '../codec/limits.ts'
 import type { ValueCodec } from '../codec/value/value-codec.ts'
 import { SessionError } from '../errors.ts'
 import { HeaderAttributes } from './header-attributes.ts'
+import { conflictOf, type KeyRules } from './isolation.ts'
 import type { SessionSchema } from './schema.ts'
 
 /** A function passed to `update`. It runs again when another request has changed the key in between. */
@@ -10,7 +11,8 @@ export type Updater = (value: unknown) => unknown
 
 /** What this request knows of one key: that it was read, or how it was changed. */
 export interface KeyChange {
-  kind: 'read' | 'set' | 'update' | 'delete'
+  /** `take`: the value was handed out and is to be forgotten, unless another request puts a new one there. */
+  kind: 'read' | 'set' | 'update' | 'delete' | 'take'
   /** The live value: the very object that the route holds. */
   value: unknown
   /** How the value was encoded when it was read or set; a later change in place makes its text differ. */
@@ -21,25 +23,25 @@ export interface KeyChange {
   sent: number
   /** The value's text in the payload being written; `undefined` if it is not part of it. */
   sentText: string | undefined
-  /** The key was set after this request had deleted it, so the stored value no longer matters. */
-  own: boolean
+  /** Whether the request has looked at the stored value: what it sets may depend on it. */
+  isRead: boolean
 }
 
 const noUpdates: Updater[] = []
-const noHistory: Partial<KeyChange> = {}
 
 /** What a draft needs of the manager's settings. */
 export interface DraftSettings {
   readonly codec: ValueCodec
   readonly limits: Limits
   readonly schema: SessionSchema | undefined
+  readonly rules: KeyRules
   /** Called when a stored key cannot be decoded, just before `get` throws. */
   readonly decodeFailed: (error: unknown) => void
   /** Whether events have a listener, so that it is worth looking for damaged lines. */
   readonly heard: () => boolean
 }
 
-/** A snapshot of the stored session, and a log of what one request changed. It knows nothing of stores or time. */
+/** A snapshot of the stored session, and a log of what one request read and changed. It knows nothing of stores or time. */
 export class Draft {
   readonly settings: DraftSettings
   /** One entry per key that was read or changed, in the order of first use. */
@@ -50,6 +52,12 @@ export class Draft {
   readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
   /** The attributes in the header of the payload. */
   readonly attributes: HeaderAttributes
+  /** Keys that were looked at without a value: absent, or asked for by `has`. */
+  #looked: string[] | undefined
+  /** All keys were looked at: by `keys`, `entries` or `size`. */
+  #lookedAtAll = false
+  /** Keys that were looked at, and have been changed by a rebase since. */
+  #outdated: Set<string> | undefined
   #clearSent = false
   #damageTold = false
   #base: Document | undefined
@@ -73,33 +81,35 @@ export class Draft {
 
   get(key: string): unknown {
     const change = this.keyChanges.get(key)
-    if (change !== undefined) return change.value
+    if (change !== undefined) {
+      if (change.kind === 'read') change.isRead = true
+      return change.value
+    }
+    this.#outdated?.delete(key)
     const line = this.cleared ? undefined : this.base.line(key)
     if (line === undefined) {
+      this.#look(key)
       this.#tellDamage()
       return undefined
     }
     const value = this.decode(key, line)
-    this.keyChanges.set(key, keyChange('read', value, line))
+    this.keyChanges.set(key, keyChange('read', value, line, true))
     return value
   }
 
   has(key: string): boolean {
-    const change = this.keyChanges.get(key)
-    if (change !== undefined) return change.kind !== 'delete'
-    if (!this.cleared && this.base.has(key)) return true
+    this.#look(key)
+    if (this.#isPresent(key)) return true
     this.#tellDamage()
     return false
   }
 
   keys(): string[] {
+    if (!this.cleared) this.#lookedAtAll = true
     this.#tellDamage()
-    const keys = this.cleared
-      ? []
-      : this.base.keys().filter((key) => this.keyChanges.get(key)?.kind !== 'delete')
-    for (const [key, change] of this.keyChanges) {
-      if (change.kind !== 'delete' && (this.cleared || !this.base.has(key))) keys.push(key)
-    }
+    const keys = this.cleared ? [] : this.base.keys().filter((key) => this.#isPresent(key))
+    for (const [key, change] of this.keyChanges)
+      if (isPresent(change) && (this.cleared || !this.base.has(key))) keys.push(key)
     return keys
   }
 
@@ -109,23 +119,45 @@ export class Draft {
 
   update(key: string, updater: Updater): unknown {
     const change = this.keyChanges.get(key)
+    if (change === undefined && this.cleared) this.delete(key)
     // Functions can run again on a newer value only if nothing else has changed this one.
-    const again = change === undefined || change.kind === 'delete' || this.#untouched(key, change)
-    const value = applyUpdate(updater, this.get(key))
-    if (value === undefined && !this.has(key)) return undefined
-    if (again) this.#write('update', key, value, [...(change?.updates ?? noUpdates), updater])
+    const canRerun =
+      change === undefined
+        ? !this.cleared
+        : (change.kind === 'read' || change.kind === 'update') && !this.isChangedInPlace(key, change)
+    const before = change === undefined && !this.cleared ? this.stored(key) : change?.value
+    const value = applyUpdate(updater, before)
+    if (value === undefined && !this.#isPresent(key)) {
+      // Nothing was there and nothing is set, but on what another request puts there the function may act.
+      if (canRerun)
+        this.#log('update', key, undefined, undefined, [...(change?.updates ?? noUpdates), updater])
+      return undefined
+    }
+    if (canRerun) this.#write('update', key, value, [...(change?.updates ?? noUpdates), updater])
     else this.#write('set', key, value, noUpdates)
     return value
   }
 
+  /** Reads and forgets: the deletion does not hold against a value that another request puts there. */
+  take(key: string): unknown {
+    const change = this.keyChanges.get(key)
+    if (change?.kind === 'delete' || change?.kind === 'take') return undefined
+    const value = change === undefined ? this.stored(key) : change.value
+    if (!this.#isPresent(key)) return value
+    // What this request itself has set replaces the stored value, so taking it away again deletes the key.
+    const kind = change?.kind === 'set' ? 'delete' : 'take'
+    this.keyChanges.set(key, keyChange(kind, undefined, undefined, change?.isRead ?? this.#hasLooked(key)))
+    return value
+  }
+
   delete(key: string): boolean {
-    const had = this.has(key)
-    const own = this.keyChanges.get(key)?.own ?? false
-    this.keyChanges.set(key, keyChange('delete', undefined, undefined, { own }))
+    const had = this.#isPresent(key)
+    this.keyChanges.set(key, keyChange('delete', undefined, undefined, this.#isRead(key)))
     return had
   }
 
   clear(): void {
+    for (const [key, change] of this.keyChanges) if (change.isRead) this.#remember(key)
     this.keyChanges.clear()
     this.cleared = true
     this.#clearSent = false
@@ -137,13 +169,15 @@ export class Draft {
    */
   changes(): Map<string, string | undefined> {
     this.#refuseStale()
+    this.#refuseOutdated()
     const changes = new Map<string, string | undefined>()
     if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
     this.#clearSent = this.cleared
     for (const [key, change] of this.keyChanges) {
-      change.sent = change.kind === 'delete' ? 1 : change.updates.length
+      const isGone = !isPresent(change)
+      change.sent = change.kind === 'delete' || change.kind === 'take' ? 1 : change.updates.length
       const line = this.base.line(key)
-      if (change.kind === 'delete') {
+      if (isGone) {
         if (line !== undefined) changes.set(key, undefined)
         continue
       }
@@ -185,15 +219,60 @@ export class Draft {
     }
     if (this.#clearSent) this.cleared = this.#clearSent = false
     for (const [key, change] of this.keyChanges) {
-      change.own = false
-      if (change.kind === 'delete' && change.sent === 1) this.keyChanges.delete(key)
+      const { kind, isRead } = change
+      const isStored = !isPresent(change) && change.sent === Math.max(1, change.updates.length)
+      if (isStored) {
+        this.keyChanges.delete(key)
+        if (isRead || kind === 'update') this.#remember(key)
+        continue
+      }
       change.updates = change.updates.slice(change.sent)
       change.sent = 0
       if (change.sentText === undefined) continue // changed while the payload was being written
       // From now on it counts as read: the next `update` is a change of its own.
-      if (change.updates.length === 0) Object.assign(change, { kind: 'read', text: change.sentText })
+      if (change.updates.length === 0)
+        Object.assign(change, { kind: 'read', text: change.sentText, isRead: isRead || kind === 'update' })
       change.sentText = undefined
     }
+  }
+
+  /** Keys that were looked at without a change of theirs, and that are different in a newer snapshot. */
+  outdatedBy(newer: Document): readonly string[] {
+    const looked = this.#lookedAtAll
+      ? [...new Set([...this.base.keys(), ...newer.keys()])]
+      : (this.#looked ?? [])
+    return looked.filter((key) => !this.keyChanges.has(key) && this.base.line(key) !== newer.line(key))
+  }
+
+  /** The log builds on `newer` from now on. */
+  rebaseOnto(newer: Document, outdated: readonly string[]): void {
+    for (const key of outdated) this.#markOutdated(key)
+    this.base = newer
+  }
+
+  /** The stored state of the key holds, whatever the log says of it. */
+  drop(key: string, change: KeyChange): void {
+    this.#retire(key, change)
+    this.keyChanges.delete(key)
+    if (!change.isRead) return
+    this.#remember(key)
+    this.#markOutdated(key)
+  }
+
+  /** Gives a change another value, or none: then the key is deleted. */
+  replaceValue(key: string, change: KeyChange, value: unknown, isValue: boolean): void {
+    if (value !== change.value) this.#retire(key, change)
+    if (isValue) this.settings.schema?.check(key, value)
+    change.value = value
+    change.text = isValue ? this.settings.codec.encode(value, key) : undefined
+    if (change.kind === 'read') change.kind = 'set'
+  }
+
+  /** Whether the value is not the one that was read, set or made by `update`: the route has changed the object itself. */
+  isChangedInPlace(key: string, change: KeyChange): boolean {
+    if (!isObject(change.value)) return false
+    const text = this.textOf(key, change)
+    return text !== change.text && !(change.kind === 'read' && this.#sameAsStored(key, text, change.text))
   }
 
   /** The text of the value as it is now. */
@@ -217,6 +296,49 @@ export class Draft {
     }
   }
 
+  /** The stored value, without a note that it was read. */
+  stored(key: string): unknown {
+    const line = this.cleared ? undefined : this.base.line(key)
+    if (line !== undefined) return this.decode(key, line)
+    this.#tellDamage()
+    return undefined
+  }
+
+  #isPresent(key: string): boolean {
+    const change = this.keyChanges.get(key)
+    return change === undefined ? !this.cleared && this.base.has(key) : isPresent(change)
+  }
+
+  /** Notes that the request knows whether the stored key is there, and perhaps its value. */
+  #look(key: string): void {
+    const change = this.keyChanges.get(key)
+    if (change?.kind === 'read') change.isRead = true
+    else if (change === undefined && !this.cleared) this.#remember(key)
+  }
+
+  #remember(key: string): void {
+    if (!this.#hasLooked(key)) (this.#looked ??= []).push(key)
+  }
+
+  #hasLooked(key: string): boolean {
+    return this.#lookedAtAll || this.#looked?.includes(key) === true
+  }
+
+  /** Whether what the request does to the key next may depend on what it has seen of it. */
+  #isRead(key: string): boolean {
+    const change = this.keyChanges.get(key)
+    return change === undefined ? this.#hasLooked(key) : change.isRead || change.kind === 'update'
+  }
+
+  #markOutdated(key: string): void {
+    this.#outdated = (this.#outdated ?? new Set()).add(key)
+  }
+
+  /** A rebased object may still be in the route's hands. */
+  #retire(key: string, change: KeyChange): void {
+    if (isObject(change.value)) this.stale.set(change.value, { key, text: this.textOf(key, change) })
+  }
+
   /** A key that seems to be missing may be in a damaged line. Reported once per request that misses a key or lists all. */
   #tellDamage(): void {
     if (this.#damageTold || this.cleared || !this.settings.heard() || !this.base.damaged) return
@@ -237,6 +359,18 @@ export class Draft {
     }
   }
 
+  /** What was set from a value that a rebase has since replaced would overwrite a change unseen. */
+  #refuseOutdated(): void {
+    if (this.#outdated === undefined) return
+    for (const key of this.#outdated) {
+      const change = this.keyChanges.get(key)
+      if (change?.isRead !== true || (change.kind !== 'set' && change.kind !== 'delete')) continue
+      if (this.settings.rules.isolationOf(key) === 'last-wins') continue
+      const kind = change.kind === 'set' ? 'read and changed' : 'read and deleted'
+      throw conflictOf(key, kind, 'an earlier commit of this request has brought in a newer value')
+    }
+  }
+
   #write(kind: 'set' | 'update', key: string, value: unknown, updates: Updater[]): void {
     const { schema, codec, limits } = this.settings
     if (typeof key !== 'string') throw new SessionError('ERR_SESSION_VALUE', 'a session key must be a string')
@@ -245,18 +379,23 @@ export class Draft {
       throw new SessionError('ERR_SESSION_LIMIT', text)
     }
     schema?.check(key, value)
-    const text = codec.encode(value, key)
-    const before = this.keyChanges.get(key)
-    const own = this.cleared || before?.kind === 'delete' || before?.own === true
-    const sent = before?.kind === 'update' ? before.sent : 0
-    this.keyChanges.set(key, keyChange(kind, value, text, { updates, sent, own }))
+    this.#log(kind, key, value, codec.encode(value, key), updates)
   }
 
-  /** Whether the value is the stored one, or what the functions of `update` made of it, and nothing else. */
-  #untouched(key: string, change: KeyChange): boolean {
-    if (change.kind === 'set' || change.kind === 'delete') return false
-    const text = this.textOf(key, change)
-    return text === change.text || (change.kind === 'read' && this.#sameAsStored(key, text, change.text))
+  #log(
+    kind: 'set' | 'update',
+    key: string,
+    value: unknown,
+    text: string | undefined,
+    updates: Updater[],
+  ): void {
+    const before = this.keyChanges.get(key)
+    // The functions of `update` run again on a newer value, so what they were given is not a reading of it.
+    const isRead = kind === 'update' ? (before?.isRead ?? this.#hasLooked(key)) : this.#isRead(key)
+    const change = keyChange(kind, value, text, isRead)
+    change.updates = updates
+    if (before?.kind === 'update') change.sent = before.sent
+    this.keyChanges.set(key, change)
   }
 
   /** An upgraded class, or another program's encoding, differs in text although the value was not changed. */
@@ -271,9 +410,14 @@ function keyChange(
   kind: KeyChange['kind'],
   value: unknown,
   text: string | undefined,
-  { updates = noUpdates, sent = 0, own = false }: Partial<KeyChange> = noHistory,
+  isRead: boolean,
 ): KeyChange {
-  return { kind, value, text, updates, sent, sentText: undefined, own }
+  return { kind, value, text, updates: noUpdates, sent: 0, sentText: undefined, isRead }
+}
+
+/** Whether the key has a value after the change. */
+function isPresent({ kind, text }: KeyChange): boolean {
+  return kind !== 'delete' && kind !== 'take' && text !== undefined
 }
 
 /** Runs a function of `update`. One that returns nothing has changed the value in place. */

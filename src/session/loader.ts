@@ -25,7 +25,11 @@ export interface Found extends LoadedRecord {
   readonly key: string
   /** The ID was rotated since; within `rotateGrace` it still leads to the session. */
   readonly isRedirected: boolean
+  /** The keys of the redirects that led there. */
+  readonly passedKeys: readonly string[]
 }
+
+const NONE: readonly string[] = []
 
 type LoaderSettings = Pick<
   ManagerSettings,
@@ -57,8 +61,8 @@ export class Loader {
     if (first === undefined) return undefined
     const redirect = redirectIn(first.document.header)
     if (redirect === undefined)
-      return { key, entry: first.entry, document: first.document, isRedirected: false }
-    return this.#follow(redirect, opening)
+      return { key, entry: first.entry, document: first.document, isRedirected: false, passedKeys: NONE }
+    return this.#follow(key, redirect, opening)
   }
 
   /** The key of the record that was found for this opening and could not be read. */
@@ -66,23 +70,27 @@ export class Loader {
     return this.#unreadable.get(options)
   }
 
-  async #follow(redirect: Redirect, opening: Opening): Promise<Found | undefined> {
+  async #follow(first: string, redirect: Redirect, opening: Opening): Promise<Found | undefined> {
     let last = redirect
-    const leadsOn = ({ until }: Redirect): boolean => opening.openedAt < until
+    const passedKeys = [first]
+    const leadsOn = ({ mode, until }: Redirect): boolean => mode === 'open' && opening.openedAt < until
     if (leadsOn(redirect)) {
       const { key, record } = await followRedirects(
         redirect.successor,
         (at) => this.#read(at, opening),
         ({ document }) => {
           const next = redirectIn(document.header)
-          if (next !== undefined) last = next
-          return next !== undefined && leadsOn(next) ? next : undefined
+          if (next === undefined) return undefined
+          passedKeys.push(last.successor)
+          last = next
+          return leadsOn(next) ? next : undefined
         },
       )
       if (record === undefined) return undefined
-      if (leadsOn(last)) return { key, ...record, isRedirected: true }
+      if (leadsOn(last)) return { key, ...record, isRedirected: true, passedKeys }
     }
-    this.#settings.events.emit({ type: 'retired-id' })
+    // An ID that was given up by `regenerate()` is like one that never was.
+    this.#settings.events.emit({ type: last.mode === 'open' ? 'retired-id' : 'unknown' })
     return undefined
   }
 

@@ -1,6 +1,5 @@
 import { StoreCalls } from './backend/store-calls.ts'
 import { startDeadline, type Deadline } from './backend/deadlines.ts'
-import { endById } from './commit/destroy.ts'
 import { SessionError } from '../errors.ts'
 import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
@@ -9,6 +8,7 @@ import { Loader } from './loader.ts'
 import { resolveOptions } from './resolve-options.ts'
 import type { ManagerOptions } from './options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
+import { Destroyer } from './commit/destroy.ts'
 import { Operations } from './operations.ts'
 import { createState } from './state.ts'
 import { Session, stateOf, type Committed } from './session.ts'
@@ -34,6 +34,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   #closing: Promise<void> | undefined
   readonly #loader: Loader
   readonly #sweeper: Sweeper
+  readonly #destroyer: Destroyer
   readonly #operations: Operations
 
   /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
@@ -44,7 +45,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#store = new GuardedStore(settings, this.#calls)
     this.#loader = new Loader(settings, this.#store)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
-    this.#operations = new Operations(settings, this.#store, this.#loader, () => this.#sweeper.start())
+    this.#destroyer = new Destroyer(settings, this.#store)
+    this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, () =>
+      this.#sweeper.start(),
+    )
   }
 
   /** What the store of this manager can do. */
@@ -59,7 +63,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** A new session. Nothing is stored until it is committed with a value in it. */
   begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
-    return new Session(createState(options, this.#settings.now(), this.#operations.draft()), this.#operations)
+    const now = this.#settings.now()
+    return new Session(createState(options, now, now, this.#operations.draft()), this.#operations)
   }
 
   /**
@@ -80,7 +85,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const openedAt = now()
     const found = await this.#loader.find(id, openedAt, options, deadline)
     if (found === undefined) return undefined
-    const { key, entry, document, isRedirected } = found
+    const { key, entry, document, isRedirected, passedKeys } = found
     // A session from the future was begun by a wrong clock, and must not live until then.
     const createdAt = Math.min(document.header.createdAt, openedAt)
     const origin = {
@@ -89,8 +94,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       entry,
       credential: onClient ? id : undefined,
       isRedirected,
+      passedKeys,
     }
-    const state = createState(options, createdAt, this.#operations.draft(document), origin)
+    const state = createState(options, createdAt, openedAt, this.#operations.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
     return new Session(state, this.#operations)
@@ -126,7 +132,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
    */
   async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
     if (typeof session !== 'string') return session.destroy()
-    await endById(this.#settings, this.#store, session)
+    await this.#destroyer.endById(session)
   }
 
   /** How many sessions the store holds (beego's `SessionAll`). */

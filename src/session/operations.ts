@@ -3,7 +3,7 @@ import { ValueCodec } from '../codec/value/value-codec.ts'
 import { startDeadline } from './backend/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { Committer } from './commit/committer.ts'
-import { endSession } from './commit/destroy.ts'
+import type { Destroyer } from './commit/destroy.ts'
 import { Draft, type DraftSettings } from './draft.ts'
 import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
@@ -20,6 +20,7 @@ export class Operations implements SessionOperations {
   readonly #store: GuardedStore
   readonly #loader: Loader
   readonly #committer: Committer
+  readonly #destroyer: Destroyer
   readonly #draftSettings: DraftSettings
   readonly #onStored: () => void
   /** How many operations are under way. */
@@ -27,15 +28,23 @@ export class Operations implements SessionOperations {
   #onIdle: (() => void) | undefined
 
   /** @param onStored called when a session is stored, which will expire some day */
-  constructor(settings: ManagerSettings, store: GuardedStore, loader: Loader, onStored: () => void) {
+  constructor(
+    settings: ManagerSettings,
+    store: GuardedStore,
+    loader: Loader,
+    destroyer: Destroyer,
+    onStored: () => void,
+  ) {
     this.#settings = settings
     this.#store = store
     this.#loader = loader
-    this.#committer = new Committer(settings, store)
+    this.#committer = new Committer(settings, store, destroyer)
+    this.#destroyer = destroyer
     this.#draftSettings = {
       codec: new ValueCodec(settings.registry, settings.limits),
       limits: settings.limits,
       schema: settings.schema,
+      rules: settings.rules,
       decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
       heard: () => settings.events.heard,
     }
@@ -56,6 +65,7 @@ export class Operations implements SessionOperations {
   }
 
   id(state: SessionState): string {
+    state.idRead()
     if (state.nextId !== undefined) return state.nextId
     if (state.id === undefined) state.assignId(createId(this.#settings.idPrefix))
     // It was assigned in the line above.
@@ -100,7 +110,9 @@ export class Operations implements SessionOperations {
     // A logout also ends a record that only another version of the program may be able to read.
     const key = mayBeStored ? state.key : this.#loader.unreadableKey(state.openOptions)
     if (key !== undefined) {
-      await endSession(this.#store, key, state.entry, state.deadline, absoluteEnd(state, this.#settings))
+      const until = absoluteEnd(state, this.#settings)
+      const hasEnded = await this.#destroyer.end(key, state.entry, state.deadline, until)
+      if (!hasEnded && mayBeStored) this.#committer.refuseUncertainEnd(state)
       events.emit({ type: 'destroyed' })
     }
     state.destroyed(key !== undefined, now(), this.draft())
@@ -117,10 +129,14 @@ export class Operations implements SessionOperations {
           deadline,
         )
       state.begin(deadline)
+      const startedAt = this.#settings.now()
       const pending = operation()
       state.waitFor(pending)
       try {
-        return await pending
+        const result = await pending
+        // What was found or stored by it was there after it had begun.
+        if (state.status === 'stored') state.confirmedAt(startedAt)
+        return result
       } finally {
         state.end(pending)
       }

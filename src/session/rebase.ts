@@ -1,79 +1,129 @@
 import type { Document } from '../codec/document/document.ts'
-import type { Registry } from '../registry.ts'
+import { SessionError } from '../errors.ts'
 import { applyUpdate, isObject, type Draft, type KeyChange } from './draft.ts'
+import { conflictOf, type ChangeKind } from './isolation.ts'
+import { merge } from './merge.ts'
+
+/** What becomes of one key of a request's log on the newer snapshot. */
+type Resolution =
+  /** The change stands as it is. */
+  | { readonly kind: 'keep' }
+  /** The request changed nothing, or gives way: the stored state of the key holds. */
+  | { readonly kind: 'drop' }
+  /** The change has a new value. Without `isPresent` the key is deleted. */
+  | { readonly kind: 'value'; readonly value: unknown; readonly isPresent: boolean }
+  /** The change replaces another request's, as `'last-wins'` has it. */
+  | { readonly kind: 'overwrite' }
+
+const keep: Resolution = { kind: 'keep' }
+const drop: Resolution = { kind: 'drop' }
+const overwrite: Resolution = { kind: 'overwrite' }
+
+const CHANGED = 'another request has changed it since'
+const DELETED = 'another request has deleted it since'
 
 /**
- * Replays a request's log on a newer snapshot of its session, after another request has committed.
+ * Replays a request's log on a newer snapshot of its session, after another request has committed. What happens to a key
+ * that both have changed stands in the table of `docs/concurrency.md`. All keys are looked at before the first one is
+ * changed: a rebase that is refused leaves the draft as it was.
  *
- * A key that only one of the two requests changed keeps that change. If both changed it: a delete wins over a change,
- * `update` runs its functions again on the newer value, a class with `merge` merges the two, and otherwise this request's
- * value replaces the stored one.
- *
- * @returns how many keys lost one side's change; the caller reports the number.
- * @throws SessionError `ERR_SESSION_DECODE` if their value is needed, by `update` or `merge`, and cannot be read here
+ * @returns how many changes of other requests are overwritten, as isolation `'last-wins'` allows
+ * @throws SessionError `ERR_SESSION_CONFLICT` if the two requests' changes cannot both be kept; `ERR_SESSION_DECODE` if a
+ *   value that is needed cannot be read here
  */
-export function rebase(draft: Draft, newer: Document, registry: Registry): number {
-  let lost = 0
+export function rebase(draft: Draft, newer: Document): number {
+  const resolutions: [key: string, change: KeyChange, resolution: Resolution][] = []
   for (const [key, change] of draft.keyChanges) {
-    if (change.kind === 'delete') continue
     const base = draft.base.line(key)
     const theirs = newer.line(key)
-    if (base === theirs) continue
-    const mine = draft.textOf(key, change)
-    const own = change.own || draft.cleared
-    const changed = own || (mine !== base && (change.kind !== 'read' || mine !== reencoded(draft, key, base)))
-    const deleted = theirs === undefined && base !== undefined && !own
-    if (!changed || deleted) {
-      // This request changed nothing, or gives way to a deletion: the stored state of the key holds.
-      markStale(draft, key, change, mine)
-      draft.keyChanges.delete(key)
-      if (changed) lost += 1
-    } else if (theirs !== undefined && !own) {
-      if (!combine(draft, key, change, mine, base, theirs, registry)) lost += 1
-    }
+    if (base !== theirs) resolutions.push([key, change, resolve(draft, key, change, base, theirs)])
   }
-  draft.base = newer
-  return lost
+  const outdated = draft.outdatedBy(newer)
+  for (const key of outdated)
+    if (draft.settings.rules.isolationOf(key) === 'serializable') throw conflictOf(key, 'read', CHANGED)
+
+  let overwritten = 0
+  for (const [key, change, resolution] of resolutions) {
+    if (resolution.kind === 'overwrite') overwritten += 1
+    else if (resolution.kind === 'drop') draft.drop(key, change)
+    else if (resolution.kind === 'value')
+      draft.replaceValue(key, change, resolution.value, resolution.isPresent)
+  }
+  draft.rebaseOnto(newer, outdated)
+  return overwritten
 }
 
-/** Combines both changes into one value. Returns false if this request's value simply replaces the stored one. */
+function resolve(
+  draft: Draft,
+  key: string,
+  change: KeyChange,
+  base: string | undefined,
+  theirs: string | undefined,
+): Resolution {
+  const isolation = draft.settings.rules.isolationOf(key)
+  const isStaleRead = isolation === 'serializable' && change.isRead
+  const whatHappened = theirs === undefined ? DELETED : CHANGED
+  switch (change.kind) {
+    case 'read':
+      if (draft.isChangedInPlace(key, change))
+        return combine(draft, key, change, 'read and changed', base, theirs)
+      if (isStaleRead) throw conflictOf(key, 'read', whatHappened)
+      return drop
+    case 'set':
+      if (!change.isRead) return keep
+      if (change.text === base && !draft.isChangedInPlace(key, change)) return drop
+      return combine(draft, key, change, 'read and changed', base, theirs)
+    case 'update':
+      if (draft.isChangedInPlace(key, change))
+        return combine(draft, key, change, 'read and changed', base, theirs)
+      if (isStaleRead) throw conflictOf(key, 'updated', whatHappened)
+      return rerun(draft, key, change, theirs)
+    case 'delete':
+      if (!change.isRead || theirs === undefined) return keep
+      if (isolation === 'last-wins') return overwrite
+      throw conflictOf(key, 'read and deleted', CHANGED)
+    case 'take':
+      if (isStaleRead) throw conflictOf(key, 'read', whatHappened)
+      return drop
+  }
+}
+
+/** Runs the functions of `update` on what is stored now. */
+function rerun(draft: Draft, key: string, change: KeyChange, theirs: string | undefined): Resolution {
+  let value = theirs === undefined ? undefined : draft.decode(key, theirs)
+  try {
+    for (const updater of change.updates) value = applyUpdate(updater, value)
+  } catch (cause) {
+    throw conflictOf(key, 'updated', `${CHANGED}, and its function threw when it was run again`, cause)
+  }
+  return { kind: 'value', value, isPresent: theirs !== undefined || value !== undefined }
+}
+
+/** Makes one value of two changes, where a merge is declared for it. */
 function combine(
   draft: Draft,
   key: string,
   change: KeyChange,
-  mine: string,
+  kind: ChangeKind,
   base: string | undefined,
-  theirs: string,
-  registry: Registry,
-): boolean {
-  if (change.kind === 'update' && mine === change.text) {
-    let value = draft.decode(key, theirs)
-    for (const updater of change.updates) value = applyUpdate(updater, value)
-    replaceValue(draft, key, change, value)
-    return true
-  }
-  const merge = isObject(change.value) ? registry.mergeOf(change.value) : undefined
-  if (merge === undefined) return false
+  theirs: string | undefined,
+): Resolution {
+  const { rules, codec } = draft.settings
+  if (rules.isolationOf(key) === 'last-wins') return overwrite
+  if (theirs === undefined) throw conflictOf(key, kind, DELETED)
+  const rule = isObject(change.value) ? rules.mergeOf(key, change.value) : undefined
+  if (rule === undefined) throw conflictOf(key, kind, CHANGED)
   const other = draft.decode(key, theirs)
-  if (!isObject(other) || Object.getPrototypeOf(other) !== Object.getPrototypeOf(change.value)) return false
   const ancestor = base === undefined ? undefined : draft.decode(key, base)
-  replaceValue(draft, key, change, merge(ancestor, change.value, other))
-  return true
-}
-
-function replaceValue(draft: Draft, key: string, change: KeyChange, value: unknown): void {
-  if (value !== change.value) markStale(draft, key, change, draft.textOf(key, change))
-  draft.settings.schema?.check(key, value)
-  change.value = value
-  change.text = draft.settings.codec.encode(value, key)
-  if (change.kind === 'read') change.kind = 'set'
-}
-
-function markStale(draft: Draft, key: string, change: KeyChange, text: string): void {
-  if (isObject(change.value)) draft.stale.set(change.value, { key, text })
-}
-
-/** The stored value as this program encodes it: an upgraded class differs in text although nothing was changed. */
-function reencoded(draft: Draft, key: string, line: string | undefined): string | undefined {
-  return line === undefined ? undefined : draft.settings.codec.encode(draft.decode(key, line), key)
+  try {
+    const result = merge(rule, key, ancestor, change.value, other, {
+      encode: (value, at) => codec.encode(value, at),
+      mergeOf: (value) => rules.mergeOf('', value),
+    })
+    if (result.merged) return { kind: 'value', value: result.value, isPresent: true }
+    throw conflictOf(key, kind, `${CHANGED}: ${result.reason}`)
+  } catch (cause) {
+    if (cause instanceof SessionError) throw cause
+    throw conflictOf(key, kind, `${CHANGED}, and its merge threw`, cause)
+  }
 }

@@ -1,17 +1,26 @@
 import { createVersion, Document, type Header } from '../codec/document/document.ts'
 import { readHeader } from '../codec/document/header.ts'
 import type { Limits } from '../codec/limits.ts'
+import { hashId } from './id.ts'
 
-/** The record that an old ID leaves behind when it is rotated. It leads to the session's new record. */
+/** The record that an old ID leaves behind when its session gets a new one. It leads to the session's new record. */
 export interface Redirect {
   /** The key of the new record. The ID that belongs to it is stored nowhere. */
   readonly successor: string
-  /** Until when the old ID opens the session, in ms since the epoch. */
+  /** Until when the old ID opens the session, in ms since the epoch. It stands in the payload, since a read may extend the record. */
   readonly until: number
+  /**
+   * `open`, after a rotation: the old ID opens the session until {@link until}, and requests under way commit to the new
+   * record. `commit`, after a `regenerate()`: the old ID opens nothing, requests under way are refused, and only a
+   * `destroy()` follows.
+   */
+  readonly mode: 'open' | 'commit'
 }
 
 const SUCCESSOR = 'next'
 const UNTIL = 'until'
+const MODE = 'mode'
+const ENDED = 'ended'
 const KEY = /^[\w-]{1,128}$/
 
 /** Only a loop of redirects is longer: rotations are further apart than their grace. */
@@ -22,7 +31,8 @@ export function redirectIn({ attributes }: Header): Redirect | undefined {
   if (attributes.size === 0) return undefined
   const successor = attributes.get(SUCCESSOR)
   if (successor === undefined || !KEY.test(successor)) return undefined
-  return { successor, until: Number(attributes.get(UNTIL)) }
+  const mode = attributes.get(MODE) === 'commit' ? 'commit' : 'open'
+  return { successor, until: Number(attributes.get(UNTIL)), mode }
 }
 
 /** The redirect in a payload, if it is one. A payload that cannot be read is none. */
@@ -35,11 +45,33 @@ export function redirectOf(payload: string): Redirect | undefined {
 }
 
 /** The payload of a redirect. Of the session it holds only when that began. */
-export function redirectPayload(createdAt: number, { successor, until }: Redirect, limits: Limits): string {
+export function redirectPayload(
+  createdAt: number,
+  { successor, until, mode }: Redirect,
+  limits: Limits,
+): string {
   const attributes = new Map([
     [SUCCESSOR, successor],
     [UNTIL, String(until)],
   ])
+  if (mode === 'commit') attributes.set(MODE, mode)
+  return emptyPayload(createdAt, attributes, limits)
+}
+
+/**
+ * The key of the tombstone of a record: it says that the session was ended while another request was writing to it. A
+ * request that moves the session to a new ID at the same time reads it before it tells the client.
+ */
+export function tombstoneKey(key: string, algorithm: string): string {
+  return hashId(`end ${key}`, algorithm)
+}
+
+/** The payload of a tombstone. */
+export function tombstonePayload(now: number, limits: Limits): string {
+  return emptyPayload(now, new Map([[ENDED, '1']]), limits)
+}
+
+function emptyPayload(createdAt: number, attributes: ReadonlyMap<string, string>, limits: Limits): string {
   const header = { version: createVersion(), createdAt, attributes }
   return Document.empty(header).write(header, new Map(), limits)
 }

@@ -12,6 +12,8 @@ export interface Origin {
   readonly entry: Entry
   readonly credential: string | undefined
   readonly isRedirected: boolean
+  /** The keys of the redirects that led to the record. */
+  readonly passedKeys: readonly string[]
 }
 
 /** The response that tells the client which credential it must hold. Jobs and tests have none. */
@@ -22,6 +24,8 @@ export interface ClientResponse {
   canRotate(): boolean
   /** Whether the client is sent the ID it already holds, so that its cookie lasts longer. */
   repeats(): boolean
+  /** Whether the client has closed the connection before the response was sent. */
+  isDisconnected(): boolean
 }
 
 /** A write whose outcome is unknown, and the entry that it was based on. */
@@ -33,15 +37,18 @@ interface UnsettledWrite {
 /** The state of one opened session. Fields are read by all; they change only by the methods. */
 export type SessionState = Readonly<State>
 
-/** A state of a new session, or of the one described by `origin`. */
+/** A state of a new session, or of the one described by `origin`. `now` is when it was opened. */
 export function createState(
   openOptions: OpenOptions,
   createdAt: number,
+  now: number,
   draft: Draft,
   origin?: Origin,
 ): SessionState {
-  return new State(openOptions, createdAt, draft, origin)
+  return new State(openOptions, createdAt, now, draft, origin)
 }
+
+const NONE: readonly string[] = []
 
 /** All fields are set in the constructor, so that V8 gives every state the same hidden class. */
 class State {
@@ -61,6 +68,12 @@ class State {
   credential: string | undefined
   /** Another request has rotated the ID and told the client; this request must not tell it the old one again. */
   isRedirected: boolean
+  /** The keys that the session had before, as far as this request has come by them. */
+  passedKeys: readonly string[]
+  /** The program has read the session's ID, so that it cannot be exchanged for another one. */
+  isIdKnown: boolean
+  /** When the session was last known to be stored, in ms since the epoch. */
+  knownAt: number
   createdAt: number
   draft: Draft
   /** The operation under way on this session object; the next one waits for it. */
@@ -77,7 +90,7 @@ class State {
   ended: boolean
   response: ClientResponse | undefined
 
-  constructor(openOptions: OpenOptions, createdAt: number, draft: Draft, origin?: Origin) {
+  constructor(openOptions: OpenOptions, createdAt: number, knownAt: number, draft: Draft, origin?: Origin) {
     this.status = origin === undefined ? 'new' : 'stored'
     this.isNew = origin === undefined
     this.openOptions = openOptions
@@ -87,6 +100,9 @@ class State {
     this.entry = origin?.entry
     this.credential = origin?.credential
     this.isRedirected = origin?.isRedirected ?? false
+    this.passedKeys = origin?.passedKeys ?? NONE
+    this.isIdKnown = origin !== undefined
+    this.knownAt = knownAt
     this.createdAt = createdAt
     this.draft = draft
     this.pending = undefined
@@ -134,10 +150,15 @@ class State {
     this.closed = true
   }
 
-  /** Gives a session that has no ID its ID and key. */
+  /** Gives a session that is not stored its ID and key. */
   assignId(id: string, key?: string): void {
     this.id = id
     this.key = key
+  }
+
+  /** The program has read the ID. */
+  idRead(): void {
+    this.isIdKnown = true
   }
 
   /** `regenerate()`: the next commit moves the session to `id`. A session that was never stored just gets another ID. */
@@ -164,6 +185,11 @@ class State {
   /** The operation is over, whatever became of it. */
   end(operation: Promise<unknown>): void {
     if (this.pending === operation) this.pending = undefined
+  }
+
+  /** The session was stored at `now`. */
+  confirmedAt(now: number): void {
+    this.knownAt = now
   }
 
   /** `payload` is stored, and the draft builds on it from now on. */
@@ -197,8 +223,9 @@ class State {
     this.entry = { ...base, expiresAt }
   }
 
-  /** Another request has rotated the ID: the session is stored under `key` now. */
-  redirectedTo(key: string): void {
+  /** Another request has rotated the ID: the session is stored under `key` now, after it was under `passed`. */
+  redirectedTo(key: string, passed: readonly string[]): void {
+    this.passedKeys = [...this.passedKeys, ...passed]
     this.key = key
     this.isRedirected = true
   }
@@ -216,6 +243,7 @@ class State {
     this.entry = entry
     this.credential = credential
     this.isRedirected = false
+    this.passedKeys = NONE
     this.draft.settle(payload)
   }
 
@@ -248,6 +276,8 @@ class State {
     this.entry = undefined
     this.credential = undefined
     this.isRedirected = false
+    this.passedKeys = NONE
+    this.isIdKnown = false
     this.unsettled = undefined
   }
 }

@@ -41,7 +41,7 @@ export class GuardedStore {
     return this.calls.run('touch', () => this.store.touch(key, expiresAt), deadline)
   }
 
-  /** As the store's `create`, with its outcome settled. */
+  /** As the store's `create`, settled. It is sent once: one that arrives late must not bring back what was ended since. */
   async create(
     key: string,
     payload: string,
@@ -53,10 +53,8 @@ export class GuardedStore {
       return await this.calls.run('create', create, deadline)
     } catch (error) {
       const stored = await this.#reread(key, error, deadline)
-      if (stored !== undefined) return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
-      const again = await this.#again('create', create, error, deadline)
-      // The first attempt may have arrived late: then it is this payload that exists.
-      return again === 'exists' ? this.#ours(key, payload, error, deadline) : again
+      if (stored === undefined) throw error
+      return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
     }
   }
 

@@ -1,14 +1,16 @@
 import { Document, isEmptyPayload } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
-import type { GuardedStore } from '../backend/guarded-store.ts'
+import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId } from '../id.ts'
 import { rebase } from '../rebase.ts'
 import type { Committed } from '../session.ts'
 import { storeKey, type ManagerSettings } from '../settings.ts'
 import type { SessionState } from '../state.ts'
-import { Regeneration } from './regenerate.ts'
+import type { Destroyer } from './destroy.ts'
+import { Mover } from './move.ts'
+import { endedMeanwhile, Regeneration } from './regenerate.ts'
 import { CommitRetry } from './retry.ts'
 import { IdRotation } from './rotate-id.ts'
 import { Writer } from './writer.ts'
@@ -27,13 +29,14 @@ export class Committer {
   readonly #rotation: IdRotation
   readonly #writer: Writer
 
-  constructor(settings: ManagerSettings, store: GuardedStore) {
+  constructor(settings: ManagerSettings, store: GuardedStore, destroyer: Destroyer) {
     this.#settings = settings
     this.#store = store
     this.#retry = new CommitRetry(settings, store)
     this.#writer = new Writer(store)
-    this.#regeneration = new Regeneration(settings, store, this.#retry)
-    this.#rotation = new IdRotation(settings, store, this.#regeneration)
+    const mover = new Mover(settings, store, this.#retry, destroyer)
+    this.#regeneration = new Regeneration(settings, mover)
+    this.#rotation = new IdRotation(settings, mover)
   }
 
   /** Whether a commit would find nothing to do. */
@@ -53,6 +56,12 @@ export class Committer {
 
   /** Stores what changed. With nothing changed it extends the session's life at most. */
   async commit(state: SessionState): Promise<Committed> {
+    const outcome = await this.#commit(state)
+    if (outcome === 'gone' && state.nextId !== undefined) throw endedMeanwhile()
+    return outcome
+  }
+
+  async #commit(state: SessionState): Promise<Committed> {
     if (state.status === 'gone') return 'gone'
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return 'gone'
     if (state.status === 'new') return this.#create(state)
@@ -75,28 +84,34 @@ export class Committer {
     const { draft, deadline } = state
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
     const change = draft.keyChanges.get(key)
-    const isOwn = change?.kind === 'set' || change?.kind === 'delete' || change?.own === true
+    const isOwn = change?.kind === 'set' || change?.kind === 'delete' || change?.kind === 'take'
     if (draft.cleared || isOwn || !draft.base.has(key)) {
       const value = draft.get(key)
       if (draft.has(key)) draft.delete(key)
       return value
     }
-    const { limits, registry } = this.#settings
+    const { limits } = this.#settings
     let value: unknown
-    const outcome = await this.#retry.commit(state, async (base) => {
+    const outcome = await this.#retry.commit(state, async (base): Promise<Committed | 'conflict'> => {
       value = undefined
       if (!draft.base.has(key)) return 'ok'
-      value = draft.get(key)
+      const mine = draft.keyChanges.get(key)
+      value = mine === undefined ? draft.stored(key) : mine.value
       const payload = draft.base.write(state.nextHeader(), new Map([[key, undefined]]), limits)
       const until = expiresAt(state, this.#settings)
       const written = await this.#store.replace(state.storedKey, payload, until, base, deadline)
       if (typeof written === 'string') return written
       state.claimed(written)
       draft.keyChanges.delete(key)
-      rebase(draft, Document.parse(payload, limits), registry)
+      rebase(draft, Document.parse(payload, limits))
       return 'ok'
     })
     return outcome === 'ok' ? value : undefined
+  }
+
+  /** @throws SessionError `ERR_SESSION_CONFLICT` if it is not known whether the session was ended or moved */
+  refuseUncertainEnd(state: SessionState): void {
+    this.#retry.refuseUncertainEnd(state)
   }
 
   async #create(state: SessionState): Promise<Committed> {
@@ -111,10 +126,17 @@ export class Committer {
       changes = draft.changes() // includes what was set while `mayCreate` ran
     }
     const startedAt = now()
-    const id = state.id ?? createId(idPrefix)
-    state.assignId(id, storeKey(this.#settings, id))
-    const payload = draft.write(state.nextHeader(), changes)
-    const outcome = await this.#writer.create(state, payload, expiresAt(state, this.#settings))
+    let payload = ''
+    const create = async (id: string): Promise<'ok' | 'exists'> => {
+      state.assignId(id, storeKey(this.#settings, id))
+      payload = draft.write(state.nextHeader(), changes)
+      return this.#writer.create(state, payload, expiresAt(state, this.#settings))
+    }
+    const outcome = await create(state.id ?? createId(idPrefix)).catch((error: unknown) => {
+      // The record may still arrive under its key, late. So that nothing comes back which was ended since, a key is used once.
+      if (!isUnknown(error) || state.isIdKnown) throw error
+      return create(createId(idPrefix))
+    })
     if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
     if (events.heard) events.emit({ type: 'created', bytes: payload.length, durationMs: now() - startedAt })
     return 'ok'
@@ -203,7 +225,8 @@ export class Committer {
    */
   async #mayRepeat(state: SessionState): Promise<boolean> {
     if (!repeats(state)) return true
-    return (await this.#retry.latest(state)) !== undefined
+    const latest = await this.#retry.latest(state)
+    return latest !== undefined && latest !== 'regenerated'
   }
 
   /** Most stores extend a session's life while they read it. For the others: one touch per tenth of the idle timeout. */

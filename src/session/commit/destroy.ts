@@ -3,78 +3,138 @@ import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../backend/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId } from '../id.ts'
-import { followRedirects, redirectOf } from '../redirect.ts'
+import { redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
 import { storeKey, type ManagerSettings } from '../settings.ts'
-import { contention, MAX_TRIES } from './retry.ts'
+import { conflict } from './retry.ts'
+
+/** A session moves only while it is being ended, so these many moves in a row do not happen. */
+const MAX_MOVES = 10
+
+type DestroySettings = Pick<
+  ManagerSettings,
+  'hash' | 'idPrefix' | 'commitTimeout' | 'absoluteTimeout' | 'limits' | 'events' | 'now' | 'store'
+>
 
 /**
- * Ends a session, under whatever key a rotation has moved it to. A record is destroyed only if it is the one that was read:
- * otherwise it could be a redirect by then, and the session would live on under its new ID.
+ * Ends sessions. It never loses against requests that write at the same time, and takes a bounded number of calls: one
+ * where no other request interferes, and three more for each time that the session is given a new ID meanwhile.
  *
- * @param known the entry under `key`, where this request has read it
- * @param until when every credential of the session will have expired, for stores on the client
+ * A record is destroyed if it is the one that was read. If it is not, another request may be making a redirect of it: then
+ * a tombstone is put down before the record is read again and destroyed whatever it is. A request that moves the session
+ * reads the tombstone after its redirect is stored, and takes the move back.
  */
-export async function endSession(
-  store: GuardedStore,
-  key: string,
-  known: Entry | undefined,
-  deadline: Deadline,
-  until: number,
-): Promise<void> {
-  if (store.store.traits.location === 'client') {
-    // By its key alone: which credentials were handed out is not known.
-    await store.destroy(key, undefined, deadline, until)
-    return
+export class Destroyer {
+  readonly #settings: DestroySettings
+  readonly #store: GuardedStore
+
+  constructor(settings: DestroySettings, store: GuardedStore) {
+    this.#settings = settings
+    this.#store = store
   }
-  let at = key
-  let entry = known
-  let hasFailed = false
-  const read = async (next: string): Promise<Entry | undefined> => {
-    at = next
-    return store.read(next, undefined, deadline)
+
+  /**
+   * Ends the session under `key`, under whatever key it was moved to.
+   *
+   * @param known the entry under `key`, where this request has read it
+   * @param until when every credential of the session will have expired, for stores on the client
+   * @returns whether there was a session to end
+   */
+  async end(key: string, known: Entry | undefined, deadline: Deadline, until: number): Promise<boolean> {
+    const store = this.#store
+    if (store.store.traits.location === 'client') {
+      // By its key alone: which credentials were handed out is not known.
+      return (await store.destroy(key, undefined, deadline, until)) === 'ok'
+    }
+    let at = key
+    let entry = known
+    for (let moves = 0; moves <= MAX_MOVES; moves += 1) {
+      entry ??= await this.#read(at, deadline)
+      if (entry === undefined) return false
+      const redirect = redirectOf(entry.payload)
+      if (redirect === undefined) {
+        const outcome = await this.#endIfSame(at, entry, deadline)
+        if (outcome === 'ok' || outcome === 'gone') return outcome === 'ok'
+        await this.#putTombstone(at, deadline)
+        const newer = await this.#read(at, deadline)
+        if (newer === undefined) return outcome === 'unknown'
+        const moved = redirectOf(newer.payload)
+        if (moved === undefined) return (await store.destroy(at, undefined, deadline)) === 'ok'
+        at = moved.successor
+      } else at = redirect.successor
+      entry = undefined
+    }
+    throw conflict('the session was given a new ID again and again while it was to be ended; try again')
   }
-  for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+
+  /** Ends the session with this ID. Returns whether there was one. */
+  async endById(id: string): Promise<boolean> {
+    const { idPrefix, commitTimeout, absoluteTimeout, events, now, store } = this.#settings
+    const { name, location, revocable } = store.traits
+    if (location === 'client' && !revocable) {
+      const text = `${name}: this store cannot end a session by its ID: it keeps neither sessions nor a list of ended ones`
+      throw new SessionError('ERR_SESSION_STATE', text)
+    }
+    if (!isId(id, idPrefix)) return false
+    const deadline = startDeadline('commitTimeout', commitTimeout)
+    const hasEnded = await this.end(
+      storeKey(this.#settings, id),
+      undefined,
+      deadline,
+      now() + absoluteTimeout,
+    )
+    events.emit({ type: 'destroyed' })
+    return hasEnded
+  }
+
+  /** Whether a tombstone says that the session was ended while it was under this key. */
+  async isEnded(key: string, deadline: Deadline): Promise<boolean> {
+    const entry = await this.#store.read(tombstoneKey(key, this.#settings.hash), undefined, deadline)
+    return entry !== undefined
+  }
+
+  /** A reply that was lost may belong to a destroy that took place, so the record is looked at again like after a conflict. */
+  async #endIfSame(
+    key: string,
+    entry: Entry,
+    deadline: Deadline,
+  ): Promise<'ok' | 'gone' | 'conflict' | 'unknown'> {
     try {
-      const end = await followRedirects(at, read, ({ payload }) => redirectOf(payload), entry)
-      entry = end.record
+      return await this.#store.destroy(key, entry, deadline)
+    } catch (error) {
+      if (!isTrouble(error)) throw error
+      return 'unknown'
+    }
+  }
+
+  /** A record that cannot be read is destroyed: it is damaged, and leads nowhere. */
+  async #read(key: string, deadline: Deadline): Promise<Entry | undefined> {
+    try {
+      return await this.#store.read(key, undefined, deadline)
     } catch (error) {
       if (isTrouble(error)) throw error
-      // The store has answered: the record is damaged, and leads nowhere.
-      await store.destroy(at, undefined, deadline)
-      return
+      await this.#store.destroy(key, undefined, deadline)
+      return undefined
     }
-    if (entry === undefined) return
-    try {
-      if ((await store.destroy(at, entry, deadline)) !== 'conflict') return
-    } catch (error) {
-      // The record may have been destroyed although the reply was lost: read again, once.
-      if (hasFailed || !isTrouble(error)) throw error
-      hasFailed = true
-    }
-    entry = undefined
   }
-  throw contention()
-}
 
-/** Ends the session with this ID. */
-export async function endById(
-  settings: Pick<
-    ManagerSettings,
-    'store' | 'hash' | 'idPrefix' | 'commitTimeout' | 'absoluteTimeout' | 'events' | 'now'
-  >,
-  store: GuardedStore,
-  id: string,
-): Promise<void> {
-  const { idPrefix, commitTimeout, absoluteTimeout, events, now } = settings
-  const { name, location, revocable } = settings.store.traits
-  if (location === 'client' && !revocable) {
-    const text = `${name}: this store cannot end a session by its ID: it keeps neither sessions nor a list of ended ones`
-    throw new SessionError('ERR_SESSION_STATE', text)
+  async #putTombstone(key: string, deadline: Deadline): Promise<void> {
+    const { hash, limits, commitTimeout, now } = this.#settings
+    const at = now()
+    const create = async (): Promise<unknown> =>
+      // It lives as long as any move that may be under way, and as long again.
+      this.#store.create(
+        tombstoneKey(key, hash),
+        tombstonePayload(at, limits),
+        at + 2 * commitTimeout,
+        deadline,
+      )
+    try {
+      await create()
+    } catch (error) {
+      if (!isTrouble(error)) throw error
+      await create() // two of the same do no harm
+    }
   }
-  if (!isId(id, idPrefix)) return
-  const deadline = startDeadline('commitTimeout', commitTimeout)
-  await endSession(store, storeKey(settings, id), undefined, deadline, now() + absoluteTimeout)
-  events.emit({ type: 'destroyed' })
 }
 
 function isTrouble(error: unknown): boolean {

@@ -2,11 +2,18 @@ import type { Entry } from '../../store.ts'
 
 /** The requests that wait for one key. */
 interface Queue {
-  /** Resolves when the last one in the queue is done. */
-  tail: Promise<void>
-  size: number
+  /** Begins the turn of each, in the order in which they run. The request whose turn it is, is not among them. */
+  readonly waiting: (() => void)[]
   /** The entry that the request before has stored. */
   latest: Entry | undefined
+}
+
+/** How a request waits for its turn. */
+export interface TurnOptions {
+  /** Waits for the turn to begin, and may give up. */
+  readonly wait: (turn: Promise<void>) => Promise<void>
+  /** Goes before all that wait already: for what must not lose against a stream of commits. */
+  readonly isUrgent?: boolean
 }
 
 /**
@@ -21,27 +28,17 @@ export class KeyQueue {
     return this.#queues.has(key)
   }
 
-  /**
-   * Runs `turn` when all requests that came before are done.
-   *
-   * @param wait waits for them, and may give up
-   * @param turn gets the entry that the request before has stored, if any, and returns the one that it stored itself
-   */
+  /** Runs `turn` alone. It gets the entry that the request before has stored, if any, and returns the one that it stored itself. */
   async run<T>(
     key: string,
-    wait: (before: Promise<void>) => Promise<void>,
+    options: TurnOptions,
     turn: (latest: Entry | undefined) => Promise<[result: T, entry: Entry | undefined]>,
   ): Promise<T> {
-    const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), size: 0, latest: undefined }
-    this.#queues.set(key, queue)
-    queue.size += 1
-    const before = queue.tail
-    let leave: () => void = noop
-    queue.tail = new Promise((resolve) => {
-      leave = resolve
-    })
+    const active = this.#queues.get(key)
+    const queue = active ?? { waiting: [], latest: undefined }
+    if (active === undefined) this.#queues.set(key, queue)
+    else await this.#turn(key, queue, options)
     try {
-      await wait(before)
       const [result, entry] = await turn(queue.latest)
       queue.latest = entry
       return result
@@ -49,11 +46,31 @@ export class KeyQueue {
       queue.latest = undefined
       throw error
     } finally {
-      queue.size -= 1
-      if (queue.size === 0) this.#queues.delete(key)
-      // A request that gave up waiting may leave before the one in front of it.
-      void before.then(leave)
+      this.#next(key, queue)
     }
+  }
+
+  async #turn(key: string, queue: Queue, { wait, isUrgent = false }: TurnOptions): Promise<void> {
+    let begin: () => void = noop
+    const turn = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    if (isUrgent) queue.waiting.unshift(begin)
+    else queue.waiting.push(begin)
+    try {
+      await wait(turn)
+    } catch (error) {
+      const at = queue.waiting.indexOf(begin)
+      if (at !== -1) queue.waiting.splice(at, 1)
+      else this.#next(key, queue) // its turn had just begun
+      throw error
+    }
+  }
+
+  #next(key: string, { waiting }: Queue): void {
+    const begin = waiting.shift()
+    if (begin === undefined) this.#queues.delete(key)
+    else begin()
   }
 }
 

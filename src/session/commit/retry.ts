@@ -19,16 +19,15 @@ const MAX_BACKOFF_MS = 50
 /** One attempt to write, based on a known entry of the session. `T` is what the attempt comes to where it ends the loop. */
 export type Attempt<T extends string> = (base: Entry) => Promise<T | 'gone' | 'conflict'>
 
+type RetrySettings = Pick<ManagerSettings, 'limits' | 'events' | 'now' | 'pause' | 'redirectLife'>
+
 /** Optimistic-concurrency loop: write; on conflict read again, rebase, back off with jitter, write again. */
 export class CommitRetry {
-  readonly #settings: Pick<ManagerSettings, 'limits' | 'registry' | 'events' | 'now' | 'pause'>
+  readonly #settings: RetrySettings
   readonly #store: GuardedStore
   readonly #keyQueue = new KeyQueue()
 
-  constructor(
-    settings: Pick<ManagerSettings, 'limits' | 'registry' | 'events' | 'now' | 'pause'>,
-    store: GuardedStore,
-  ) {
+  constructor(settings: RetrySettings, store: GuardedStore) {
     this.#settings = settings
     this.#store = store
   }
@@ -51,11 +50,22 @@ export class CommitRetry {
     return outcome
   }
 
-  /** Attempts until there is no conflict, rebasing after each one. */
-  async run<T extends string>(state: SessionState, attempt: Attempt<T>): Promise<T | 'gone'> {
+  /**
+   * Attempts until there is no conflict, rebasing after each one.
+   *
+   * @param isUrgent goes before the commits of this process that wait already
+   * @throws SessionError `ERR_SESSION_CONFLICT` if the changes cannot be kept beside another request's, or the session was
+   *   regenerated or has expired meanwhile
+   */
+  async run<T extends string>(
+    state: SessionState,
+    attempt: Attempt<T>,
+    isUrgent = false,
+  ): Promise<T | 'gone'> {
     const isQueued = this.#keyQueue.has(state.storedKey)
     const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
-    const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued) : first
+    const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued, isUrgent) : first
+    if (outcome === 'gone') this.#refuseOtherEnds(state)
     return outcome === 'gone' ? this.gone(state) : outcome
   }
 
@@ -67,15 +77,17 @@ export class CommitRetry {
     state: SessionState,
     attempt: Attempt<T>,
     isFirst: boolean,
+    isUrgent: boolean,
   ): Promise<T | 'gone'> {
     const { events, pause } = this.#settings
     const key = state.storedKey
     const wait = async <R>(others: Promise<R>): Promise<R> => this.#store.calls.queue(others, state.deadline)
-    return this.#keyQueue.run(key, wait, async (handedOver) => {
+    return this.#keyQueue.run(key, { wait, isUrgent }, async (handedOver) => {
       // A request that has not tried yet may still be up to date.
       let hint = handedOver ?? (isFirst ? state.storedEntry : undefined)
       for (let tries = isFirst ? 1 : 2; tries <= MAX_TRIES; tries += 1) {
         const newer = hint ?? (await this.latest(state))
+        if (newer === 'regenerated') throw regenerated()
         if (newer === undefined) return ['gone', undefined]
         if (newer !== state.entry) {
           this.rebase(state, newer)
@@ -90,29 +102,67 @@ export class CommitRetry {
     })
   }
 
-  /** The stored entry as it is now. Redirects of rotations are followed, whatever their age. `undefined` if it has ended. */
-  async latest(state: SessionState): Promise<Entry | undefined> {
+  /**
+   * The stored entry as it is now. Redirects of rotations are followed, whatever their age. `undefined` if the session has
+   * ended, `'regenerated'` if another request has given it a new ID, which this one must not learn.
+   */
+  async latest(state: SessionState): Promise<Entry | 'regenerated' | undefined> {
+    const passed: string[] = []
     const { key, record } = await followRedirects(
       state.storedKey,
-      (at) => this.#store.read(at, undefined, state.deadline),
-      ({ payload }) => redirectOf(payload),
+      (at) => {
+        passed.push(at)
+        return this.#store.read(at, undefined, state.deadline)
+      },
+      ({ payload }) => {
+        const redirect = redirectOf(payload)
+        return redirect?.mode === 'open' ? redirect : undefined
+      },
     )
-    if (key !== state.key) state.redirectedTo(key)
-    return record
+    if (key !== state.key) state.redirectedTo(key, passed.slice(0, -1))
+    return record !== undefined && redirectOf(record.payload) !== undefined ? 'regenerated' : record
   }
 
-  /** Another request has ended the session: it stays ended. */
+  /** Another request has ended the session: it stays ended, and the changes are dropped. */
   gone(state: SessionState): 'gone' {
     this.#settings.events.emit({ type: 'gone' })
     return state.lost()
   }
 
+  /**
+   * A session that is no longer stored was ended, unless this request is so old that the redirect to its new record may have
+   * expired.
+   *
+   * @throws SessionError `ERR_SESSION_CONFLICT` in that case
+   */
+  refuseUncertainEnd({ knownAt }: SessionState): void {
+    const { now, redirectLife } = this.#settings
+    if (now() - knownAt < redirectLife) return
+    throw conflict(
+      'the session is gone, and this request is too old to tell whether it was ended or has a new ID; nothing was stored',
+    )
+  }
+
+  /** Changes must not pass for dropped by a logout where there may have been none. */
+  #refuseOtherEnds(state: SessionState): void {
+    if (state.entry !== undefined && this.#settings.now() >= state.entry.expiresAt)
+      throw conflict('the session expired while this request was under way, so nothing was stored')
+    this.refuseUncertainEnd(state)
+  }
+
   /** Replays the session's changes on an entry that another request has stored. */
   rebase(state: SessionState, newer: Entry): void {
-    const { limits, registry, events } = this.#settings
-    const lost = rebase(state.draft, Document.parse(newer.payload, limits), registry)
+    const { limits, events } = this.#settings
+    let overwritten: number
+    try {
+      overwritten = rebase(state.draft, Document.parse(newer.payload, limits))
+    } catch (error) {
+      if (error instanceof SessionError && error.code === 'ERR_SESSION_CONFLICT')
+        events.emit({ type: 'conflict', keys: 1, outcome: 'refused' })
+      throw error
+    }
     state.rebasedOnto(newer)
-    if (lost > 0) events.emit({ type: 'conflict', keys: lost })
+    if (overwritten > 0) events.emit({ type: 'conflict', keys: overwritten, outcome: 'overwritten' })
   }
 }
 
@@ -122,6 +172,16 @@ function backoff(tries: number): number {
 }
 
 export function contention(): SessionError {
-  const text = `other requests changed this session ${MAX_TRIES} times while this one tried to commit`
+  return conflict(`other requests changed this session ${MAX_TRIES} times while this one tried to commit`)
+}
+
+/** Another request has given the session a new ID by `regenerate()`, so this one belongs to the time before. */
+export function regenerated(): SessionError {
+  return conflict(
+    'another request has given this session a new ID since this one began, so nothing was stored; repeat the request',
+  )
+}
+
+export function conflict(text: string): SessionError {
   return new SessionError('ERR_SESSION_CONFLICT', text)
 }

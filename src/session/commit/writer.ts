@@ -20,8 +20,9 @@ export class Writer {
       const written = await this.#store.create(state.storedKey, payload, expiresAt, state.deadline)
       return written === 'exists' ? written : state.committed(payload, written)
     } catch (error) {
-      // A write that never reached the store, or that the store has refused for a reason, is over.
-      if (isUnknown(error)) state.unsettle(payload, undefined)
+      // A write that never reached the store, or that the store has refused for a reason, is over. An ID that the program
+      // does not know is not used again.
+      if (isUnknown(error) && state.isIdKnown) state.unsettle(payload, undefined)
       throw error
     }
   }
@@ -42,18 +43,18 @@ export class Writer {
     }
   }
 
-  /** Sends the remembered write again, unchanged: its version tells whether it was applied. */
+  /** Reads, or sends the remembered write again, unchanged: its version tells whether it was applied. A create is not repeated. */
   async settle(state: SessionState, expiresAt: number): Promise<'ok' | 'gone'> {
     if (state.unsettled === undefined) return 'ok'
     const { payload, base } = state.unsettled
     const { storedKey: key, deadline } = state
-    let written: Written | 'exists' | 'conflict' | 'gone' =
-      base === undefined
-        ? await this.#store.create(key, payload, expiresAt, deadline)
-        : await this.#store.replace(key, payload, expiresAt, base, deadline)
-    if (written === 'exists' || written === 'conflict') {
+    let written: Written | 'conflict' | 'gone' =
+      base === undefined ? 'conflict' : await this.#store.replace(key, payload, expiresAt, base, deadline)
+    if (written === 'conflict') {
       const stored = await this.#store.read(key, undefined, deadline)
-      if (stored !== undefined && !sameVersion(stored.payload, payload)) throw unknown()
+      // Without an entry a create may still arrive.
+      const isKnown = stored === undefined ? base !== undefined : sameVersion(stored.payload, payload)
+      if (!isKnown) throw unknown()
       written = stored === undefined ? 'gone' : { entry: stored }
     }
     if (written !== 'gone') return state.committed(payload, written)
@@ -63,7 +64,6 @@ export class Writer {
 }
 
 function unknown(): SessionError {
-  const text =
-    'whether an earlier commit of this session was stored is unknown, and another request has written since; open it again'
+  const text = 'whether an earlier commit of this session was stored is unknown; open it again'
   return new SessionError('ERR_SESSION_STORE', text)
 }

@@ -1,0 +1,137 @@
+import { isEmptyPayload } from '../../codec/document/document.ts'
+import { SessionError } from '../../errors.ts'
+import type { Entry, Written } from '../../store.ts'
+import type { Deadline } from '../backend/deadlines.ts'
+import type { GuardedStore } from '../backend/guarded-store.ts'
+import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
+import { redirectOf, redirectPayload, type Redirect } from '../redirect.ts'
+import { storeKey, type ManagerSettings } from '../settings.ts'
+import type { SessionState } from '../state.ts'
+import type { Destroyer } from './destroy.ts'
+import type { CommitRetry } from './retry.ts'
+
+/** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
+export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
+
+/**
+ * Moves a session to a new ID: creates the record under the new key, then makes a redirect of the old record if that is still
+ * what this request knows. So no change of another request is lost, one of two concurrent moves wins, and a crash in between
+ * leaves only a record whose ID no client holds. Last it reads the tombstones of the keys that the session had: if one is
+ * there, the session was ended meanwhile, and the move is taken back.
+ */
+export class Mover {
+  readonly #settings: ManagerSettings
+  readonly #store: GuardedStore
+  readonly #retry: CommitRetry
+  readonly #destroyer: Destroyer
+
+  constructor(settings: ManagerSettings, store: GuardedStore, retry: CommitRetry, destroyer: Destroyer) {
+    this.#settings = settings
+    this.#store = store
+    this.#retry = retry
+    this.#destroyer = destroyer
+  }
+
+  /**
+   * Moves the session to `nextId`.
+   *
+   * @param mode what the redirect under the old ID is for: see {@link Redirect.mode}
+   */
+  async move(state: SessionState, nextId: string, mode: Redirect['mode']): Promise<Moved> {
+    const { draft, deadline, storedKey: oldKey } = state
+    const { keepEmpty, rotateAfter, now } = this.#settings
+    const newKey = storeKey(this.#settings, nextId)
+    const until = absoluteEnd(state, this.#settings)
+    const withdraw = async (): Promise<unknown> => this.#destroyer.end(newKey, undefined, deadline, until)
+    const issued = rotateAfter === undefined ? undefined : issuedAt(now())
+    let created: Entry | undefined
+    let mayExist = false
+    try {
+      const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
+        if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
+        const payload = draft.write(state.nextHeader(issued), draft.changes())
+        if (!keepEmpty && isEmptyPayload(payload)) return 'empty'
+        mayExist = true
+        const written = await this.#write(
+          newKey,
+          payload,
+          expiresAt(state, this.#settings),
+          created,
+          deadline,
+        )
+        created = written.entry
+        const left = await this.#leaveRedirect(state, newKey, base, mode)
+        if (left !== 'ok') return left
+        if (await this.#isEnded(state)) return 'gone'
+        state.movedTo(nextId, newKey, payload, written)
+        return 'moved'
+      }
+      const outcome = await this.#retry.run<Moved>(state, attempt, mode === 'commit')
+      if (outcome !== 'moved' && created !== undefined) await withdraw()
+      return outcome
+    } catch (error) {
+      // No client learns the new ID, so its record must go; but not if a rotation's redirect may lead to it.
+      if (mayExist && (mode === 'commit' || (await this.#leadsNowhere(state, newKey))))
+        await withdraw().catch(() => {})
+      throw error
+    }
+  }
+
+  /** Replaces the old record by a redirect to the new one. */
+  async #leaveRedirect(
+    state: SessionState,
+    successor: string,
+    base: Entry,
+    mode: Redirect['mode'],
+  ): Promise<'ok' | 'conflict' | 'gone'> {
+    const { now, rotateGrace, idleTimeout, redirectLife, limits } = this.#settings
+    const at = now()
+    const until = at + (mode === 'open' ? rotateGrace : redirectLife)
+    const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, at + redirectLife) : until
+    const payload = redirectPayload(state.createdAt, { successor, until, mode }, limits)
+    const { storedKey: key, deadline } = state
+    try {
+      const written = await this.#store.replace(key, payload, recordEnd, base, deadline)
+      return typeof written === 'string' ? written : 'ok'
+    } catch (error) {
+      if (await this.#leadsTo(state, successor)) return 'ok'
+      throw error
+    }
+  }
+
+  async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
+    for (const key of [...passedKeys, storedKey])
+      if (await this.#destroyer.isEnded(key, deadline)) return true
+    return false
+  }
+
+  async #leadsTo({ storedKey, deadline }: SessionState, successor: string): Promise<boolean> {
+    const entry = await this.#store.read(storedKey, undefined, deadline)
+    return entry !== undefined && redirectOf(entry.payload)?.successor === successor
+  }
+
+  /** Whether it is certain that no redirect leads to the new record. */
+  async #leadsNowhere(state: SessionState, successor: string): Promise<boolean> {
+    try {
+      return !(await this.#leadsTo(state, successor))
+    } catch {
+      return false
+    }
+  }
+
+  /** No other request knows the new key, so a record that is gone has expired or was evicted. */
+  async #write(
+    key: string,
+    payload: string,
+    until: number,
+    base: Entry | undefined,
+    deadline: Deadline,
+  ): Promise<Written> {
+    let written: Written | 'gone' | 'exists' | 'conflict' = 'gone'
+    if (base !== undefined) written = await this.#store.replace(key, payload, until, base, deadline)
+    if (written === 'gone') written = await this.#store.create(key, payload, until, deadline)
+    if (typeof written !== 'string') return written
+    const text = 'the record of a new session ID is not what was written there'
+    throw new SessionError('ERR_SESSION_STORE', text)
+  }
+}
