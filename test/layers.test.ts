@@ -6,7 +6,7 @@ import test from 'ava'
 const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: RegExp }[] = [
   { file: /^store\.ts$/, ours: /^$/, others: /^$/ },
   {
-    file: /^(errors|session\/(id|events)|koa\/(ini|cookie-header|cookie-chunks|error-headers))\.ts$/,
+    file: /^(errors|session\/(id|events)|koa\/(cookie-header|cookie-chunks))\.ts$/,
     ours: /^(errors|koa\/cookie-header)\.ts$/,
     others: /^node:/,
   },
@@ -41,7 +41,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
   { file: /^session\/manager\.ts$/, ours: /^(?!koa|stores)/, others: /^$/ },
   {
     file: /^session\/((resolve|check)-)?options\.ts$/,
-    ours: /^(?!koa\/(middleware|transport)|session\/manager\.|stores)/,
+    ours: /^(?!koa|session\/manager\.|stores)/,
     others: /^node:/,
   },
   {
@@ -50,7 +50,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
     others: /^node:/,
   },
   {
-    file: /^koa\/(options|config|transport)\.ts$/,
+    file: /^koa\/(options|config|transport|response)\.ts$/,
     ours: /^(?!koa\/middleware|session\/manager\.|stores)/,
     others: /^(cookie|node:)/,
   },

@@ -1,6 +1,6 @@
 import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
-import type { ManagerSettings } from './settings.ts'
+import type { ManagerSettings } from './resolve-options.ts'
 import type { SessionState } from './state.ts'
 
 /** Longer than that no browser keeps a cookie (RFC 6265bis). */

@@ -3,9 +3,10 @@ import type { Deadline } from './backend/deadlines.ts'
 import { SessionError } from '../errors.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { redirectIn } from './redirect.ts'
-import { storeKey, type ManagerSettings } from './settings.ts'
+import { storeKey } from './id.ts'
+import type { ManagerSettings } from './resolve-options.ts'
 import type { Entry } from '../store.ts'
-import type { OpenOptions } from '../koa/request.ts'
+import type { OpenOptions } from './options.ts'
 
 /** Renewals are farther apart than their graces, so that there is one within one's grace; a few where clocks disagree. */
 const MAX_MOVES = 5

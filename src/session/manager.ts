@@ -6,16 +6,14 @@ import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
 import { isId } from './id.ts'
 import { Loader } from './loader.ts'
-import { resolveOptions } from './resolve-options.ts'
-import type { ManagerOptions } from './options.ts'
+import type { ManagerOptions, OpenOptions } from './options.ts'
+import { resolveOptions, type ManagerSettings } from './resolve-options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Operations } from './operations.ts'
 import { SessionState } from './state.ts'
 import { Session, stateOf, type Committed } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
 import { isCounting, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
-import type { OpenOptions } from '../koa/request.ts'
 
 /**
  * The life of sessions without HTTP, for WebSockets, jobs and tests: what beego's `Manager` is. The middleware is a thin

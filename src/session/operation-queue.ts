@@ -1,7 +1,7 @@
 import type { StoreCalls } from './backend/store-calls.ts'
 import { startDeadline } from './backend/deadlines.ts'
 import type { SessionState } from './state.ts'
-import type { ManagerSettings } from './settings.ts'
+import type { ManagerSettings } from './resolve-options.ts'
 
 /** What changes sessions in the store: commits, claims and logouts, each over by its deadline. */
 export class OperationQueue {

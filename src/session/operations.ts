@@ -10,7 +10,7 @@ import { setMaxAge } from './expiry.ts'
 import type { Loader } from './loader.ts'
 import type { SessionState } from './state.ts'
 import type { Committed, SessionOperations } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
+import type { ManagerSettings } from './resolve-options.ts'
 import { OperationQueue } from './operation-queue.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })

@@ -2,11 +2,8 @@ import { inspect } from 'node:util'
 import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
+import type { SessionValues } from './schema.ts'
 import type { SessionState } from './state.ts'
-
-/** What a session holds where no schema says more. `any` on purpose: what comes out is what the program put in. */
-// oxlint-disable-next-line typescript/no-explicit-any
-export type SessionValues = Record<string, any>
 
 /** Whether a commit was stored, or found that another request had ended or regenerated the session. */
 export type Committed = 'ok' | 'gone'

@@ -1,7 +1,7 @@
 import { noDeadline, type Deadline } from './backend/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { Entry } from '../store.ts'
-import type { OpenOptions } from '../koa/request.ts'
+import type { OpenOptions } from './options.ts'
 
 /** What the session of an ID was opened from. */
 export interface Origin {

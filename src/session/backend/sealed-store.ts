@@ -1,4 +1,4 @@
-import { createKeyRing, type SealKey } from '../../codec/seal/key-ring.ts'
+import { createKeyRing } from '../../codec/seal/key-ring.ts'
 import { Sealer } from '../../codec/seal/sealer.ts'
 import { SessionError } from '../../errors.ts'
 import {
@@ -12,14 +12,7 @@ import {
   type Sweeping,
   type Written,
 } from '../../store.ts'
-
-/** How payloads are sealed where they are stored. */
-export interface SealOptions {
-  /** The first one seals, all of them open. Each has at least 32 random bytes: `crypto.randomBytes(32)`. */
-  readonly keys: readonly SealKey[]
-  /** Until then payloads that were stored unsealed are read, and sealed when their session is next used. Default: never. */
-  readonly plainUntil?: Date
-}
+import type { SealOptions } from '../options.ts'
 
 /** What stands between the version and the sealed rest; a payload that is not sealed goes on with a digit there. */
 const GAP = ' '

@@ -2,9 +2,9 @@ import { contention, MAX_TRIES } from './retry.ts'
 import { startDeadline, type Deadline } from '../backend/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
-import { isId } from '../id.ts'
+import { isId, storeKey } from '../id.ts'
 import { redirectOf } from '../redirect.ts'
-import { storeKey, type ManagerSettings } from '../settings.ts'
+import type { ManagerSettings } from '../resolve-options.ts'
 import type { Entry } from '../../store.ts'
 
 /**

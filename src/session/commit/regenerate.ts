@@ -2,10 +2,10 @@ import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type CommitR
 import type { Deadline } from '../backend/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
-import { createId } from '../id.ts'
+import { createId, storeKey } from '../id.ts'
 import { issuedAt } from '../expiry.ts'
 import type { SessionState } from '../state.ts'
-import { storeKey, type ManagerSettings } from '../settings.ts'
+import type { ManagerSettings } from '../resolve-options.ts'
 import type { Entry, Written } from '../../store.ts'
 
 /** What becomes of the old record when a session has moved to a new ID. */

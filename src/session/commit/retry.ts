@@ -5,7 +5,7 @@ import { rebase } from '../rebase.ts'
 import { redirectOf } from '../redirect.ts'
 import type { SessionState } from '../state.ts'
 import type { Committed } from '../session.ts'
-import type { ManagerSettings } from '../settings.ts'
+import type { ManagerSettings } from '../resolve-options.ts'
 import type { Entry } from '../../store.ts'
 import { KeyQueue } from './key-queue.ts'
 

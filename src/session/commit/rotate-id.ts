@@ -5,7 +5,7 @@ import { issuedAtOf } from '../expiry.ts'
 import type { OldRecord, Regeneration } from './regenerate.ts'
 import { redirectOf, redirectPayload } from '../redirect.ts'
 import type { SessionState } from '../state.ts'
-import type { ManagerSettings } from '../settings.ts'
+import type { ManagerSettings } from '../resolve-options.ts'
 import type { Entry } from '../../store.ts'
 
 /**
