@@ -29,6 +29,8 @@ interface Fixture extends Served {
   visitor: Client
 }
 
+const codeOf = (error: unknown): unknown => error instanceof SessionError && error.code
+
 type Handler = (ctx: Context & { session: import('../../src/index.ts').Session }) => unknown
 
 async function app(
@@ -496,7 +498,7 @@ test('F22: when the response has begun, the data is saved and the program is tol
   t.deepEqual(setCookies, [])
   t.is(await store.count(), 1)
   t.true(events.some((event) => event.type === 'cookie-not-sent' && event.reason === 'headers-sent'))
-  t.regex(String(errors[0]), /the response had begun/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_STATE')
 })
 
 test('security 34: one Set-Cookie of ours, and other cookies on the response are left alone', async (t) => {
@@ -569,7 +571,7 @@ test('F22: two sessions with one cookie name in one request are refused with a s
   koa.on('error', (error) => errors.push(error))
   const { client } = await serve(t, koa)
   t.is((await client().get('/')).status, 500)
-  t.regex(String(errors[0]), /name: two session\(\) middlewares of one request use the cookie 'sid'/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_OPTIONS')
 })
 
 test('a session that is off, or used before it is mounted, says so', async (t) => {
@@ -582,7 +584,7 @@ test('a session that is off, or used before it is mounted, says so', async (t) =
   const served = await serve(t, off)
   t.is((await served.client().get('/')).status, 200)
   t.is((await served.client().get('/use')).status, 500)
-  t.regex(String(errors[0]), /sessions are turned off: set `enabled: true`/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_STATE')
 
   const early = new Koa()
   early.on('error', (error) => errors.push(error))
@@ -599,7 +601,7 @@ test('a session that is off, or used before it is mounted, says so', async (t) =
   const late = await serve(t, early)
   await late.client().get('/')
   t.is((await late.client().get('/early')).status, 500)
-  t.regex(String(errors[1]), /no session\(\) middleware has run/)
+  t.is(codeOf(errors[1]), 'ERR_SESSION_STATE')
 })
 
 test('a property that Koa uses itself is refused', async (t) => {
@@ -608,7 +610,7 @@ test('a property that Koa uses itself is refused', async (t) => {
   koa.on('error', (error) => errors.push(error))
   const { client } = await serve(t, koa)
   t.is((await client().get('/')).status, 500)
-  t.regex(String(errors[0]), /property: ctx.body is already taken/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_OPTIONS')
 })
 
 test('a router reads and writes the session of its application', async (t) => {

@@ -76,9 +76,7 @@ test('security 53: whatever would change such a session is a 503, and after reco
     fail(true)
   }
   for (const error of errors) {
-    t.true(
-      error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && /isReadOnly/.test(error.message),
-    )
+    t.true(error instanceof SessionError && error.code === 'ERR_SESSION_STORE')
   }
 })
 
@@ -87,7 +85,7 @@ test('security 53: the manager ends no such session either, and it stays read-on
   const sessions = session({ store, onStoreError: 'anonymous' })
   const app = new Koa().use(sessions).use(async (ctx) => {
     if (ctx.path === '/set') ctx.session.set('user', 'ann')
-    else await t.throwsAsync(sessions.manager.destroy(ctx.session), { message: /isReadOnly/ })
+    else await t.throwsAsync(sessions.manager.destroy(ctx.session), { code: 'ERR_SESSION_STORE' })
     ctx.body = String(ctx.session.isReadOnly)
   })
   const visitor = (await serve(t, app)).client()
