@@ -2,7 +2,7 @@ export { fromConfig, type ConfigObject, type ConfigValue } from './koa/config.ts
 export { session, type SessionContext, type SessionMiddleware } from './koa/middleware.ts'
 export type { CookieOptions, SessionOptions } from './koa/options.ts'
 export { SessionManager } from './session/manager.ts'
-export { Session, type Committed } from './session/session.ts'
+export { Session, type Committed, type SessionKey } from './session/session.ts'
 export { registerProvider, type OpenProvider, type ProviderContext } from './session/providers.ts'
 export type { ManagerOptions, OpenOptions, SealOptions } from './session/options.ts'
 export type { Schema, SessionValues, ValuesOf } from './session/schema.ts'

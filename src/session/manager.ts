@@ -11,7 +11,7 @@ import { resolveOptions, type ManagerSettings } from './resolve-options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Operations } from './operations.ts'
 import { SessionState } from './state.ts'
-import { Session, stateOf, type Committed } from './session.ts'
+import { createSession, stateOf, type Committed, type Session } from './session.ts'
 import { isCounting, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
 
@@ -35,7 +35,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #sweeper: Sweeper
   readonly #operations: Operations
 
-  /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
+  constructor(options?: ManagerOptions<S>)
+  /** @internal `carrier` is for a `'client'` store: the name of the cookie or header that carries its sessions. */
+  constructor(options: ManagerOptions<S> | undefined, carrier: string | undefined)
   constructor(options: ManagerOptions<S> = {}, carrier?: string) {
     const settings = resolveOptions(options, carrier)
     this.#settings = settings
@@ -58,7 +60,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** A session of which nothing is stored until it is committed with something in it. */
   begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
-    return new Session(
+    return createSession(
       new SessionState(options, this.#settings.now(), this.#operations.draft()),
       this.#operations,
     )
@@ -68,9 +70,15 @@ export class SessionManager<S extends Schema | undefined = undefined> {
    * The stored session with this ID, or this {@link credential}, or `undefined`. One round trip, which also extends the
    * session's life where the store can do both at once, unless `options` is passive. Text that cannot be an ID costs none.
    *
-   * @param deadline where several IDs are tried in turn: that of the first
    * @throws SessionError `ERR_SESSION_STORE` if the store fails
    */
+  find(id: string | undefined, options?: OpenOptions): Promise<Session<ValuesOf<S>> | undefined>
+  /** @internal `deadline` is that of the first ID, where several are tried in turn. */
+  find(
+    id: string | undefined,
+    options: OpenOptions,
+    deadline: Deadline | undefined,
+  ): Promise<Session<ValuesOf<S>> | undefined>
   async find(
     id: string | undefined,
     options: OpenOptions = {},
@@ -95,7 +103,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const state = new SessionState(options, createdAt, this.#operations.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
-    return new Session(state, this.#operations)
+    return createSession(state, this.#operations)
   }
 
   /** @internal By when an opening that begins now must be over. */
