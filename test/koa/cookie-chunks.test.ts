@@ -42,7 +42,7 @@ for (const name of ['sid', '__Host-sid', 'n'.repeat(100)]) {
   })
 }
 
-test('a chunk that is left over from a longer credential does no harm', (t) => {
+test('a chunk that is left over from a longer credential is ignored', (t) => {
   const chunks = new CookieChunks('sid')
   t.deepEqual(chunks.join('sid=short; sid.1=old; sid.2=old'), ['short'])
   t.deepEqual(chunks.join('sid=2!a; sid.1=b; sid.2=old'), ['ab'])

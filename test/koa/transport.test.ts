@@ -104,7 +104,7 @@ test('security 10: the ID is taken from the configured transport only', async (t
   t.is(JSON.parse((await visitor.get('/', { headers: { cookie: `sid=${id}` } })).text).a, 1)
 })
 
-test('an ID by header is answered in the same header', async (t) => {
+test('an ID that travels in a header is returned in the same header', async (t) => {
   const visitor = await visitorOf(t, { cookie: false, header: 'X-Session-ID' })
   const { headers, setCookies } = await visitor.get('/set')
   const id = headers.get('x-session-id') ?? ''
@@ -129,7 +129,7 @@ test('beego 17: a malformed query string or cookie is an anonymous visit', async
   }
 })
 
-test('the ID of a session that was not stored yet is the one it gets when it is', async (t) => {
+test('a session has the same ID before and after it is first stored', async (t) => {
   const koa = new Koa().use(session())
   koa.use((ctx) => {
     const early = ctx.session.id
