@@ -48,7 +48,7 @@ inside() {
   git clone --quiet "$checkout" "$root/srv/koa-typed-session"
   unshare --mount --pid --fork --kill-child bash -c '
     set -euo pipefail
-    mount --make-rprivate /
+    mount --make-rprivate /; mount --bind "$1" "$1"
     mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"
     mount -t tmpfs tmpfs "$1/dev/shm"; mount -t tmpfs tmpfs "$1/tmp"; mkdir -p "$1/run/lock"
     exec chroot "$1" env -i HOME=/root TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -1,6 +1,6 @@
 // What is written down twice is compared.
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import test from 'ava'
 import type { StoreTraits } from '../src/store.ts'
 import { CookieStore } from '../src/stores/cookie.ts'
@@ -87,6 +87,32 @@ test('each command of CONTRIBUTING is a script of the package', async (t) => {
   const named = [...contributing.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name)
   t.true(named.length > 3)
   for (const name of named) t.true(name in scripts, name)
+})
+
+test('each file that the map of the source names is there', async (t) => {
+  for (const page of ['CONTRIBUTING.md', 'docs/decisions/0016-how-the-source-is-laid-out.md']) {
+    const text = await readFile(page, 'utf8')
+    // Paths begin in the root or, as in the diagram, in `src/`. One with a `<name>` in it names no file.
+    const named = [
+      ...text.matchAll(/(?<![\w./<>-])[\w-]+(?:\/[\w.-]+)*\.(?:ts|md|json|yaml)\b|`[\w./-]+\/`/g),
+    ]
+    t.true(named.length > 10, page)
+    for (const [quoted] of named) {
+      const name = quoted.replaceAll('`', '')
+      const found = await Promise.any([access(name), access(`src/${name}`)]).then(
+        () => true,
+        () => false,
+      )
+      t.true(found, `${page} names ${name}, which is neither in the root nor in src/: say where it is now`)
+    }
+  }
+})
+
+test('each question about the source has its answer in a file of src/', async (t) => {
+  const text = await readFile('docs/decisions/0016-how-the-source-is-laid-out.md', 'utf8')
+  const rows = [...text.matchAll(/^\| (Where .*\?) \| `(.*)` \|$/gm)]
+  t.is(rows.length, 10)
+  for (const [, question, file = ''] of rows) t.true(file.startsWith('src/'), question)
 })
 
 test('each dependency has its reason in SECURITY.md, and brings what stands there', async (t) => {

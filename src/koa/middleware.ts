@@ -80,7 +80,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       response.attach()
       throw error
     } finally {
-      if (request.session !== undefined) stateOf(request.session).closed = true
+      if (request.session !== undefined) stateOf(request.session).close()
       if (outer !== undefined) property.set(ctx, outer)
     }
   }

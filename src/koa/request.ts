@@ -74,7 +74,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     const isStoreError = failure instanceof SessionError && failure.code === 'ERR_SESSION_STORE'
     if (this.#onStoreError === 'throw' || !isStoreError) throw failure
     const empty = this.manager.begin()
-    stateOf(empty).failure = failure
+    stateOf(empty).failedToOpen(failure)
     return empty
   }
 }

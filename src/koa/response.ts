@@ -3,14 +3,14 @@ import type { ParameterizedContext } from 'koa'
 import { SessionError } from '../errors.ts'
 import type { Events } from '../session/events.ts'
 import { maxAgeOf } from '../session/expiry.ts'
-import type { Answer, SessionState } from '../session/state.ts'
+import type { ClientResponse, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
 /** Headers, by names in lower case. */
 type Headers = Readonly<Record<string, unknown>>
 
 /** Writes the session's headers to one response, and reports where that is not possible. */
-export class SessionResponse implements Answer {
+export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
@@ -41,10 +41,10 @@ export class SessionResponse implements Answer {
     this.#credential = id
     this.#payload = state.entry?.payload
     if (id !== undefined) this.#maxAge = maxAgeOf(state.draft)
-    state.answer = this
+    state.respondBy(this)
   }
 
-  tell(): void {
+  update(): void {
     const state = this.#state
     // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return

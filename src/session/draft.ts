@@ -1,32 +1,54 @@
-import { HeaderAttributes } from './header-attributes.ts'
 import { Document, type Header } from '../codec/document/document.ts'
 import type { Limits } from '../codec/limits.ts'
 import type { ValueCodec } from '../codec/value/value-codec.ts'
 import { SessionError } from '../errors.ts'
+import { HeaderAttributes } from './header-attributes.ts'
 import type { SessionSchema } from './schema.ts'
-import { applyUpdate, isObject, noUpdates, keyChange, type KeyChange, type Updater } from './key-change.ts'
 
-/** What a draft needs to know of its session's settings. */
+/** A function passed to `update`. It runs again when another request has changed the key in between. */
+export type Updater = (value: unknown) => unknown
+
+/** What this request knows of one key: that it was read, or how it was changed. */
+export interface KeyChange {
+  kind: 'read' | 'set' | 'update' | 'delete'
+  /** The live value: the very object that the route holds. */
+  value: unknown
+  /** How the value was encoded when it was read or set; a later change in place makes its text differ. */
+  text: string | undefined
+  /** The functions of `update`, in order. */
+  updates: Updater[]
+  /** How many of `updates`, or whether the deletion, are part of the payload being written. */
+  sent: number
+  /** The value's text in the payload being written; `undefined` if it is not part of it. */
+  sentText: string | undefined
+  /** The key was set after this request had deleted it, so the stored value no longer matters. */
+  own: boolean
+}
+
+const noUpdates: Updater[] = []
+const noHistory: Partial<KeyChange> = {}
+
+/** What a draft needs of the manager's settings. */
 export interface DraftSettings {
   readonly codec: ValueCodec
   readonly limits: Limits
   readonly schema: SessionSchema | undefined
-  /** Told when a stored key cannot be decoded, just before `get` throws. */
+  /** Called when a stored key cannot be decoded, just before `get` throws. */
   readonly decodeFailed: (error: unknown) => void
-  /** Whether anybody listens, so that it is worth looking for damage that no key tells of. */
+  /** Whether events have a listener, so that it is worth looking for damaged lines. */
   readonly heard: () => boolean
 }
 
-/** A snapshot of the stored session and a log of what one request changed. Knows nothing of stores or time. */
+/** A snapshot of the stored session, and a log of what one request changed. It knows nothing of stores or time. */
 export class Draft {
   readonly settings: DraftSettings
-  /** One entry per key that was read or changed; in the order of first use. */
+  /** One entry per key that was read or changed, in the order of first use. */
   readonly keyChanges: Map<string, KeyChange> = new Map()
-  /** Everything in the snapshot was forgotten; what the keyChanges hold came after. */
+  /** `clear()` was called: the snapshot's keys no longer count, and all of `keyChanges` came later. */
   cleared = false
-  /** Objects that the route may still hold although a rebase put newer ones in their place, and how they were spelled. */
+  /** Objects that the route may still hold although a rebase has replaced them, with their text at that time. */
   readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
-  /** What the header says besides. */
+  /** The attributes in the header of the payload. */
   readonly attributes: HeaderAttributes
   #clearSent = false
   #damageTold = false
@@ -87,7 +109,7 @@ export class Draft {
 
   update(key: string, updater: Updater): unknown {
     const change = this.keyChanges.get(key)
-    // Only what comes by functions alone of the stored value, or of nothing, can be run again on a newer one.
+    // Functions can run again on a newer value only if nothing else has changed this one.
     const again = change === undefined || change.kind === 'delete' || this.#untouched(key, change)
     const value = applyUpdate(updater, this.get(key))
     if (value === undefined && !this.has(key)) return undefined
@@ -110,8 +132,8 @@ export class Draft {
   }
 
   /**
-   * The lines that differ from the snapshot: new text, or `undefined` for a key that is to go. Encodes what the route
-   * may have changed in place, and throws the path of what cannot be kept.
+   * The lines that differ from the snapshot: new text, or `undefined` for a key to be deleted. Encodes objects that the
+   * route may have changed in place, and throws with the path of a value that cannot be kept.
    */
   changes(): Map<string, string | undefined> {
     this.#refuseStale()
@@ -136,7 +158,7 @@ export class Draft {
     return changes
   }
 
-  /** Whether it is certain, without encoding anything, that nothing was changed. */
+  /** Whether it is certain without encoding anything that nothing was changed. */
   get isUntouched(): boolean {
     if (this.cleared || this.stale.size > 0 || this.attributes.differ) return false
     for (const { kind, value } of this.keyChanges.values())
@@ -144,17 +166,17 @@ export class Draft {
     return true
   }
 
-  /** Whether what cannot even be told apart is to go with a `clear`, though no key tells of it. */
+  /** Whether a `clear` removes damaged lines, which belong to no known key. */
   get dropsDamage(): boolean {
     return this.cleared && this.base.damaged
   }
 
-  /** The next payload: the snapshot with what {@link changes} told. */
+  /** The next payload: the snapshot with the lines of {@link changes}. */
   write(header: Header, changes: ReadonlyMap<string, string | undefined>): string {
     return this.base.write(header, changes, this.settings.limits, this.cleared)
   }
 
-  /** The payload with everything that {@link changes} told is stored: it is the new snapshot. */
+  /** All lines of {@link changes} are stored. `payload` is the new snapshot. */
   settle(payload?: string): void {
     if (payload !== undefined) {
       this.#payload = payload
@@ -167,14 +189,14 @@ export class Draft {
       if (change.kind === 'delete' && change.sent === 1) this.keyChanges.delete(key)
       change.updates = change.updates.slice(change.sent)
       change.sent = 0
-      if (change.sentText === undefined) continue // it came while the payload was under way
-      // From now on it is what was read: what `update` makes of it next is a change of its own.
+      if (change.sentText === undefined) continue // changed while the payload was being written
+      // From now on it counts as read: the next `update` is a change of its own.
       if (change.updates.length === 0) Object.assign(change, { kind: 'read', text: change.sentText })
       change.sentText = undefined
     }
   }
 
-  /** How the change's value is spelled now. */
+  /** The text of the value as it is now. */
   textOf(key: string, change: KeyChange): string {
     if (change.text !== undefined && !isObject(change.value)) return change.text
     return this.settings.codec.encode(change.value, key)
@@ -195,7 +217,7 @@ export class Draft {
     }
   }
 
-  /** A key that seems to be missing may stand in a damaged line: told once per request that misses one or lists all. */
+  /** A key that seems to be missing may be in a damaged line. Reported once per request that misses a key or lists all. */
   #tellDamage(): void {
     if (this.#damageTold || this.cleared || !this.settings.heard() || !this.base.damaged) return
     this.#damageTold = true
@@ -204,7 +226,7 @@ export class Draft {
     this.settings.decodeFailed(new SessionError('ERR_SESSION_DECODE', text))
   }
 
-  /** A change in place of an object that is no longer the session's would be lost in silence. */
+  /** A change in place of an object that a rebase has replaced would be lost. */
   #refuseStale(): void {
     for (const [value, { key, text }] of this.stale) {
       if (this.settings.codec.encode(value, key) === text) continue
@@ -230,17 +252,36 @@ export class Draft {
     this.keyChanges.set(key, keyChange(kind, value, text, { updates, sent, own }))
   }
 
-  /** Whether the value is what was stored, or what the functions of `update` made of that, and nothing else. */
+  /** Whether the value is the stored one, or what the functions of `update` made of it, and nothing else. */
   #untouched(key: string, change: KeyChange): boolean {
     if (change.kind === 'set' || change.kind === 'delete') return false
     const text = this.textOf(key, change)
     return text === change.text || (change.kind === 'read' && this.#sameAsStored(key, text, change.text))
   }
 
-  /** An upgraded class or another writer's spelling differs in text without having been changed by anybody. */
+  /** An upgraded class, or another program's encoding, differs in text although the value was not changed. */
   #sameAsStored(key: string, text: string, line: string | undefined): boolean {
     return (
       line !== undefined && text === this.settings.codec.encode(this.settings.codec.decode(line, key), key)
     )
   }
+}
+
+function keyChange(
+  kind: KeyChange['kind'],
+  value: unknown,
+  text: string | undefined,
+  { updates = noUpdates, sent = 0, own = false }: Partial<KeyChange> = noHistory,
+): KeyChange {
+  return { kind, value, text, updates, sent, sentText: undefined, own }
+}
+
+/** Runs a function of `update`. One that returns nothing has changed the value in place. */
+export function applyUpdate(updater: Updater, value: unknown): unknown {
+  const result = updater(value)
+  return result === undefined ? value : result
+}
+
+export function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }

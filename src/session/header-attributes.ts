@@ -1,8 +1,8 @@
-/** The attributes in the header of a session's payload: what is stored, and what one request changes. */
+/** The attributes in the header of a session's payload: the stored ones, and one request's changes to them. */
 export class HeaderAttributes {
   #stored: ReadonlyMap<string, string>
   #changed: ReadonlyMap<string, string | undefined> = nothing
-  /** What is part of the payload under way: the changes, and what the attributes are with them. */
+  /** The changes that are part of the payload being written, and the attributes with them. */
   #sent: ReadonlyMap<string, string | undefined> = nothing
   #written: ReadonlyMap<string, string>
 
@@ -15,18 +15,18 @@ export class HeaderAttributes {
     return this.#changed.has(name) ? this.#changed.get(name) : this.#stored.get(name)
   }
 
-  /** `undefined` for an attribute that is to go. */
+  /** `undefined` deletes the attribute. */
   set(name: string, value: string | undefined): void {
     this.#changed = new Map(this.#changed).set(name, value)
   }
 
-  /** Whether this request's changes make a difference to what is stored. */
+  /** Whether this request's changes differ from what is stored. */
   get differ(): boolean {
     for (const [name, value] of this.#changed) if (this.#stored.get(name) !== value) return true
     return false
   }
 
-  /** The attributes of the next payload, with one that is this payload's own. */
+  /** The attributes of the next payload, with `own` added to this payload only. */
   write(own?: readonly [name: string, value: string]): ReadonlyMap<string, string> {
     this.#sent = this.#changed
     const all = this.#changed.size === 0 ? this.#stored : changed(this.#stored, this.#changed)
@@ -34,13 +34,13 @@ export class HeaderAttributes {
     return this.#written
   }
 
-  /** What {@link write} told is stored. */
+  /** The attributes of the last {@link write} are stored. */
   settle(): void {
     this.#stored = this.#written
     if (this.#changed === this.#sent) this.#changed = nothing
   }
 
-  /** Somebody else has stored these; ours are still to come. */
+  /** Another request has stored these attributes; this request's changes are still to be written. */
   rebase(stored: ReadonlyMap<string, string>): void {
     this.#stored = stored
     this.#written = stored

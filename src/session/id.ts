@@ -5,19 +5,19 @@ const BYTES = 32
 const LENGTH = 43 // 256 bits in base64url, six to a character
 const ALPHABET = /^[\w-]{42}[AEIMQUYcgkosw048]$/ // the last character holds four bits: one spelling per ID
 
-/** A new session ID: `prefix` and 256 random bits in base64url. It means nothing and is guessed by nobody. */
+/** A new session ID: `prefix` and 256 random bits in base64url. */
 export function createId(prefix = ''): string {
   return prefix + crypto.randomBytes(BYTES).toString('base64url')
 }
 
-/** Whether `text` could be an ID of ours: exact length, alphabet, canonical spelling. Costs no look into a store. */
+/** Whether `text` has the form of a session ID: exact length, alphabet, canonical spelling. Needs no store. */
 export function isId(text: string, prefix = ''): boolean {
   if (text.length !== prefix.length + LENGTH) return false
   if (prefix === '') return ALPHABET.test(text)
   return text.startsWith(prefix) && ALPHABET.test(text.slice(prefix.length))
 }
 
-/** What a store files the session under: a hash of the ID, in hex, so that a leaked database opens no session. */
+/** The key that a store files the session under: a hash of the ID, in hex, so that a leaked database opens no session. */
 export function hashId(id: string, algorithm = 'sha256'): string {
   return crypto.hash(algorithm, id, 'hex')
 }

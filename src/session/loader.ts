@@ -1,85 +1,108 @@
 import { Document } from '../codec/document/document.ts'
-import type { Deadline } from './backend/deadlines.ts'
 import { SessionError } from '../errors.ts'
+import type { Entry } from '../store.ts'
+import type { Deadline } from './backend/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
-import { redirectIn } from './redirect.ts'
+import { followRedirects, redirectIn, type Redirect } from './redirect.ts'
 import { storeKey } from './id.ts'
 import type { ManagerSettings } from './resolve-options.ts'
-import type { Entry } from '../store.ts'
 import type { OpenOptions } from './options.ts'
 
-/** Renewals are farther apart than their graces, so that there is one within one's grace; a few where clocks disagree. */
-const MAX_MOVES = 5
+/** One reading of the store on behalf of one request. */
+interface Opening {
+  readonly openedAt: number
+  readonly options: OpenOptions
+  readonly deadline: Deadline
+}
 
-/** What an ID leads to. */
-export interface Found {
-  readonly key: string
+/** A stored record, parsed. */
+interface LoadedRecord {
   readonly entry: Entry
   readonly document: Document
-  /** The ID was renewed meanwhile, and still leads there. */
+}
+
+/** The record that an ID leads to. */
+export interface Found extends LoadedRecord {
+  readonly key: string
+  /** The ID was rotated since; within `rotateGrace` it still leads to the session. */
   readonly isRedirected: boolean
 }
 
-type Record = Pick<Found, 'entry' | 'document'>
+type LoaderSettings = Pick<
+  ManagerSettings,
+  'store' | 'hash' | 'events' | 'limits' | 'idleTimeout' | 'absoluteTimeout'
+>
 
-/** Finds the living session that an ID belongs to. */
+/** Finds the stored session that an ID belongs to. */
 export class Loader {
-  readonly #settings: ManagerSettings
+  readonly #settings: LoaderSettings
   readonly #store: GuardedStore
-  /** The key of what a visitor holds and we cannot read. It stays as it is, unless the visitor ends it. */
-  readonly unread: WeakMap<OpenOptions, string> = new WeakMap()
+  /** Keys of records that cannot be read here. Such a record stays as it is, unless its client calls `destroy()`. */
+  readonly #unreadable = new WeakMap<OpenOptions, string>()
 
-  constructor(settings: ManagerSettings, store: GuardedStore) {
+  constructor(settings: LoaderSettings, store: GuardedStore) {
     this.#settings = settings
     this.#store = store
   }
 
-  /** Its own record or, within the grace of a renewal, the one that took its place. */
+  /** The session's own record or, within the grace of a rotation, the record that replaced it. */
   async find(
     id: string,
     openedAt: number,
-    openOptions: OpenOptions,
+    options: OpenOptions,
     deadline: Deadline,
   ): Promise<Found | undefined> {
-    let key = storeKey(this.#settings, id)
-    for (let moves = 0; moves < MAX_MOVES; moves += 1) {
-      const found = await this.#read(key, openedAt, openOptions, deadline)
-      if (found === undefined) return undefined
-      const redirect = redirectIn(found.document.header)
-      if (redirect === undefined) return { key, ...found, isRedirected: moves > 0 }
-      if (!(openedAt < redirect.until)) break
-      key = redirect.successor
+    const key = storeKey(this.#settings, id)
+    const opening = { openedAt, options, deadline }
+    const first = await this.#read(key, opening)
+    if (first === undefined) return undefined
+    const redirect = redirectIn(first.document.header)
+    if (redirect === undefined)
+      return { key, entry: first.entry, document: first.document, isRedirected: false }
+    return this.#follow(redirect, opening)
+  }
+
+  /** The key of the record that was found for this opening and could not be read. */
+  unreadableKey(options: OpenOptions): string | undefined {
+    return this.#unreadable.get(options)
+  }
+
+  async #follow(redirect: Redirect, opening: Opening): Promise<Found | undefined> {
+    let last = redirect
+    const leadsOn = ({ until }: Redirect): boolean => opening.openedAt < until
+    if (leadsOn(redirect)) {
+      const { key, record } = await followRedirects(
+        redirect.successor,
+        (at) => this.#read(at, opening),
+        ({ document }) => {
+          const next = redirectIn(document.header)
+          if (next !== undefined) last = next
+          return next !== undefined && leadsOn(next) ? next : undefined
+        },
+      )
+      if (record === undefined) return undefined
+      if (leadsOn(last)) return { key, ...record, isRedirected: true }
     }
     this.#settings.events.emit({ type: 'retired-id' })
     return undefined
   }
 
-  /** A record that has not reached its absolute timeout; one that has is ended. */
-  async #read(
-    key: string,
-    openedAt: number,
-    openOptions: OpenOptions,
-    deadline: Deadline,
-  ): Promise<Record | undefined> {
-    const { events, absoluteTimeout } = this.#settings
-    const found = await this.#decode(key, openedAt, openOptions, deadline)
-    if (found === undefined || found.document.header.createdAt + absoluteTimeout > openedAt) return found
-    // Nothing is kept of what lives on the client, and every server sees that it is over.
-    if (this.#settings.store.traits.location === 'server')
-      await this.#store.destroy(key, found.entry, deadline)
+  /** Reads and parses a record. One that has reached its absolute timeout is destroyed. */
+  async #read(key: string, opening: Opening): Promise<LoadedRecord | undefined> {
+    const { events, absoluteTimeout, store } = this.#settings
+    const found = await this.#parse(key, opening)
+    if (found === undefined || found.document.header.createdAt + absoluteTimeout > opening.openedAt)
+      return found
+    // A store on the client keeps nothing, and every server sees that the session is over.
+    if (store.traits.location === 'server') await this.#store.destroy(key, found.entry, opening.deadline)
     events.emit({ type: 'expired' })
     return undefined
   }
 
-  /** A payload that cannot be read stays where it is; its holder gets a new session under a new ID. */
-  async #decode(
-    key: string,
-    openedAt: number,
-    openOptions: OpenOptions,
-    deadline: Deadline,
-  ): Promise<Record | undefined> {
+  /** A payload that cannot be parsed stays where it is; its client gets a new session under a new ID. */
+  async #parse(key: string, { openedAt, options, deadline }: Opening): Promise<LoadedRecord | undefined> {
     const { events, limits, idleTimeout, store } = this.#settings
-    const extendTo = openOptions.passive === true ? undefined : openedAt + idleTimeout
+    const extendTo = options.passive === true ? undefined : openedAt + idleTimeout
     let entry: Entry | undefined
     try {
       entry = await this.#store.read(key, extendTo, deadline)
@@ -87,10 +110,10 @@ export class Loader {
       events.emit({ type: 'unknown' })
     } catch (error) {
       // A store that failed, or a manager that is closed, says nothing about the payload.
-      const unreadable = error instanceof SessionError && error.status !== 503
-      if (!unreadable) throw error
-      const unread = store.traits.location === 'server' ? key : entry?.key
-      if (unread !== undefined) this.unread.set(openOptions, unread)
+      const isUnreadable = error instanceof SessionError && error.status !== 503
+      if (!isUnreadable) throw error
+      const unreadable = store.traits.location === 'server' ? key : entry?.key
+      if (unreadable !== undefined) this.#unreadable.set(options, unreadable)
       events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
     return undefined

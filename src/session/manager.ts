@@ -10,14 +10,13 @@ import type { ManagerOptions, OpenOptions } from './options.ts'
 import { resolveOptions, type ManagerSettings } from './resolve-options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Operations } from './operations.ts'
-import { SessionState } from './state.ts'
+import { createState } from './state.ts'
 import { createSession, stateOf, type Committed, type Session } from './session.ts'
 import { isCounting, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
 
 /**
- * The life of sessions without HTTP, for WebSockets, jobs and tests: what beego's `Manager` is. The middleware is a thin
- * skin over it.
+ * Sessions without HTTP, for WebSockets, jobs and tests: beego's `Manager`. The middleware is a thin layer on top of it.
  *
  * ```ts
  * const manager = new SessionManager({ provider: 'file', providerConfig: './sessions' })
@@ -48,27 +47,27 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#operations = new Operations(settings, this.#store, this.#loader, () => this.#sweeper.start())
   }
 
-  /** What the store of this manager can and cannot do. */
+  /** What the store of this manager can do. */
   get traits(): StoreTraits {
     return this.#settings.store.traits
   }
 
-  /** The stored session with this ID, or a new one if there is none: an ID that we did not issue is never adopted. */
+  /** The stored session with this ID, or a new one with another ID if there is none: an unknown ID is never adopted. */
   async open(id?: string, options: OpenOptions = {}): Promise<Session<ValuesOf<S>>> {
     return (await this.find(id, options)) ?? this.begin(options)
   }
 
-  /** A session of which nothing is stored until it is committed with something in it. */
+  /** A new session. Nothing is stored until it is committed with a value in it. */
   begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
     return createSession(
-      new SessionState(options, this.#settings.now(), this.#operations.draft()),
+      createState(options, this.#settings.now(), this.#operations.draft()),
       this.#operations,
     )
   }
 
   /**
-   * The stored session with this ID, or this {@link credential}, or `undefined`. One round trip, which also extends the
-   * session's life where the store can do both at once, unless `options` is passive. Text that cannot be an ID costs none.
+   * The stored session with this ID or {@link credential}, or `undefined`. It takes one round trip, which also extends the
+   * session's life where the store can do both at once, unless `options.passive` is set. Text that cannot be an ID takes none.
    *
    * @throws SessionError `ERR_SESSION_STORE` if the store fails
    */
@@ -91,7 +90,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const found = await this.#loader.find(id, openedAt, options, deadline)
     if (found === undefined) return undefined
     const { key, entry, document, isRedirected } = found
-    // A session from the future was begun by a clock that was wrong. It must not live until then.
+    // A session from the future was begun by a wrong clock, and must not live until then.
     const createdAt = Math.min(document.header.createdAt, openedAt)
     const origin = {
       id: onClient ? entry.key : id,
@@ -100,7 +99,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       credential: onClient ? id : undefined,
       isRedirected,
     }
-    const state = new SessionState(options, createdAt, this.#operations.draft(document), origin)
+    const state = createState(options, createdAt, this.#operations.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
     return createSession(state, this.#operations)
@@ -111,35 +110,35 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
-  /** Stores what the session's holder changed. `'gone'` if it was ended or regenerated meanwhile: nothing is stored then. */
+  /** Stores the changes made to `session`. `'gone'` if it was ended or regenerated meanwhile; nothing is stored then. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
     return this.#operations.commit(stateOf(session))
   }
 
   /**
-   * What the client must hold to be given this session again: its ID, or what a store on the client made of it at the last
+   * What the client must present to get this session again: its ID, or what a store on the client made of it at the last
    * commit. The middleware sends it by itself.
    */
   credential(session: Session<ValuesOf<S>>): string {
     return stateOf(session).credential ?? session.id
   }
 
-  /** Gives the session a new ID, now: what `regenerate()` and a commit do. */
+  /** Gives the session a new ID now: `regenerate()` and a commit in one. */
   async regenerate(session: Session<ValuesOf<S>>): Promise<Committed> {
     session.regenerate()
     return this.#operations.commit(stateOf(session))
   }
 
   /**
-   * Ends a session, by itself or by its ID; final in every store that is revocable. One that keeps nothing and lists nothing
-   * knows no ID, and throws `ERR_SESSION_STATE`.
+   * Ends a session, given itself or its ID. It is final in every store that is revocable. A store that keeps neither
+   * sessions nor a list of ended ones cannot end one by its ID, and throws `ERR_SESSION_STATE`.
    */
   async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
     if (typeof session !== 'string') return session.destroy()
     await endById(this.#settings, this.#store, session)
   }
 
-  /** How many sessions live in the store (beego's `SessionAll`). */
+  /** How many sessions the store holds (beego's `SessionAll`). */
   async count(): Promise<number> {
     const { store } = this.#store
     if (!isCounting(store)) {
@@ -151,25 +150,25 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return this.#calls.run('count', async () => store.count())
   }
 
-  /** Removes what has expired, where the backend does not do so by itself; tells how many entries that were. */
+  /** Removes expired sessions where the backend does not do so by itself, and returns how many. */
   async sweep(): Promise<number> {
     return this.#sweeper.sweep()
   }
 
-  /** Connects to the store now, and rejects if that fails; without it the first request connects. */
+  /** Connects to the store now, and rejects if that fails. Without it the first request connects. */
   async ready(): Promise<void> {
     const { store } = this.#settings
     await this.#calls.run('open', async () => store.open?.(), this.openDeadline())
   }
 
-  /** How the store is, for a readiness probe: asks it, and waits at most `timeout` ms for the answer. Never rejects. */
+  /** The state of the store, for a readiness probe: reads from it and waits at most `timeout` ms. Never rejects. */
   async health(timeout: number = 1_000): Promise<Health> {
     return checkHealth(this.#settings, this.#calls, timeout)
   }
 
   /**
-   * Lets the commits under way finish, for at most `commitTimeout` ms, and refuses what begins after that; then stops the timers
-   * and closes the store, which closes what it opened itself. Calling it again does nothing.
+   * Waits for the operations under way, for at most `commitTimeout` ms, and refuses new ones; then stops the timers and closes
+   * the store, which closes what it opened itself. Calling it again does nothing.
    */
   async close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -179,7 +178,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async #close(): Promise<void> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
-    await this.#operations.over()
+    await this.#operations.idle()
     const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
     await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open
     await this.#calls.run('close', async () => store.close(), patience())

@@ -1,36 +1,36 @@
 import { Document } from '../codec/document/document.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
-import { Committer } from './commit/committer.ts'
-import { noDeadline } from './backend/deadlines.ts'
-import { Draft, type DraftSettings } from './draft.ts'
-import { endSession } from './commit/destroy.ts'
+import { startDeadline } from './backend/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
+import { Committer } from './commit/committer.ts'
+import { endSession } from './commit/destroy.ts'
+import { Draft, type DraftSettings } from './draft.ts'
+import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
-import { setMaxAge } from './expiry.ts'
 import type { Loader } from './loader.ts'
-import type { SessionState } from './state.ts'
 import type { Committed, SessionOperations } from './session.ts'
 import type { ManagerSettings } from './resolve-options.ts'
-import { OperationQueue } from './operation-queue.ts'
+import type { SessionState } from './state.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 
-/** What sessions ask their manager for. */
+/** What a session asks of its manager: everything that needs a store or a clock. */
 export class Operations implements SessionOperations {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
   readonly #loader: Loader
-  readonly #queue: OperationQueue
   readonly #committer: Committer
   readonly #draftSettings: DraftSettings
-  readonly #stored: () => void
+  readonly #onStored: () => void
+  /** How many operations are under way. */
+  #running = 0
+  #onIdle: (() => void) | undefined
 
-  /** @param stored told when something is stored, which will expire */
-  constructor(settings: ManagerSettings, store: GuardedStore, loader: Loader, stored: () => void) {
+  /** @param onStored called when a session is stored, which will expire some day */
+  constructor(settings: ManagerSettings, store: GuardedStore, loader: Loader, onStored: () => void) {
     this.#settings = settings
     this.#store = store
     this.#loader = loader
-    this.#queue = new OperationQueue(settings, store.calls)
     this.#committer = new Committer(settings, store)
     this.#draftSettings = {
       codec: new ValueCodec(settings.registry, settings.limits),
@@ -39,25 +39,31 @@ export class Operations implements SessionOperations {
       decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
       heard: () => settings.events.heard,
     }
-    this.#stored = stored
+    this.#onStored = onStored
   }
 
-  /** What changes a session, upon what is stored of it. */
+  /** A draft without changes, on a stored document. */
   draft(document: Document = noDocument): Draft {
     return new Draft(document, this.#draftSettings)
   }
 
-  /** Resolves when no commit is under way; that is by the last one's deadline. */
-  over(): Promise<void> {
-    return this.#queue.over()
+  /** Resolves when no operation is under way; at the latest by the last one's deadline. */
+  async idle(): Promise<void> {
+    if (this.#running === 0) return
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+    })
   }
 
   id(state: SessionState): string {
-    return state.nextId ?? (state.id ??= createId(this.#settings.idPrefix))
+    if (state.nextId !== undefined) return state.nextId
+    if (state.id === undefined) state.assignId(createId(this.#settings.idPrefix))
+    // It was assigned in the line above.
+    return state.id as string
   }
 
   expiresAt(state: SessionState): number {
-    return Math.min(state.entry?.expiresAt ?? Infinity, this.#committer.expiresAt(state))
+    return Math.min(state.entry?.expiresAt ?? Infinity, expiresAt(state, this.#settings))
   }
 
   setMaxAge(state: SessionState, maxAge: number | undefined): void {
@@ -65,45 +71,62 @@ export class Operations implements SessionOperations {
   }
 
   regenerate(state: SessionState): void {
-    if (state.status === 'new' && state.unsettled === undefined) state.id = undefined
-    else state.nextId ??= createId(this.#settings.idPrefix)
+    state.regenerate(createId(this.#settings.idPrefix))
   }
 
   async commit(state: SessionState): Promise<Committed> {
-    // What has nothing to store takes no step, and waits for none.
     const outcome = this.#committer.isIdle(state)
       ? 'ok'
-      : await this.#queue.run(state, () => this.#committer.commit(state))
-    if (state.status === 'stored') this.#stored()
-    if (outcome === 'ok') state.answer?.tell()
+      : await this.#run(state, () => this.#committer.commit(state))
+    if (state.status === 'stored') this.#onStored()
+    if (outcome === 'ok') state.response?.update()
     return outcome
   }
 
   async claim(state: SessionState, key: string): Promise<unknown> {
-    const value = await this.#queue.run(state, () => this.#committer.claim(state, key))
-    state.answer?.tell()
+    const value = await this.#run(state, () => this.#committer.claim(state, key))
+    state.response?.update()
     return value
   }
 
   async destroy(state: SessionState): Promise<void> {
-    await this.#queue.run(state, () => this.#end(state))
-    state.answer?.tell()
+    await this.#run(state, () => this.#destroy(state))
+    state.response?.update()
   }
 
-  async #end(state: SessionState): Promise<void> {
-    const { absoluteTimeout, events, now } = this.#settings
-    const isStored = state.status === 'stored' || state.unsettled !== undefined
-    // A logout ends what the visitor holds, even where only another version of the program may be able to read it.
-    const key = isStored ? state.key : this.#loader.unread.get(state.openOptions)
+  async #destroy(state: SessionState): Promise<void> {
+    const { events, now } = this.#settings
+    const mayBeStored = state.status === 'stored' || state.unsettled !== undefined
+    // A logout also ends a record that only another version of the program may be able to read.
+    const key = mayBeStored ? state.key : this.#loader.unreadableKey(state.openOptions)
     if (key !== undefined) {
-      const until = state.createdAt + absoluteTimeout
-      await endSession(this.#store, key, state.entry, state.deadline, until)
+      await endSession(this.#store, key, state.entry, state.deadline, absoluteEnd(state, this.#settings))
       events.emit({ type: 'destroyed' })
-      state.ended = true
     }
-    state.forget()
-    state.createdAt = now()
-    state.draft = this.draft()
-    state.deadline = noDeadline
+    state.destroyed(key !== undefined, now(), this.draft())
+  }
+
+  /** Runs one operation at a time per session object: a second one waits for the first, whatever became of it. */
+  async #run<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
+    const deadline = startDeadline('commitTimeout', this.#settings.commitTimeout)
+    this.#running += 1
+    try {
+      while (state.pending !== undefined)
+        await this.#store.calls.queue(
+          state.pending.catch(() => {}),
+          deadline,
+        )
+      state.begin(deadline)
+      const pending = operation()
+      state.waitFor(pending)
+      try {
+        return await pending
+      } finally {
+        state.end(pending)
+      }
+    } finally {
+      this.#running -= 1
+      if (this.#running === 0) this.#onIdle?.()
+    }
   }
 }

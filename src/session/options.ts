@@ -106,7 +106,7 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
 
 /** How payloads are encrypted in the store. */
 export interface SealOptions {
-  /** The first key seals, all of them open. Each needs at least 32 random bytes, such as `crypto.randomBytes(32)`. */
+  /** The first key encrypts, all of them decrypt. Each needs at least 32 random bytes, such as `crypto.randomBytes(32)`. */
   readonly keys: readonly SealKey[]
 
   /**

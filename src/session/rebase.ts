@@ -1,13 +1,13 @@
 import type { Document } from '../codec/document/document.ts'
-import type { Draft } from './draft.ts'
 import type { Registry } from '../registry.ts'
-import { applyUpdate, isObject, type KeyChange } from './key-change.ts'
+import { applyUpdate, isObject, type Draft, type KeyChange } from './draft.ts'
 
 /**
- * Replays a request's log on a newer snapshot of its session, after somebody else had committed in between.
+ * Replays a request's log on a newer snapshot of its session, after another request has committed.
  *
- * Keys that only one side touched keep that side's value. Where both did: a delete wins over a change, `update` runs its
- * functions again on the newer value, a class with `merge` decides for itself, and otherwise ours replaces theirs.
+ * A key that only one of the two requests changed keeps that change. If both changed it: a delete wins over a change,
+ * `update` runs its functions again on the newer value, a class with `merge` merges the two, and otherwise this request's
+ * value replaces the stored one.
  *
  * @returns how many keys lost one side's change; the caller reports the number.
  * @throws SessionError `ERR_SESSION_DECODE` if their value is needed, by `update` or `merge`, and cannot be read here
@@ -21,10 +21,10 @@ export function rebase(draft: Draft, newer: Document, registry: Registry): numbe
     if (base === theirs) continue
     const mine = draft.textOf(key, change)
     const own = change.own || draft.cleared
-    const changed = own || (mine !== base && (change.kind !== 'read' || mine !== respelled(draft, key, base)))
+    const changed = own || (mine !== base && (change.kind !== 'read' || mine !== reencoded(draft, key, base)))
     const deleted = theirs === undefined && base !== undefined && !own
     if (!changed || deleted) {
-      // Ours is no change, or gives way to their deletion: from now on the key is what they made it.
+      // This request changed nothing, or gives way to a deletion: the stored state of the key holds.
       markStale(draft, key, change, mine)
       draft.keyChanges.delete(key)
       if (changed) lost += 1
@@ -36,7 +36,7 @@ export function rebase(draft: Draft, newer: Document, registry: Registry): numbe
   return lost
 }
 
-/** Makes one value of both sides' changes; false if ours simply replaces theirs. */
+/** Combines both changes into one value. Returns false if this request's value simply replaces the stored one. */
 function combine(
   draft: Draft,
   key: string,
@@ -73,7 +73,7 @@ function markStale(draft: Draft, key: string, change: KeyChange, text: string): 
   if (isObject(change.value)) draft.stale.set(change.value, { key, text })
 }
 
-/** How this process would spell the stored value: an upgraded class differs in text without having been changed. */
-function respelled(draft: Draft, key: string, line: string | undefined): string | undefined {
+/** The stored value as this program encodes it: an upgraded class differs in text although nothing was changed. */
+function reencoded(draft: Draft, key: string, line: string | undefined): string | undefined {
   return line === undefined ? undefined : draft.settings.codec.encode(draft.decode(key, line), key)
 }

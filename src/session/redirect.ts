@@ -2,11 +2,11 @@ import { createVersion, Document, type Header } from '../codec/document/document
 import { readHeader } from '../codec/document/header.ts'
 import type { Limits } from '../codec/limits.ts'
 
-/** What stands where a session was before its ID was renewed: the way to where it is now. */
+/** The record that an old ID leaves behind when it is rotated. It leads to the session's new record. */
 export interface Redirect {
-  /** The key of the session's record from then on. The ID that belongs to it is stored nowhere. */
+  /** The key of the new record. The ID that belongs to it is stored nowhere. */
   readonly successor: string
-  /** Until when the old ID leads there, in ms since the epoch. */
+  /** Until when the old ID opens the session, in ms since the epoch. */
   readonly until: number
 }
 
@@ -14,7 +14,10 @@ const SUCCESSOR = 'next'
 const UNTIL = 'until'
 const KEY = /^[\w-]{1,128}$/
 
-/** Whether a record says no more than where its session went, and where that is. */
+/** Only a loop of redirects is longer: rotations are further apart than their grace. */
+const MAX_HOPS = 100
+
+/** The redirect in a record's header, if the record is one. */
 export function redirectIn({ attributes }: Header): Redirect | undefined {
   if (attributes.size === 0) return undefined
   const successor = attributes.get(SUCCESSOR)
@@ -22,7 +25,7 @@ export function redirectIn({ attributes }: Header): Redirect | undefined {
   return { successor, until: Number(attributes.get(UNTIL)) }
 }
 
-/** The same of a payload; one that cannot be read leads nowhere. */
+/** The redirect in a payload, if it is one. A payload that cannot be read is none. */
 export function redirectOf(payload: string): Redirect | undefined {
   try {
     return redirectIn(readHeader(payload).header)
@@ -31,7 +34,7 @@ export function redirectOf(payload: string): Redirect | undefined {
   }
 }
 
-/** The payload of such a record. It holds nothing of the session but when that began. */
+/** The payload of a redirect. Of the session it holds only when that began. */
 export function redirectPayload(createdAt: number, { successor, until }: Redirect, limits: Limits): string {
   const attributes = new Map([
     [SUCCESSOR, successor],
@@ -39,4 +42,28 @@ export function redirectPayload(createdAt: number, { successor, until }: Redirec
   ])
   const header = { version: createVersion(), createdAt, attributes }
   return Document.empty(header).write(header, new Map(), limits)
+}
+
+/**
+ * Reads the record under `key` and follows redirects from there.
+ *
+ * @param read reads the record under a key
+ * @param redirect the redirect that a record is, if it is one that leads on
+ * @param known the record under `key`, where it has been read
+ * @returns the last record and its key; no record where the session has ended
+ */
+export async function followRedirects<R>(
+  key: string,
+  read: (key: string) => Promise<R | undefined>,
+  redirect: (record: R) => Redirect | undefined,
+  known?: R,
+): Promise<{ readonly key: string; readonly record: R | undefined }> {
+  let at = key
+  for (let hops = 0; hops < MAX_HOPS; hops += 1) {
+    const record = hops === 0 && known !== undefined ? known : await read(at)
+    const next = record && redirect(record)
+    if (next === undefined) return { key: at, record }
+    at = next.successor
+  }
+  return { key: at, record: undefined }
 }

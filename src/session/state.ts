@@ -1,9 +1,11 @@
+import { createVersion, type Header } from '../codec/document/document.ts'
+import { SessionError } from '../errors.ts'
+import type { Entry, Written } from '../store.ts'
 import { noDeadline, type Deadline } from './backend/deadlines.ts'
 import type { Draft } from './draft.ts'
-import type { Entry } from '../store.ts'
 import type { OpenOptions } from './options.ts'
 
-/** What the session of an ID was opened from. */
+/** What an existing session was opened from. */
 export interface Origin {
   readonly id: string | undefined
   readonly key: string
@@ -12,49 +14,68 @@ export interface Origin {
   readonly isRedirected: boolean
 }
 
-/** The response that tells the client what it must hold. Without one nobody is there to be told. */
-export interface Answer {
-  /** After each commit and `destroy()`: the client is to hold what the session says now. */
-  tell(): void
-  /** Whether it can still tell the client a new ID. */
+/** The response that tells the client which credential it must hold. Jobs and tests have none. */
+export interface ClientResponse {
+  /** Called after each commit and `destroy()`: the client must hold what the session's state says now. */
+  update(): void
+  /** Whether the client can still be told a new ID. */
   canRotate(): boolean
-  /** Whether it tells the client once more the ID that it holds, for its cookie to last. */
+  /** Whether the client is sent the ID it already holds, so that its cookie lasts longer. */
   repeats(): boolean
 }
 
-/** What the manager keeps of one opened session. A class, so that V8 sees one shape, which it makes and drops cheaply. */
-export class SessionState {
-  /** `new`: nothing is stored. `stored`: {@link entry} is. `gone`: another request ended it, and it stays ended. */
+/** A write whose outcome is unknown, and the entry that it was based on. */
+interface UnsettledWrite {
+  readonly payload: string
+  readonly base: Entry | undefined
+}
+
+/** The state of one opened session. Fields are read by all; they change only by the methods. */
+export type SessionState = Readonly<State>
+
+/** A state of a new session, or of the one described by `origin`. */
+export function createState(
+  openOptions: OpenOptions,
+  createdAt: number,
+  draft: Draft,
+  origin?: Origin,
+): SessionState {
+  return new State(openOptions, createdAt, draft, origin)
+}
+
+/** All fields are set in the constructor, so that V8 gives every state the same hidden class. */
+class State {
+  /** `new`: nothing is stored. `stored`: {@link entry} is. `gone`: another request ended the session, and it stays ended. */
   status: 'new' | 'stored' | 'gone'
   readonly isNew: boolean
   readonly openOptions: OpenOptions
-  /** The session ID; made when it is first needed. */
+  /** The session ID. A new session gets one when it is first needed. */
   id: string | undefined
-  /** What the store files it under: the hash of the ID. */
+  /** The key that the store files the session under: the hash of the ID. */
   key: string | undefined
   /** The ID that the next commit moves the session to, after `regenerate()`. */
   nextId: string | undefined
   /** The stored entry that the draft builds on. */
   entry: Entry | undefined
-  /** What the client must hold where that is not the ID. */
+  /** What the client must hold, where that is not the ID. */
   credential: string | undefined
-  /** The client's ID was renewed by another request, which told it: nothing is to be told by this one. */
+  /** Another request has rotated the ID and told the client; this request must not tell it the old one again. */
   isRedirected: boolean
   createdAt: number
   draft: Draft
-  /** The commit under way; the next one waits for it. */
+  /** The operation under way on this session object; the next one waits for it. */
   pending: Promise<unknown> | undefined
-  /** By when the opening or the commit under way must be over. */
+  /** When the operation under way must be over. */
   deadline: Deadline
-  /** A write whose outcome is unknown, and what it was based upon: it is settled before anything else is written. */
-  unsettled: { readonly payload: string; readonly base: Entry | undefined } | undefined
-  /** Why the session could not be opened: it is empty, and cannot be written. */
+  /** Settled before anything else is written. */
+  unsettled: UnsettledWrite | undefined
+  /** Why the session could not be opened. It is empty and read-only then. */
   failure: unknown
-  /** The request is over: a change from now on would be lost, so it throws. */
+  /** The request is over: a change would be lost, so it throws. */
   closed: boolean
-  /** This object ended a stored session, so the client should forget its cookie. */
+  /** This object ended a stored session, so the client should delete its cookie. */
   ended: boolean
-  answer: Answer | undefined
+  response: ClientResponse | undefined
 
   constructor(openOptions: OpenOptions, createdAt: number, draft: Draft, origin?: Origin) {
     this.status = origin === undefined ? 'new' : 'stored'
@@ -74,11 +95,152 @@ export class SessionState {
     this.failure = undefined
     this.closed = false
     this.ended = false
-    this.answer = undefined
+    this.response = undefined
   }
 
-  /** What was stored is over; what is set from now on begins another session. */
-  forget(): void {
+  /** The key of the stored session. */
+  get storedKey(): string {
+    if (this.key === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session has no ID yet')
+    return this.key
+  }
+
+  /** The entry of the stored session. */
+  get storedEntry(): Entry {
+    if (this.entry === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session is not stored')
+    return this.entry
+  }
+
+  /** The header of the next payload: a new version, the attributes kept so far, and optionally one more. */
+  nextHeader(attribute?: readonly [name: string, value: string]): Header {
+    return {
+      version: createVersion(),
+      createdAt: this.createdAt,
+      attributes: this.draft.attributes.write(attribute),
+    }
+  }
+
+  /** Links the response that tells the client about this session. */
+  respondBy(response: ClientResponse): void {
+    this.response = response
+  }
+
+  /** Makes the session empty and read-only, since it could not be opened. */
+  failedToOpen(failure: unknown): void {
+    this.failure = failure
+  }
+
+  /** Refuses further changes: the request is over. */
+  close(): void {
+    this.closed = true
+  }
+
+  /** Gives a session that has no ID its ID and key. */
+  assignId(id: string, key?: string): void {
+    this.id = id
+    this.key = key
+  }
+
+  /** `regenerate()`: the next commit moves the session to `id`. A session that was never stored just gets another ID. */
+  regenerate(id: string): void {
+    if (this.status === 'new' && this.unsettled === undefined) this.id = undefined
+    else this.nextId ??= id
+  }
+
+  /** After a failed move to `nextId`: the record may still arrive late, so this ID is not used again. */
+  replaceNextId(id: string): void {
+    this.nextId = id
+  }
+
+  /** An operation on this session object begins; it must be over by `deadline`. */
+  begin(deadline: Deadline): void {
+    this.deadline = deadline
+  }
+
+  /** The next operation on this session object waits for this one. */
+  waitFor(operation: Promise<unknown>): void {
+    this.pending = operation
+  }
+
+  /** The operation is over, whatever became of it. */
+  end(operation: Promise<unknown>): void {
+    if (this.pending === operation) this.pending = undefined
+  }
+
+  /** `payload` is stored, and the draft builds on it from now on. */
+  committed(payload: string, { entry, credential }: Written): 'ok' {
+    this.status = 'stored'
+    this.entry = entry
+    this.credential = credential ?? this.credential
+    this.unsettled = undefined
+    this.draft.settle(payload)
+    return 'ok'
+  }
+
+  /** One key was taken out of the stored session; the draft's own changes are still to come. */
+  claimed({ entry, credential }: Written): void {
+    this.entry = entry
+    this.credential = credential
+  }
+
+  /** The outcome of writing `payload` is unknown. */
+  unsettle(payload: string, base: Entry | undefined): void {
+    this.unsettled = { payload, base }
+  }
+
+  /** The unsettled write is known not to be stored. */
+  settledAsGone(): void {
+    this.unsettled = undefined
+  }
+
+  /** The stored entry, which is `base`, lives until `expiresAt`. */
+  extended(base: Entry, expiresAt: number): void {
+    this.entry = { ...base, expiresAt }
+  }
+
+  /** Another request has rotated the ID: the session is stored under `key` now. */
+  redirectedTo(key: string): void {
+    this.key = key
+    this.isRedirected = true
+  }
+
+  /** The draft was rebased onto `newer`. */
+  rebasedOnto(newer: Entry): void {
+    this.entry = newer
+  }
+
+  /** The session is stored under a new ID, and the draft builds on `payload` from now on. */
+  movedTo(id: string, key: string, payload: string, { entry, credential }: Written): void {
+    this.id = id
+    this.key = key
+    this.nextId = undefined
+    this.entry = entry
+    this.credential = credential
+    this.isRedirected = false
+    this.draft.settle(payload)
+  }
+
+  /** Another request has ended the session. It stays ended, and the changes are dropped. */
+  lost(): 'gone' {
+    this.status = 'gone'
+    return 'gone'
+  }
+
+  /** The stored session was removed because nothing is left in it. What is set from now on begins a new session. */
+  emptied(): void {
+    this.#forget()
+    this.ended = true
+  }
+
+  /** `destroy()`: what is set from now on begins a new session. */
+  destroyed(wasStored: boolean, now: number, draft: Draft): void {
+    this.#forget()
+    this.ended ||= wasStored
+    this.createdAt = now
+    this.draft = draft
+    this.deadline = noDeadline
+  }
+
+  #forget(): void {
     this.status = 'new'
     this.id = undefined
     this.key = undefined

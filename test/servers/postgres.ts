@@ -102,8 +102,9 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
       for (const pid of await familyOf(running.pid)) signal(pid, 'SIGCONT')
     },
     async stop() {
-      await crash()
-      await running.stop()
+      for (const pid of await familyOf(running.pid)) signal(pid, 'SIGCONT')
+      // An immediate shutdown: it gives back shared memory, which a killed server cannot.
+      await running.stop('SIGQUIT')
     },
   }
 }
@@ -145,7 +146,9 @@ function argsOf(port: number, folder: string): readonly string[] {
   const places = ['-D', path.join(folder, 'data'), '-p', String(port), '-k', folder, '-h', '127.0.0.1']
   const settings = ['fsync=off', 'max_connections=200', 'log_min_messages=fatal']
   const extension = 'shared_preload_libraries=pg_stat_statements'
-  return [...places, ...[...settings, extension].flatMap((setting) => ['-c', setting])]
+  // Shared memory lies in the data folder, and is removed with it even if the server is killed.
+  const memory = 'dynamic_shared_memory_type=mmap'
+  return [...places, ...[...settings, extension, memory].flatMap((setting) => ['-c', setting])]
 }
 
 function urlOf(port: number): string {

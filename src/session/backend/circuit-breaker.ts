@@ -1,17 +1,17 @@
-/** `closed`: calls go to the store. `open`: it is down, and calls are refused. `probing`: one call tries whether it is back. */
+/** `closed`: calls go to the store. `open`: calls are refused. `probing`: one call tests whether the store is back. */
 export type BreakerState = 'closed' | 'open' | 'probing'
 
-/** What a call was let in with; what it comes to counts only while that is still the breaker's. */
+/** Given to each call that is let through. A result counts only while the breaker's pass is still the same. */
 export type Pass = number
 
-/** After so many failures with no answer in between a store counts as down. */
+/** So many failures in a row open the circuit. */
 const FAILURES = 5
-/** For so long nobody asks a store that is down. */
+/** How long an open circuit refuses all calls before it lets a probe through. */
 const PAUSE_MS = 1_000
 
 /**
- * Keeps requests from waiting for a store that is down: after a row of failures they are refused at once, and now and then one
- * of them tries whether the store is back. Nygard's circuit breaker, *Release It!*
+ * Circuit breaker: after several failures in a row, requests fail fast instead of waiting for the store, with one probe per
+ * second. The idea is Nygard's, *Release It!*
  */
 export class CircuitBreaker {
   readonly #clock: () => number
@@ -29,19 +29,19 @@ export class CircuitBreaker {
     return this.#state
   }
 
-  /** What a call that is let in now keeps until it is over. */
+  /** The pass of a call that is let through now. */
   get pass(): Pass {
     return this.#pass
   }
 
-  /** Whether a call may try now if the store is back; until it is over no other one may. */
+  /** Whether a call may probe the store now. Until it is over no other call may. */
   probe(): boolean {
     if (this.#state !== 'open' || this.#clock() < this.#pausesUntil) return false
     this.#state = 'probing'
     return true
   }
 
-  /** The store answered. If it counted as down until now, tells for how many ms. */
+  /** The store answered. Returns for how many ms the circuit was open, if it was. */
   succeeded(): number | undefined {
     this.#failures = 0
     if (this.#state === 'closed') return undefined
@@ -49,9 +49,9 @@ export class CircuitBreaker {
     return this.#clock() - this.#openedAt
   }
 
-  /** The store failed. Tells whether it counts as down from now on. */
+  /** The store failed. Returns whether this opens the circuit. */
   failed(pass: Pass): boolean {
-    // A call that was let in before the breaker opened says nothing about the store as it is now.
+    // A call from before the circuit opened says nothing about the store as it is now.
     if (pass !== this.#pass) return false
     this.#failures += 1
     if (this.#state === 'closed' && this.#failures < FAILURES) return false

@@ -6,12 +6,12 @@ import { SharedReads } from './shared-reads.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
 import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../store.ts'
 
-/** With fewer calls than this under way there is no crowd, and nothing to look up. */
+/** With fewer pending calls than this, reads are not coalesced. */
 const CROWD = 8
 
 /**
- * A store whose writes are settled where that is possible: when a write is rejected its outcome is unknown, and the version in
- * the stored payload tells whether it was applied. Every call belongs to an opening or a commit and ends by its deadline.
+ * A store whose writes have a known outcome where that is possible: after a rejected write, the version of the stored payload
+ * tells whether it was applied, and if it was not, the write is sent once more. Every call ends by its operation's deadline.
  */
 export class GuardedStore {
   readonly store: Store
@@ -19,7 +19,7 @@ export class GuardedStore {
   readonly #openTimeout: number
   readonly #sharedReads = new SharedReads()
 
-  constructor({ store, openTimeout }: ManagerSettings, calls: StoreCalls) {
+  constructor({ store, openTimeout }: Pick<ManagerSettings, 'store' | 'openTimeout'>, calls: StoreCalls) {
     this.store = store
     this.calls = calls
     this.#openTimeout = openTimeout
@@ -41,7 +41,7 @@ export class GuardedStore {
     return this.calls.run('touch', () => this.store.touch(key, expiresAt), deadline)
   }
 
-  /** As the store's, and settled. */
+  /** As the store's `create`, with its outcome settled. */
   async create(
     key: string,
     payload: string,
@@ -55,12 +55,12 @@ export class GuardedStore {
       const stored = await this.#reread(key, error, deadline)
       if (stored !== undefined) return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
       const again = await this.#again('create', create, error, deadline)
-      // The first attempt may have arrived late; what exists is ours then.
+      // The first attempt may have arrived late: then it is this payload that exists.
       return again === 'exists' ? this.#ours(key, payload, error, deadline) : again
     }
   }
 
-  /** As the store's, and settled; rejects where somebody else's commit hides whether ours was applied before it. */
+  /** As the store's `replace`, settled. Rejects if another commit hides whether this one was applied before it. */
   async replace(
     key: string,
     payload: string,
@@ -83,8 +83,8 @@ export class GuardedStore {
   }
 
   /**
-   * Unconditional without `base`, and settled: gone is gone. With `base` an unknown outcome stays a rejection if the entry
-   * is not there any more: that does not tell who ended it.
+   * As the store's `destroy`, settled. With `base` an unknown outcome stays a rejection if the entry is no longer there: that
+   * does not tell which request ended it.
    */
   async destroy(
     key: string,
@@ -101,20 +101,20 @@ export class GuardedStore {
       if (stored === undefined) return 'gone'
       if (base !== undefined && !sameVersion(stored.payload, base.payload)) return 'conflict'
       const again = await this.#again('destroy', destroy, error, deadline)
-      // The first attempt may have arrived late; then it was not somebody else's.
+      // The first attempt may have arrived late: then no other request has ended it.
       if (again === 'gone' && base !== undefined) throw error
       return again
     }
   }
 
-  /** A second attempt. If it is refused, what became of the first one is still unknown. */
+  /** A second attempt. If it is refused, the outcome of the first one is still unknown. */
   async #again<T>(verb: StoreVerb, call: () => Promise<T>, error: unknown, deadline: Deadline): Promise<T> {
     return this.calls.run(verb, call, deadline).catch((failure: unknown) => {
       throw isRefusal(failure) ? error : failure
     })
   }
 
-  /** What is stored after a write was rejected; rejects where that cannot be found out. */
+  /** What is stored after a write was rejected. Rejects with `error` if that cannot be read. */
   async #reread(key: string, error: unknown, deadline: Deadline): Promise<Entry | undefined> {
     if (!isUnknown(error) || this.store.traits.location === 'client') throw error
     return this.calls
@@ -131,7 +131,7 @@ export class GuardedStore {
   }
 }
 
-/** Whether a write that was rejected so may have been applied. */
+/** Whether a write that was rejected with `error` may have been applied. */
 export function isUnknown(error: unknown): boolean {
   return error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && !isRefusal(error)
 }

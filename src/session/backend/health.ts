@@ -4,30 +4,30 @@ import { startDeadline } from './deadlines.ts'
 import { createId, hashId } from '../id.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
 
-/** How a store is. Nothing in it tells where the store is or what is wrong with it, so a probe may show it to anybody. */
+/** The state of a store. It tells neither where the store is nor what is wrong with it, so a probe may show it publicly. */
 export interface Health {
   /** The store has just answered. */
   readonly ok: boolean
-  /** What the store is called: `'redis'`. */
+  /** The store's name: `'redis'`. */
   readonly store: string
-  /** How long a read took, or how long it was waited for, in ms. */
+  /** How long the read took, or was waited for, in ms. */
   readonly latencyMs: number
   /** How many calls wait for the store. */
   readonly pending: number
-  /** `open` while the store is left alone because it failed several times in a row. */
+  /** `open` while calls are refused after several failures in a row. */
   readonly breaker: BreakerState
 }
 
-/** Asks for what nobody has stored, whatever state the breaker is in; an answer closes it. */
+/** Reads a key that does not exist, whatever the state of the circuit. An answer closes it. */
 export async function checkHealth(
-  { store, hash, idPrefix }: ManagerSettings,
+  { store, hash, idPrefix }: Pick<ManagerSettings, 'store' | 'hash' | 'idPrefix'>,
   calls: StoreCalls,
   timeout: number,
 ): Promise<Health> {
   const key = hashId(createId(idPrefix), hash)
   const deadline = startDeadline('timeout', timeout)
   const ok = await calls
-    // A store on the client asks nobody when it reads nonsense, but may have a list of ended sessions to ask.
+    // A store on the client contacts no backend when it reads nonsense, but its list of ended sessions may have one.
     .probe<unknown>(
       async () => (store.traits.location === 'client' ? store.touch(key, 0) : store.read(key)),
       deadline,

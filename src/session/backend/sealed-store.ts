@@ -14,19 +14,19 @@ import {
 } from '../../store.ts'
 import type { SealOptions } from '../options.ts'
 
-/** What stands between the version and the sealed rest; a payload that is not sealed goes on with a digit there. */
+/** Separates the version from the sealed rest. In a plain payload a digit follows the version. */
 const GAP = ' '
-/** Format tag, key ID and dots, nonce and tag in base64url: what a seal adds beside a third of the length. */
+/** What a seal adds to the length besides a third: format tag, key ID, dots, nonce and tag, in base64url. */
 const OVERHEAD = 80
 
 /**
- * A store whose payloads nobody can read or change who does not have the keys. The version stays readable, so every backend
- * compares and swaps as before; it and the key of the record are bound to what is sealed, so that whoever can write to the
- * backend can neither put one session's payload in the place of another one nor put two of them together.
+ * Payloads are encrypted and authenticated against anyone with access to the backend. The version stays readable, so every
+ * backend compares and swaps as before. It and the key of the record are authenticated too, so that a sealed payload opens
+ * only in its own record, and only with its own version.
  */
 export class SealedStore implements Store {
   readonly traits: StoreTraits
-  /** There where the store has them. */
+  /** Present where the store has them. */
   declare readonly sweep?: Sweeping['sweep']
   declare readonly count?: Counting['count']
 
@@ -119,12 +119,12 @@ function contextOf(key: string, version: string): string {
   return `${key} ${version}`
 }
 
-/** What the manager sees, with what is stored as its token. */
+/** The entry as the manager sees it, with the stored entry as its token. */
 function entryOf(stored: Entry, payload: string, stale: boolean): Entry {
   return { payload, expiresAt: stored.expiresAt, token: stored, stale }
 }
 
-/** What the store itself has handed out, and knows again. */
+/** The entry that the store itself has handed out. */
 function storedOf(base: Entry): Entry {
   return isEntry(base.token) ? base.token : base
 }
@@ -133,7 +133,7 @@ function isEntry(token: unknown): token is Entry {
   return typeof token === 'object' && token !== null && 'payload' in token && 'expiresAt' in token
 }
 
-/** Of no format of ours that is sealed: those are refused, whatever the date. */
+/** Whether the payload has no sealed format; those are refused whatever the date. */
 function isPlain(payload: string): boolean {
   return !/^ s\d+\./.test(payload.slice(VERSION_LENGTH))
 }

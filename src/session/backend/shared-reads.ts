@@ -11,16 +11,16 @@ interface Batch {
 /** The loads of one key. */
 interface Lane {
   running: number
-  /** A load that has not begun, and serves all who have come since the ones under way did. */
+  /** A read that has not begun. It serves all requests that have come since the running ones began. */
   next: Batch | undefined
 }
 
-/** So many loads of one key run side by side, as a page with its parts needs them. */
+/** How many reads of one key run at the same time: a page and its parts ask together. */
 const ABREAST = 4
 
 /**
- * Lets requests that flock to one session share loads. Nobody joins a load that has begun, since it might have seen the
- * session as it was before a change that the client knows of; the next one to begin serves all who wait.
+ * Coalesces reads of one key. A read in flight is never shared: it may predate a change that the client has seen. The next
+ * read to begin serves all requests that wait.
  */
 export class SharedReads {
   readonly #lanes = new Map<string, Lane>()

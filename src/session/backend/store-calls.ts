@@ -4,20 +4,21 @@ import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
 
-/** Let in while the store counts as down and while too many wait: a logout gets its try, and so does `ready()`. */
+/** Allowed while the circuit is open and while too many calls wait: a logout gets its attempt, and so does `ready()`. */
 const always: ReadonlySet<StoreVerb> = new Set(['destroy', 'open', 'close'])
 
-/** Errors of calls that never reached the store: nothing was written, and asking again would be refused as well. */
+/** Errors of calls that never reached the store: nothing was written, and another attempt would be refused as well. */
 const refusals = new WeakSet<Error>()
 
-/** Whether the error says that the store was not asked at all. */
+/** Whether the call was refused before it reached the store. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && refusals.has(error)
 }
 
 /**
- * The calls to one store: each ends by its deadline, a bounded number waits at a time, a store that is down is left alone
- * for a while, and after `close()` no new work begins. Failures are reported and wrapped in a `SessionError`.
+ * The calls to one store: each ends by its deadline, a bounded number waits at a time (bulkhead), a circuit breaker refuses
+ * them while the store is down, and after `close()` no new work begins. Failures are reported as events and wrapped in a
+ * `SessionError`.
  */
 export class StoreCalls {
   readonly #settings: ManagerSettings
@@ -32,7 +33,7 @@ export class StoreCalls {
     this.#name = settings.store.traits.name
   }
 
-  /** How many wait for the store now. */
+  /** How many calls wait for the store now. */
   get pending(): number {
     return this.#pending
   }
@@ -41,20 +42,20 @@ export class StoreCalls {
     return this.#breaker.state
   }
 
-  /** Refuses whatever begins from now on; what has begun may finish. */
+  /** Refuses operations that begin from now on; those under way may finish. */
   close(): void {
     this.#closedAt ??= performance.now()
   }
 
   /**
-   * Runs a verb of the store.
+   * Calls a verb of the store.
    *
    * @throws SessionError `ERR_SESSION_STORE` if it fails, is refused, or is not done by the deadline
    */
   async run<T>(verb: StoreVerb, call: () => Promise<T>, deadline?: Deadline, isShared = false): Promise<T> {
     this.#check(verb, deadline, isShared)
     const breaker = this.#breaker
-    // Only what ends by a deadline can tell in time whether the store is back.
+    // Only a call with a deadline may probe whether the store is back.
     const mayCall =
       breaker.state === 'closed' || always.has(verb) || (deadline !== undefined && breaker.probe())
     if (!mayCall) throw this.#down(verb)
@@ -73,21 +74,21 @@ export class StoreCalls {
           ? cause
           : new SessionError('ERR_SESSION_STORE', `${this.#name}: ${verb} failed`, { cause })
       if (error.code === 'ERR_SESSION_STORE') this.#failed(verb, error, pass)
-      else this.#worked() // it knew what is wrong with this session
+      else this.#worked() // it answered: something is wrong with this session
       throw error
     } finally {
       this.#pending -= 1
     }
   }
 
-  /** Waits for a load that others wait for too: counted among what is pending, as a call of one's own would be. */
+  /** Waits for a read that other requests wait for too. It counts as pending, like a call of its own. */
   async join<T>(verb: StoreVerb, loaded: Promise<T>, deadline: Deadline): Promise<T> {
     this.#check(verb, deadline, false)
     if (this.#breaker.state !== 'closed') throw this.#down(verb)
     return this.#wait(verb, loaded, deadline)
   }
 
-  /** Asks the store whatever has happened so far. If it answers it is up; if not, that is the caller's to tell. */
+  /** Calls the store even if the circuit is open. An answer closes the circuit; a failure is left to the caller to report. */
   async probe<T>(call: () => Promise<T>, deadline: Deadline): Promise<T> {
     if (this.#isClosedTo(deadline)) throw refusal(closed())
     const result = await this.#wait('read', call(), deadline)
@@ -95,7 +96,7 @@ export class StoreCalls {
     return result
   }
 
-  /** Waits for those who are first, until the deadline. */
+  /** Waits for `before`, at most until the deadline. */
   queue<T>(before: Promise<T>, deadline: Deadline): Promise<T> {
     return this.#deadlines.within(deadline, before, () => refusal(this.#late('commit', deadline)))
   }
@@ -110,7 +111,7 @@ export class StoreCalls {
     }
   }
 
-  /** Whether a call may wait for the store. */
+  /** Throws if a call may not wait for the store now. */
   #check(verb: StoreVerb, deadline: Deadline | undefined, isShared: boolean): void {
     const { events, maxPending } = this.#settings
     if (verb !== 'close' && this.#isClosedTo(deadline)) throw refusal(closed())
@@ -126,7 +127,7 @@ export class StoreCalls {
 
   #down(verb: StoreVerb): SessionError {
     this.#settings.events.emit({ type: 'store-refused', verb, reason: 'down' })
-    return this.#refused('the store failed several times in a row, so it is not asked for a moment')
+    return this.#refused('circuit breaker open after several consecutive failures')
   }
 
   #refused(text: string): SessionError {

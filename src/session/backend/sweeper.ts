@@ -4,14 +4,14 @@ import type { GuardedStore } from './guarded-store.ts'
 import { isSweeping } from '../../store.ts'
 
 const BATCH = 500
-/** A sweep rests between batches, twice as long as a batch took: requests come first. */
+/** A sweep pauses between batches, this many times as long as the batch took, so that requests come first. */
 const REST = 2
-/** A batch as short as this was in memory, or found little: no rest is needed. */
+/** After a batch as short as this, in ms, no pause is needed. */
 const SHORT_MS = 2
-/** What the timer's sweep has not removed by then it leaves for the next time. */
+/** How long a sweep of the timer may take, in ms. The rest is left for the next one. */
 const BUDGET_MS = 60_000
 
-/** Removes expired entries from stores that do not do so by themselves: in small batches, on a timer that holds no process. */
+/** Removes expired entries from stores that do not do so by themselves: in small batches, on a timer that does not keep the process alive. */
 export class Sweeper {
   readonly #guarded: GuardedStore
   readonly #events: Events
@@ -26,14 +26,14 @@ export class Sweeper {
     this.#interval = interval
   }
 
-  /** Starts the timer, with jitter so that many processes do not sweep together; again and again does nothing. */
+  /** Starts the timer, with jitter so that processes do not sweep at the same time. Does nothing if it is running. */
   start(): void {
     if (this.#timer !== undefined || this.#closed || this.#interval === 0) return
     if (!isSweeping(this.#guarded.store)) return
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined
-        // A failure has been reported as an event; the next round tries again.
+        // A failure was reported as an event; the next sweep tries again.
         void this.#sweep(BUDGET_MS)
           .catch(() => 0)
           .then(() => this.start())
@@ -43,7 +43,7 @@ export class Sweeper {
     this.#timer.unref()
   }
 
-  /** Removes all that has expired by now; tells how many entries that were. One sweep at a time. */
+  /** Removes all that has expired by now, and returns how many entries that were. One sweep runs at a time. */
   async sweep(): Promise<number> {
     return this.#sweep(Infinity)
   }
@@ -55,7 +55,7 @@ export class Sweeper {
     return this.#running
   }
 
-  /** Stops the timer and waits for the batch under way. */
+  /** Stops the timer and waits for the batch that is running. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)

@@ -1,23 +1,24 @@
-import { Document } from '../../codec/document/document.ts'
-import { CommitRetry, entryOf, keyOf, nextHeader } from './retry.ts'
+import { Document, isEmptyPayload } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
+import type { Entry } from '../../store.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
+import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
-import { idleTimeoutOf, maxAgeOf } from '../expiry.ts'
 import { rebase } from '../rebase.ts'
-import { isEmpty, Regeneration } from './regenerate.ts'
-import { IdRotation } from './rotate-id.ts'
-import type { SessionState } from '../state.ts'
 import type { Committed } from '../session.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
-import type { Entry } from '../../store.ts'
+import type { SessionState } from '../state.ts'
+import { Regeneration } from './regenerate.ts'
+import { CommitRetry } from './retry.ts'
+import { IdRotation } from './rotate-id.ts'
 import { Writer } from './writer.ts'
 
+/** The lines of a payload that a request has changed; `undefined` for a line to be deleted. */
 type Changes = ReadonlyMap<string, string | undefined>
 
 const noChanges: Changes = new Map()
 
-/** Brings a session's changes into the store, by compare-and-swap. */
+/** Stores a session's changes by compare-and-swap. */
 export class Committer {
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
@@ -35,75 +36,67 @@ export class Committer {
     this.#rotation = new IdRotation(settings, store, this.#regeneration)
   }
 
-  /** Whether a commit would find nothing to do, so that nobody need wait for one. */
+  /** Whether a commit would find nothing to do. */
   isIdle(state: SessionState): boolean {
     const { status, draft, entry, nextId, pending, unsettled } = state
     if (!draft.isUntouched || nextId !== undefined || pending !== undefined || unsettled !== undefined)
       return false
     if (entry === undefined || status !== 'stored') return status === 'new'
     return (
-      this.#isSettled(state, entry, noChanges) &&
-      !this.#isToBeRewritten(state, entry) &&
-      !this.#isTouchDue(state, entry) &&
-      !this.#repeats(state) &&
+      this.#isUnchanged(state, entry, noChanges) &&
+      !this.#mustRewrite(state, entry) &&
+      !isTouchDue(state, entry, this.#settings) &&
+      !repeats(state) &&
       !this.#rotation.isDue(state)
     )
   }
 
-  /** Stores what changed; with nothing changed at most extends the session's life. */
+  /** Stores what changed. With nothing changed it extends the session's life at most. */
   async commit(state: SessionState): Promise<Committed> {
     if (state.status === 'gone') return 'gone'
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return 'gone'
     if (state.status === 'new') return this.#create(state)
     while (state.nextId !== undefined) {
-      const outcome = await this.#regeneration.run(state, state.nextId, () => this.expiresAt(state))
+      const outcome = await this.#regeneration.run(state, state.nextId)
       if (outcome !== 'empty') return outcome
-      // With nothing to move the session is removed, unless others have put something in: then there is.
+      // An empty session is removed instead of moved, unless another request has put something into it meanwhile.
       const removed = await this.#update(state)
       if (removed === 'gone' || state.entry === undefined) return removed
     }
     if (this.#rotation.isDue(state)) {
-      const outcome = await this.#rotation.run(state, () => this.expiresAt(state))
+      const outcome = await this.#rotation.run(state)
       if (outcome !== 'put-off') return outcome
     }
     return this.#update(state)
   }
 
-  /** Removes one key from the stored session and returns its value, for this caller alone. */
+  /** Removes one key from the stored session and returns its value to this caller alone. */
   async claim(state: SessionState, key: string): Promise<unknown> {
     const { draft, deadline } = state
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
     const change = draft.keyChanges.get(key)
-    const own = change?.kind === 'set' || change?.kind === 'delete' || change?.own === true
-    if (draft.cleared || own || !draft.base.has(key)) {
+    const isOwn = change?.kind === 'set' || change?.kind === 'delete' || change?.own === true
+    if (draft.cleared || isOwn || !draft.base.has(key)) {
       const value = draft.get(key)
       if (draft.has(key)) draft.delete(key)
       return value
     }
     const { limits, registry } = this.#settings
     let value: unknown
-    const outcome = await this.#retry.run(state, async (base) => {
+    const outcome = await this.#retry.commit(state, async (base) => {
       value = undefined
       if (!draft.base.has(key)) return 'ok'
       value = draft.get(key)
-      const payload = draft.base.write(nextHeader(state), new Map([[key, undefined]]), limits)
-      const written = await this.#store.replace(keyOf(state), payload, this.expiresAt(state), base, deadline)
+      const payload = draft.base.write(state.nextHeader(), new Map([[key, undefined]]), limits)
+      const until = expiresAt(state, this.#settings)
+      const written = await this.#store.replace(state.storedKey, payload, until, base, deadline)
       if (typeof written === 'string') return written
-      Object.assign(state, { entry: written.entry, credential: written.credential })
+      state.claimed(written)
       draft.keyChanges.delete(key)
       rebase(draft, Document.parse(payload, limits), registry)
       return 'ok'
     })
     return outcome === 'ok' ? value : undefined
-  }
-
-  /** Until when the session lives if it is committed or touched now. */
-  expiresAt(state: SessionState): number {
-    const { now, absoluteTimeout } = this.#settings
-    const { entry, openOptions } = state
-    const unused = entry !== undefined && openOptions.passive === true
-    const idleAt = unused ? entry.expiresAt : now() + idleTimeoutOf(state.draft, this.#settings)
-    return Math.min(idleAt, state.createdAt + absoluteTimeout)
   }
 
   async #create(state: SessionState): Promise<Committed> {
@@ -114,122 +107,120 @@ export class Committer {
     if (changes.size === 0) return 'ok'
     if (state.isNew && mayCreate !== undefined) {
       const answer = Promise.resolve(mayCreate())
-      if (!(await this.#store.calls.queue(answer, state.deadline))) throw tooMany()
-      changes = draft.changes() // what was set while it was asked belongs to it
+      if (!(await this.#store.calls.queue(answer, state.deadline))) throw mayNotCreate()
+      changes = draft.changes() // includes what was set while `mayCreate` ran
     }
     const startedAt = now()
-    state.id ??= createId(idPrefix)
-    state.key = storeKey(this.#settings, state.id)
-    const payload = draft.write(nextHeader(state), changes)
-    const outcome = await this.#writer.create(state, payload, this.expiresAt(state))
+    const id = state.id ?? createId(idPrefix)
+    state.assignId(id, storeKey(this.#settings, id))
+    const payload = draft.write(state.nextHeader(), changes)
+    const outcome = await this.#writer.create(state, payload, expiresAt(state, this.#settings))
     if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
     if (events.heard) events.emit({ type: 'created', bytes: payload.length, durationMs: now() - startedAt })
     return 'ok'
   }
 
-  /** What changed nothing waits for nobody; the rest is tried until nobody is in between. */
   async #update(state: SessionState): Promise<Committed> {
-    const { draft } = state
-    const base = entryOf(state)
+    const { draft, storedEntry: base } = state
     const { base: snapshot } = draft
     const changes = draft.changes()
-    if (this.#isSettled(state, base, changes) && !this.#isToBeRewritten(state, base)) {
+    if (this.#isUnchanged(state, base, changes) && !this.#mustRewrite(state, base)) {
       draft.settle()
       const touched = await this.#touchIfDue(state, base)
       return touched === 'ok' && (await this.#mayRepeat(state)) ? 'ok' : this.#retry.gone(state)
     }
-    return this.#retry.run(state, (latest) =>
+    return this.#retry.commit(state, (latest) =>
       this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
     )
   }
 
-  /** One try to store the changes upon `base`. */
+  /** One attempt to store the changes, based on `base`. */
   async #write(state: SessionState, base: Entry, changes: Changes): Promise<Committed | 'conflict'> {
     const { draft } = state
-    const { keepEmpty } = this.#settings
-    const settled = this.#isSettled(state, base, changes)
-    if (settled && !this.#isToBeRewritten(state, base)) {
+    const isUnchanged = this.#isUnchanged(state, base, changes)
+    if (isUnchanged && !this.#mustRewrite(state, base)) {
       draft.settle()
       return this.#touchIfDue(state, base)
     }
-    const payload = settled && this.#isOnClient ? base.payload : draft.write(nextHeader(state), changes)
-    if (!keepEmpty && isEmpty(payload)) return this.#remove(state, payload, base)
-    return this.#writer.replace(state, payload, this.expiresAt(state), base)
+    const payload = isUnchanged && this.#isOnClient ? base.payload : draft.write(state.nextHeader(), changes)
+    if (!this.#settings.keepEmpty && isEmptyPayload(payload)) return this.#remove(state, payload, base)
+    return this.#writer.replace(state, payload, expiresAt(state, this.#settings), base)
   }
 
-  /** A write of unknown outcome comes first. */
+  /** Finishes a write of unknown outcome, before anything else is written. */
   async #settle(state: SessionState): Promise<Committed> {
-    const outcome = await this.#writer.settle(state, this.expiresAt(state))
+    const outcome = await this.#writer.settle(state, expiresAt(state, this.#settings))
     return outcome === 'gone' ? this.#retry.gone(state) : outcome
   }
 
-  /** Whether there is nothing to store. A session that others left empty is still to be removed. */
-  #isSettled({ draft }: SessionState, base: Entry, changes: Changes): boolean {
-    const unchanged = changes.size === 0 && !draft.dropsDamage && !draft.attributes.differ
-    return unchanged && (this.#settings.keepEmpty || !isEmpty(base.payload))
+  /** Whether there is nothing to store. A session that other requests left empty must still be removed. */
+  #isUnchanged({ draft }: SessionState, base: Entry, changes: Changes): boolean {
+    const isUnchanged = changes.size === 0 && !draft.dropsDamage && !draft.attributes.differ
+    return isUnchanged && (this.#settings.keepEmpty || !isEmptyPayload(base.payload))
   }
 
-  /** A session that was emptied ends; what is set on its object afterwards begins another one. */
+  /** An empty session ends. What is set on its object afterwards begins another one. */
   async #remove(state: SessionState, payload: string, base: Entry): Promise<Committed | 'conflict'> {
-    const until = state.createdAt + this.#settings.absoluteTimeout
-    const outcome = await this.#store.destroy(keyOf(state), base, state.deadline, until)
+    const until = absoluteEnd(state, this.#settings)
+    const outcome = await this.#store.destroy(state.storedKey, base, state.deadline, until)
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
     state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })
-    state.forget()
-    state.ended = true
+    state.emptied()
     this.#settings.events.emit({ type: 'destroyed' })
     return 'ok'
   }
 
-  /** Though nothing in it changed: a client lives longer only with a new credential, and an old key's seal is to go. */
-  #isToBeRewritten(state: SessionState, base: Entry): boolean {
+  /**
+   * Whether the payload must be written although nothing in it changed: its seal's key is being retired, its times come from
+   * a wrong clock, or it is on the client, where only a new credential lives longer.
+   */
+  #mustRewrite(state: SessionState, base: Entry): boolean {
     return (
       base.stale === true ||
       this.#isOutOfTime(state, base) ||
-      (this.#isOnClient && this.#isTouchDue(state, base, maxAgeOf(state.draft)))
+      (this.#isOnClient && isTouchDue(state, base, this.#settings, maxAgeOf(state.draft)))
     )
   }
 
-  /** Begun in the future, or living longer than a look can have it live: a clock was wrong, or somebody's hand was in it. */
-  #isOutOfTime({ createdAt, draft }: SessionState, { expiresAt }: Entry): boolean {
-    const { idleTimeout, absoluteTimeout } = this.#settings
-    const { header } = draft.base
-    return header.createdAt > createdAt + idleTimeout || expiresAt > createdAt + absoluteTimeout + idleTimeout
+  /** Whether the session began in the future, or lives longer than a touch could make it: by a wrong clock or a forged record. */
+  #isOutOfTime(state: SessionState, base: Entry): boolean {
+    const { idleTimeout } = this.#settings
+    const { header } = state.draft.base
+    return (
+      header.createdAt > state.createdAt + idleTimeout ||
+      base.expiresAt > absoluteEnd(state, this.#settings) + idleTimeout
+    )
   }
 
   get #isOnClient(): boolean {
     return this.#settings.store.traits.location === 'client'
   }
 
-  #isTouchDue(state: SessionState, base: Entry, life = Infinity): boolean {
-    return this.expiresAt(state) - base.expiresAt > Math.min(this.#settings.idleTimeout, life) / 10
-  }
-
   /**
-   * A client that is told its ID again must not be told one that another request has ended or replaced since this one began:
-   * whichever answer came last would decide.
+   * A client must not be sent its ID again if another request has ended the session or given it a new ID since this request
+   * began: the response that arrives last would decide.
    */
   async #mayRepeat(state: SessionState): Promise<boolean> {
-    if (!this.#repeats(state)) return true
+    if (!repeats(state)) return true
     return (await this.#retry.latest(state)) !== undefined
   }
 
-  #repeats({ isRedirected, answer }: SessionState): boolean {
-    return !isRedirected && answer?.repeats() === true
-  }
-
-  /** Most backends extend a life while they read; for the others, one touch per tenth of the idle timeout. */
+  /** Most stores extend a session's life while they read it. For the others: one touch per tenth of the idle timeout. */
   async #touchIfDue(state: SessionState, base: Entry): Promise<Committed> {
-    if (!this.#isTouchDue(state, base)) return 'ok'
-    const expiresAt = this.expiresAt(state)
-    const outcome = await this.#store.touch(keyOf(state), expiresAt, state.deadline)
-    if (outcome === 'ok') state.entry = { ...base, expiresAt }
+    if (!isTouchDue(state, base, this.#settings)) return 'ok'
+    const until = expiresAt(state, this.#settings)
+    const outcome = await this.#store.touch(state.storedKey, until, state.deadline)
+    if (outcome === 'ok') state.extended(base, until)
     return outcome
   }
 }
 
-function tooMany(): SessionError {
+function repeats({ isRedirected, response }: SessionState): boolean {
+  return !isRedirected && response?.repeats() === true
+}
+
+function mayNotCreate(): SessionError {
   const text = 'mayCreate: this visitor may not have a session now, so nothing was stored'
   return new SessionError('ERR_SESSION_LIMIT', text, { status: 429 })
 }

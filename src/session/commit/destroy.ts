@@ -1,15 +1,18 @@
-import { contention, MAX_TRIES } from './retry.ts'
-import { startDeadline, type Deadline } from '../backend/deadlines.ts'
 import { SessionError } from '../../errors.ts'
+import type { Entry } from '../../store.ts'
+import { startDeadline, type Deadline } from '../backend/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
-import { redirectOf } from '../redirect.ts'
+import { followRedirects, redirectOf } from '../redirect.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
-import type { Entry } from '../../store.ts'
+import { contention, MAX_TRIES } from './retry.ts'
 
 /**
- * Ends a session wherever a renewal has moved it meanwhile. So only what this request knows is ended: were it whatever
- * stands there, it could be the way to the session, which would live on under its new ID.
+ * Ends a session, under whatever key a rotation has moved it to. A record is destroyed only if it is the one that was read:
+ * otherwise it could be a redirect by then, and the session would live on under its new ID.
+ *
+ * @param known the entry under `key`, where this request has read it
+ * @param until when every credential of the session will have expired, for stores on the client
  */
 export async function endSession(
   store: GuardedStore,
@@ -19,42 +22,53 @@ export async function endSession(
   until: number,
 ): Promise<void> {
   if (store.store.traits.location === 'client') {
-    await store.destroy(key, undefined, deadline, until) // by its key alone: who holds which credential is not known
+    // By its key alone: which credentials were handed out is not known.
+    await store.destroy(key, undefined, deadline, until)
     return
   }
   let at = key
   let entry = known
-  let failed = false
+  let hasFailed = false
+  const read = async (next: string): Promise<Entry | undefined> => {
+    at = next
+    return store.read(next, undefined, deadline)
+  }
   for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
     try {
-      entry ??= await store.read(at, undefined, deadline)
+      const end = await followRedirects(at, read, ({ payload }) => redirectOf(payload), entry)
+      entry = end.record
     } catch (error) {
       if (isTrouble(error)) throw error
-      await store.destroy(at, undefined, deadline) // damaged from outside: it leads nowhere
+      // The store has answered: the record is damaged, and leads nowhere.
+      await store.destroy(at, undefined, deadline)
       return
     }
     if (entry === undefined) return
-    const redirect = redirectOf(entry.payload)
-    if (redirect === undefined) {
-      try {
-        if ((await store.destroy(at, entry, deadline)) !== 'conflict') return
-      } catch (error) {
-        // It may have been ended although the answer was lost: look again, once.
-        if (failed || !isTrouble(error)) throw error
-        failed = true
-      }
-    } else at = redirect.successor
+    try {
+      if ((await store.destroy(at, entry, deadline)) !== 'conflict') return
+    } catch (error) {
+      // The record may have been destroyed although the reply was lost: read again, once.
+      if (hasFailed || !isTrouble(error)) throw error
+      hasFailed = true
+    }
     entry = undefined
   }
   throw contention()
 }
 
-/** Ends the session with this ID, whoever holds it. */
-export async function endById(settings: ManagerSettings, store: GuardedStore, id: string): Promise<void> {
+/** Ends the session with this ID. */
+export async function endById(
+  settings: Pick<
+    ManagerSettings,
+    'store' | 'hash' | 'idPrefix' | 'commitTimeout' | 'absoluteTimeout' | 'events' | 'now'
+  >,
+  store: GuardedStore,
+  id: string,
+): Promise<void> {
   const { idPrefix, commitTimeout, absoluteTimeout, events, now } = settings
   const { name, location, revocable } = settings.store.traits
   if (location === 'client' && !revocable) {
-    const text = `${name}: this store cannot end a session by its ID: it keeps none, and no list of ended ones`
+    const text = `${name}: this store cannot end a session by its ID: it keeps neither sessions nor a list of ended ones`
     throw new SessionError('ERR_SESSION_STATE', text)
   }
   if (!isId(id, idPrefix)) return

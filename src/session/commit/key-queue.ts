@@ -1,36 +1,40 @@
 import type { Entry } from '../../store.ts'
 
-/** One waiter at a time per key, each told what the one before left behind. */
+/** The requests that wait for one key. */
 interface Queue {
+  /** Resolves when the last one in the queue is done. */
   tail: Promise<void>
-  waiting: number
+  size: number
+  /** The entry that the request before has stored. */
   latest: Entry | undefined
 }
 
 /**
- * Lets the requests of this process that contend for one session commit one after another, so that only other processes
- * can still get in between. Requests that meet no conflict, and find nobody waiting, never come here.
+ * A per-key mutex: requests of this process that conflict over one session commit one after another, so that only other
+ * processes can still interfere. A request without a conflict, whose key has no queue, never comes here.
  */
 export class KeyQueue {
   readonly #queues = new Map<string, Queue>()
 
-  /** Whether somebody of this process is at it, so that a try out of turn would only be in the way. */
-  taken(key: string): boolean {
+  /** Whether requests of this process wait for this key, so that an attempt out of turn would only conflict. */
+  has(key: string): boolean {
     return this.#queues.has(key)
   }
 
   /**
-   * Runs `turn` when everybody who came before is done. It gets the entry that the one before wrote, if any, which
-   * saves a read, and returns the entry that it leaves. `wait` may give up waiting.
+   * Runs `turn` when all requests that came before are done.
+   *
+   * @param wait waits for them, and may give up
+   * @param turn gets the entry that the request before has stored, if any, and returns the one that it stored itself
    */
-  async take<T>(
+  async run<T>(
     key: string,
     wait: (before: Promise<void>) => Promise<void>,
     turn: (latest: Entry | undefined) => Promise<[result: T, entry: Entry | undefined]>,
   ): Promise<T> {
-    const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), waiting: 0, latest: undefined }
+    const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), size: 0, latest: undefined }
     this.#queues.set(key, queue)
-    queue.waiting += 1
+    queue.size += 1
     const before = queue.tail
     let leave: () => void = noop
     queue.tail = new Promise((resolve) => {
@@ -45,9 +49,9 @@ export class KeyQueue {
       queue.latest = undefined
       throw error
     } finally {
-      queue.waiting -= 1
-      if (queue.waiting === 0) this.#queues.delete(key)
-      // Whoever gave up may have left before the one in front of it did.
+      queue.size -= 1
+      if (queue.size === 0) this.#queues.delete(key)
+      // A request that gave up waiting may leave before the one in front of it.
       void before.then(leave)
     }
   }

@@ -1,27 +1,31 @@
-import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type CommitRetry } from './retry.ts'
-import type { Deadline } from '../backend/deadlines.ts'
+import { isEmptyPayload } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
-import type { GuardedStore } from '../backend/guarded-store.ts'
-import { createId, storeKey } from '../id.ts'
-import { issuedAt } from '../expiry.ts'
-import type { SessionState } from '../state.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
 import type { Entry, Written } from '../../store.ts'
+import type { Deadline } from '../backend/deadlines.ts'
+import type { GuardedStore } from '../backend/guarded-store.ts'
+import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
+import { createId, storeKey } from '../id.ts'
+import type { ManagerSettings } from '../resolve-options.ts'
+import type { SessionState } from '../state.ts'
+import { contention, type CommitRetry } from './retry.ts'
 
-/** What becomes of the old record when a session has moved to a new ID. */
+/** What happens to the record under the old ID when a session gets a new one. */
 export interface OldRecord {
-  /** Whether the old ID still leads to the session. Then a request that finds it moved follows, and does not move it again. */
+  /** The old ID leads to the session for a while. A request that finds the session moved follows, and does not move it again. */
   readonly keepsRedirect: boolean
-  /** Ends the old record as the session's, if it is still the one that this request knows. */
-  leave(state: SessionState, successor: string): Promise<'ok' | 'conflict' | 'gone'>
-  /** After a failure: whether the new record may go, since certainly nothing leads to it. */
+  /** Ends the old record, or makes a redirect of it, if it is still the one that this request knows. */
+  leave(state: SessionState, successor: string, base: Entry): Promise<'ok' | 'conflict' | 'gone'>
+  /** After a failure: whether it is certain that nothing leads to the new record, so that it may be removed. */
   recover(state: SessionState, successor: string): Promise<boolean>
 }
 
+/** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has moved it. */
+export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
+
 /**
- * Moves a session to a new ID: creates the record under the new key, then ends the old one if it is still what this
- * request knows. So no change of another request is lost, of two at once one wins, and a crash in between leaves only a
- * record whose ID nobody holds.
+ * Moves a session to a new ID: creates the record under the new key, then ends the old one if it is still what this request
+ * knows. So no change of another request is lost, one of two concurrent moves wins, and a crash in between leaves only a
+ * record whose ID no client holds.
  */
 export class Regeneration {
   readonly #settings: ManagerSettings
@@ -34,102 +38,76 @@ export class Regeneration {
     this.#retry = retry
   }
 
-  /** The old ID is dead from then on. `'empty'` if there is nothing to move: then the session is to be removed instead. */
-  async run(state: SessionState, nextId: string, expiresAt: () => number): Promise<'ok' | 'gone' | 'empty'> {
-    const { idPrefix, absoluteTimeout } = this.#settings
-    const until = state.createdAt + absoluteTimeout
-    const outcome = await this.move(state, nextId, expiresAt, {
+  /** Moves the session, and ends the old ID. `empty` if there is nothing to move: the session is to be removed instead. */
+  async run(state: SessionState, nextId: string): Promise<'ok' | 'gone' | 'empty'> {
+    const { idPrefix, events } = this.#settings
+    const until = absoluteEnd(state, this.#settings)
+    const outcome = await this.move(state, nextId, {
       keepsRedirect: false,
-      leave: async () => this.#store.destroy(keyOf(state), entryOf(state), state.deadline, until),
+      leave: async (_, _successor, base) => this.#store.destroy(state.storedKey, base, state.deadline, until),
       recover: async () => {
-        state.nextId = createId(idPrefix) // the new record may arrive late, so its ID is not used again
+        state.replaceNextId(createId(idPrefix))
         return true
       },
     })
-    if (outcome === 'moved') throw contention() // never so: this one keeps no redirect, so it moves on from wherever it is
-    if (outcome === 'ok') this.#settings.events.emit({ type: 'regenerated' })
-    return outcome
+    // Only a move that keeps a redirect gives way to another one.
+    if (outcome === 'superseded') throw contention()
+    if (outcome !== 'moved') return outcome
+    events.emit({ type: 'regenerated' })
+    return 'ok'
   }
 
-  /** As `oldRecord` has it. `'moved'` if the session is to keep its ID, since somebody else has renewed it meanwhile. */
-  async move(
-    state: SessionState,
-    nextId: string,
-    expiresAt: () => number,
-    oldRecord: OldRecord,
-  ): Promise<'ok' | 'gone' | 'empty' | 'moved'> {
-    const { draft, deadline } = state
-    const { keepEmpty, absoluteTimeout, pause, rotateAfter, now } = this.#settings
+  /** Moves the session to `nextId`; `oldRecord` says what becomes of the record under the old one. */
+  async move(state: SessionState, nextId: string, oldRecord: OldRecord): Promise<Moved> {
+    const { draft, deadline, storedKey: oldKey } = state
+    const { keepEmpty, rotateAfter, now } = this.#settings
     const newKey = storeKey(this.#settings, nextId)
-    const until = state.createdAt + absoluteTimeout
+    const until = absoluteEnd(state, this.#settings)
     const withdraw = async (): Promise<unknown> => this.#store.destroy(newKey, undefined, deadline, until)
     const issued = rotateAfter === undefined ? undefined : issuedAt(now())
-    let successor: Entry | undefined
-    let isBegun = false
+    let created: Entry | undefined
+    let mayExist = false
     try {
-      for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-        const payload = draft.write(nextHeader(state, issued), draft.changes())
-        if (!keepEmpty && isEmpty(payload)) {
-          if (successor !== undefined) await withdraw()
-          return 'empty'
-        }
-        isBegun = true
-        const written = await this.#write(newKey, payload, expiresAt(), successor, deadline)
-        successor = written.entry
-        const outcome = await oldRecord.leave(state, newKey)
-        if (outcome === 'ok') {
-          Object.assign(state, {
-            id: nextId,
-            key: newKey,
-            nextId: undefined,
-            entry: successor,
-            credential: written.credential,
-            isRedirected: false,
-          })
-          draft.settle(payload)
-          return 'ok'
-        }
-        const before = keyOf(state)
-        const newer = outcome === 'gone' ? undefined : await this.#retry.latest(state)
-        if (newer === undefined) {
-          await withdraw()
-          return this.#retry.gone(state)
-        }
-        this.#retry.rebase(state, newer)
-        if (oldRecord.keepsRedirect && keyOf(state) !== before) {
-          await withdraw()
-          return 'moved'
-        }
-        if (tries > 1) await this.#store.calls.queue(pause(jitter(tries)), deadline)
-      }
-      throw contention()
+      const outcome = await this.#retry.run<Moved>(state, async (base) => {
+        if (oldRecord.keepsRedirect && state.storedKey !== oldKey) return 'superseded'
+        const payload = draft.write(state.nextHeader(issued), draft.changes())
+        if (!keepEmpty && isEmptyPayload(payload)) return 'empty'
+        mayExist = true
+        const written = await this.#write(
+          newKey,
+          payload,
+          expiresAt(state, this.#settings),
+          created,
+          deadline,
+        )
+        created = written.entry
+        const left = await oldRecord.leave(state, newKey, base)
+        if (left !== 'ok') return left
+        state.movedTo(nextId, newKey, payload, written)
+        return 'moved'
+      })
+      if (outcome !== 'moved' && created !== undefined) await withdraw()
+      return outcome
     } catch (error) {
-      // The client keeps its old ID, so the new record must not stay; if it cannot be removed now, it expires unseen.
-      if (isBegun && (await oldRecord.recover(state, newKey))) await withdraw().catch(() => {})
+      // The client keeps its old ID, so the new record must go. If it cannot be removed now, it expires unseen.
+      if (mayExist && (await oldRecord.recover(state, newKey))) await withdraw().catch(() => {})
       throw error
     }
   }
 
-  /** Nobody else knows the new key, so a record that is gone has expired or was evicted; any other answer is trouble. */
+  /** No other request knows the new key, so a record that is gone has expired or was evicted. */
   async #write(
     key: string,
     payload: string,
-    expiresAt: number,
-    before: Entry | undefined,
+    until: number,
+    base: Entry | undefined,
     deadline: Deadline,
   ): Promise<Written> {
     let written: Written | 'gone' | 'exists' | 'conflict' = 'gone'
-    if (before !== undefined) written = await this.#store.replace(key, payload, expiresAt, before, deadline)
-    if (written === 'gone') written = await this.#store.create(key, payload, expiresAt, deadline)
+    if (base !== undefined) written = await this.#store.replace(key, payload, until, base, deadline)
+    if (written === 'gone') written = await this.#store.create(key, payload, until, deadline)
     if (typeof written !== 'string') return written
-    throw new SessionError(
-      'ERR_SESSION_STORE',
-      'the record of a new session ID is not what was written there',
-    )
+    const text = 'the record of a new session ID is not what was written there'
+    throw new SessionError('ERR_SESSION_STORE', text)
   }
-}
-
-/** Whether a payload holds a header and nothing else. */
-export function isEmpty(payload: string): boolean {
-  return payload.indexOf('\n') === payload.length - 1
 }

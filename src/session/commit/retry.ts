@@ -1,137 +1,124 @@
-import { createVersion, Document, type Header } from '../../codec/document/document.ts'
+import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
+import type { Entry } from '../../store.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { rebase } from '../rebase.ts'
-import { redirectOf } from '../redirect.ts'
-import type { SessionState } from '../state.ts'
+import { followRedirects, redirectOf } from '../redirect.ts'
 import type { Committed } from '../session.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
-import type { Entry } from '../../store.ts'
+import type { SessionState } from '../state.ts'
 import { KeyQueue } from './key-queue.ts'
 
 /**
- * How often a request tries to get its changes in between those of other processes. Of eight that do nothing else, one in
- * eight tries succeeds; a hundred failures in a row are then less likely than one in a hundred thousand.
+ * How often a request tries to write. While eight processes do nothing but write to one session, one in eight attempts
+ * succeeds; a hundred failures in a row are then less likely than one in a hundred thousand.
  */
 export const MAX_TRIES = 100
-const MAX_PAUSE_MS = 50
+const MAX_BACKOFF_MS = 50
 
-/** One try to bring changes into the store upon a known state of the session. */
-export type Attempt = (base: Entry) => Promise<Committed | 'conflict'>
+/** One attempt to write, based on a known entry of the session. `T` is what the attempt comes to where it ends the loop. */
+export type Attempt<T extends string> = (base: Entry) => Promise<T | 'gone' | 'conflict'>
 
-/** What happens between two requests that want to change one session: tries, rebases, and an end to them. */
+/** Optimistic-concurrency loop: write; on conflict read again, rebase, back off with jitter, write again. */
 export class CommitRetry {
-  readonly #settings: ManagerSettings
+  readonly #settings: Pick<ManagerSettings, 'limits' | 'registry' | 'events' | 'now' | 'pause'>
   readonly #store: GuardedStore
   readonly #keyQueue = new KeyQueue()
 
-  constructor(settings: ManagerSettings, store: GuardedStore) {
+  constructor(
+    settings: Pick<ManagerSettings, 'limits' | 'registry' | 'events' | 'now' | 'pause'>,
+    store: GuardedStore,
+  ) {
     this.#settings = settings
     this.#store = store
   }
 
-  /** Tries until nobody is in between any more; rebases after each conflict. */
-  async run(state: SessionState, attempt: Attempt): Promise<Committed> {
-    const startedAt = this.#settings.now()
-    const before = entryOf(state).payload
-    const isTaken = this.#keyQueue.taken(keyOf(state))
-    const first = isTaken ? 'conflict' : await attempt(entryOf(state))
-    if (first !== 'conflict') return this.#finish(state, first, 1, startedAt, before)
-    const [outcome, tries] = await this.#inTurn(state, attempt, isTaken ? 1 : 2)
-    return this.#finish(state, outcome, tries, startedAt, before)
+  /** As {@link run}; reports the event `committed` if the stored payload has changed. */
+  async commit(state: SessionState, attempt: Attempt<'ok'>): Promise<Committed> {
+    const { events, now } = this.#settings
+    if (!events.heard) return this.run(state, attempt)
+    const { payload } = state.storedEntry
+    const startedAt = now()
+    let tries = 0
+    const outcome = await this.run(state, (base) => {
+      tries += 1
+      return attempt(base)
+    })
+    if (outcome === 'ok' && state.entry !== undefined && state.entry.payload !== payload) {
+      const bytes = state.entry.payload.length
+      events.emit({ type: 'committed', bytes, tries, durationMs: now() - startedAt })
+    }
+    return outcome
   }
 
-  /** With those of this process that came before out of the way. They tell what they left; others must be asked. */
-  async #inTurn(state: SessionState, attempt: Attempt, from: number): Promise<[Committed, tries: number]> {
+  /** Attempts until there is no conflict, rebasing after each one. */
+  async run<T extends string>(state: SessionState, attempt: Attempt<T>): Promise<T | 'gone'> {
+    const isQueued = this.#keyQueue.has(state.storedKey)
+    const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
+    const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued) : first
+    return outcome === 'gone' ? this.gone(state) : outcome
+  }
+
+  /**
+   * Attempts while this request is the only one of its process that writes to the session. The request before it hands over
+   * the entry that it wrote; after a conflict with another process the entry is read.
+   */
+  async #inTurn<T extends string>(
+    state: SessionState,
+    attempt: Attempt<T>,
+    isFirst: boolean,
+  ): Promise<T | 'gone'> {
     const { events, pause } = this.#settings
-    const key = keyOf(state)
-    const wait = async <T>(others: Promise<T>): Promise<T> => this.#store.calls.queue(others, state.deadline)
-    return this.#keyQueue.take(key, wait, async (latest) => {
-      // Who has not tried yet still believes in what it read.
-      let hint = latest ?? (from === 1 ? entryOf(state) : undefined)
-      for (let tries = from; tries <= MAX_TRIES; tries += 1) {
+    const key = state.storedKey
+    const wait = async <R>(others: Promise<R>): Promise<R> => this.#store.calls.queue(others, state.deadline)
+    return this.#keyQueue.run(key, wait, async (handedOver) => {
+      // A request that has not tried yet may still be up to date.
+      let hint = handedOver ?? (isFirst ? state.storedEntry : undefined)
+      for (let tries = isFirst ? 1 : 2; tries <= MAX_TRIES; tries += 1) {
         const newer = hint ?? (await this.latest(state))
-        if (newer === undefined) return [['gone', tries], undefined]
-        if (newer !== entryOf(state)) {
+        if (newer === undefined) return ['gone', undefined]
+        if (newer !== state.entry) {
           this.rebase(state, newer)
           if (events.heard) events.emit({ type: 'rebased', tries })
         }
         const outcome = await attempt(newer)
-        if (outcome !== 'conflict') return [[outcome, tries], state.key === key ? state.entry : undefined]
-        if (hint === undefined) await wait(pause(jitter(tries)))
+        if (outcome !== 'conflict') return [outcome, state.key === key ? state.entry : undefined]
+        if (hint === undefined) await wait(pause(backoff(tries)))
         hint = undefined
       }
       throw contention()
     })
   }
 
-  /**
-   * What is stored of the session now, wherever a renewal has moved it: who came while its ID was good goes along, however
-   * long it takes. `undefined` if it has ended.
-   */
+  /** The stored entry as it is now. Redirects of rotations are followed, whatever their age. `undefined` if it has ended. */
   async latest(state: SessionState): Promise<Entry | undefined> {
-    for (let moves = 0; moves < MAX_TRIES; moves += 1) {
-      const entry = await this.#store.read(keyOf(state), undefined, state.deadline)
-      const redirect = entry && redirectOf(entry.payload)
-      if (redirect === undefined) return entry
-      Object.assign(state, { key: redirect.successor, isRedirected: true })
-    }
-    return undefined
+    const { key, record } = await followRedirects(
+      state.storedKey,
+      (at) => this.#store.read(at, undefined, state.deadline),
+      ({ payload }) => redirectOf(payload),
+    )
+    if (key !== state.key) state.redirectedTo(key)
+    return record
   }
 
-  /** Puts the session's changes upon what somebody else has stored. */
+  /** Another request has ended the session: it stays ended. */
+  gone(state: SessionState): 'gone' {
+    this.#settings.events.emit({ type: 'gone' })
+    return state.lost()
+  }
+
+  /** Replays the session's changes on an entry that another request has stored. */
   rebase(state: SessionState, newer: Entry): void {
     const { limits, registry, events } = this.#settings
     const lost = rebase(state.draft, Document.parse(newer.payload, limits), registry)
-    state.entry = newer
+    state.rebasedOnto(newer)
     if (lost > 0) events.emit({ type: 'conflict', keys: lost })
   }
-
-  /** Somebody else has ended the session: it stays ended. */
-  gone(state: SessionState): 'gone' {
-    state.status = 'gone'
-    this.#settings.events.emit({ type: 'gone' })
-    return 'gone'
-  }
-
-  #finish(
-    state: SessionState,
-    outcome: Committed,
-    tries: number,
-    startedAt: number,
-    before: string,
-  ): Committed {
-    const { events, now } = this.#settings
-    if (outcome === 'gone') return this.gone(state)
-    if (events.heard && state.entry !== undefined && state.entry.payload !== before) {
-      const bytes = state.entry.payload.length
-      events.emit({ type: 'committed', bytes, tries, durationMs: now() - startedAt })
-    }
-    return 'ok'
-  }
 }
 
-/** The header of the next payload: a version of its own, what the one before carried, and an attribute of its own. */
-export function nextHeader(
-  { createdAt, draft }: SessionState,
-  own?: readonly [name: string, value: string],
-): Header {
-  return { version: createVersion(), createdAt, attributes: draft.attributes.write(own) }
-}
-
-export function entryOf({ entry }: SessionState): Entry {
-  if (entry === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session is not stored')
-  return entry
-}
-
-export function keyOf({ key }: SessionState): string {
-  if (key === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session has no ID yet')
-  return key
-}
-
-/** How long to wait after so many tries, in ms. At random, so that those who met do not meet again. */
-export function jitter(tries: number): number {
-  return Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS)
+/** How long to wait after so many tries, in ms. Random, so that requests which met once do not meet again. */
+function backoff(tries: number): number {
+  return Math.random() * Math.min(2 ** tries, MAX_BACKOFF_MS)
 }
 
 export function contention(): SessionError {

@@ -1,12 +1,11 @@
-import { keyOf } from './retry.ts'
 import { SessionError } from '../../errors.ts'
+import type { Entry, Written } from '../../store.ts'
 import { isUnknown, sameVersion, type GuardedStore } from '../backend/guarded-store.ts'
 import type { SessionState } from '../state.ts'
-import type { Entry, Written } from '../../store.ts'
 
 /**
- * Writes a session's payload. A write whose outcome is unknown is remembered: whoever commits the same object again settles
- * that first, so that nothing counts twice.
+ * Writes a session's payload. A write of unknown outcome is remembered: the next commit of the same session object settles
+ * it first, so that no change counts twice.
  */
 export class Writer {
   readonly #store: GuardedStore
@@ -15,17 +14,19 @@ export class Writer {
     this.#store = store
   }
 
-  /** Creates the record; afterwards its payload is what the session's changes build upon. */
+  /** Creates the record. The draft builds on its payload afterwards. */
   async create(state: SessionState, payload: string, expiresAt: number): Promise<'ok' | 'exists'> {
     try {
-      const written = await this.#store.create(keyOf(state), payload, expiresAt, state.deadline)
-      return written === 'exists' ? written : take(state, payload, written)
+      const written = await this.#store.create(state.storedKey, payload, expiresAt, state.deadline)
+      return written === 'exists' ? written : state.committed(payload, written)
     } catch (error) {
-      throw remember(state, payload, undefined, error)
+      // A write that never reached the store, or that the store has refused for a reason, is over.
+      if (isUnknown(error)) state.unsettle(payload, undefined)
+      throw error
     }
   }
 
-  /** Replaces `base`; afterwards the payload is what the session's changes build upon. */
+  /** Replaces `base`. The draft builds on the payload afterwards. */
   async replace(
     state: SessionState,
     payload: string,
@@ -33,19 +34,20 @@ export class Writer {
     base: Entry,
   ): Promise<'ok' | 'conflict' | 'gone'> {
     try {
-      const written = await this.#store.replace(keyOf(state), payload, expiresAt, base, state.deadline)
-      return typeof written === 'string' ? written : take(state, payload, written)
+      const written = await this.#store.replace(state.storedKey, payload, expiresAt, base, state.deadline)
+      return typeof written === 'string' ? written : state.committed(payload, written)
     } catch (error) {
-      throw remember(state, payload, base, error)
+      if (isUnknown(error)) state.unsettle(payload, base)
+      throw error
     }
   }
 
-  /** Sends the remembered write again, as it was: its version tells whether it is there by now. */
+  /** Sends the remembered write again, unchanged: its version tells whether it was applied. */
   async settle(state: SessionState, expiresAt: number): Promise<'ok' | 'gone'> {
     if (state.unsettled === undefined) return 'ok'
     const { payload, base } = state.unsettled
-    const [key, { deadline }] = [keyOf(state), state]
-    let written =
+    const { storedKey: key, deadline } = state
+    let written: Written | 'exists' | 'conflict' | 'gone' =
       base === undefined
         ? await this.#store.create(key, payload, expiresAt, deadline)
         : await this.#store.replace(key, payload, expiresAt, base, deadline)
@@ -54,21 +56,10 @@ export class Writer {
       if (stored !== undefined && !sameVersion(stored.payload, payload)) throw unknown()
       written = stored === undefined ? 'gone' : { entry: stored }
     }
-    state.unsettled = undefined
-    return written === 'gone' ? 'gone' : take(state, payload, written)
+    if (written !== 'gone') return state.committed(payload, written)
+    state.settledAsGone()
+    return written
   }
-}
-
-/** A write that never reached the store, or that the store has turned down for a reason, is over. */
-function remember(state: SessionState, payload: string, base: Entry | undefined, error: unknown): unknown {
-  if (isUnknown(error)) state.unsettled = { payload, base }
-  return error
-}
-
-function take(state: SessionState, payload: string, { entry, credential }: Written): 'ok' {
-  Object.assign(state, { status: 'stored', entry, credential: credential ?? state.credential })
-  state.draft.settle(payload)
-  return 'ok'
 }
 
 function unknown(): SessionError {

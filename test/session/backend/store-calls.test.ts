@@ -85,10 +85,10 @@ test.serial(
     for (let times = 0; times < 5; times += 1) await t.throwsAsync(manager.open(id))
     t.is(seen('store-down'), 1)
     store.calls.length = 0
-    const error = await t.throwsAsync(manager.open(id), { code: 'ERR_SESSION_STORE', message: /not asked/ })
+    const error = await t.throwsAsync(manager.open(id), { code: 'ERR_SESSION_STORE', message: /circuit/ })
     t.is(
       error.message,
-      'memory: the store failed several times in a row, so it is not asked for a moment; try again in a second',
+      'memory: circuit breaker open after several consecutive failures; try again in a second',
     )
     t.deepEqual(store.calls, [])
     t.deepEqual(events.at(-1), { type: 'store-refused', verb: 'read', reason: 'down' })
@@ -96,7 +96,7 @@ test.serial(
     later(t, 1_000)
     store.before = async () => new Promise(() => {})
     const probe = manager.open(id)
-    await t.throwsAsync(manager.open(id), { message: /not asked/ })
+    await t.throwsAsync(manager.open(id), { message: /circuit/ })
     t.deepEqual(store.calls, ['read'], 'one at a time')
     await t.throwsAsync(probe, { message: /openTimeout/ })
 
@@ -120,7 +120,7 @@ test.serial(
     }
     for (let times = 0; times < 5; times += 1) await t.throwsAsync(manager.open(id))
     store.before = () => {}
-    await t.throwsAsync(manager.open(id), { message: /not asked/ })
+    await t.throwsAsync(manager.open(id), { message: /circuit/ })
     await session.destroy()
     t.is(await store.count(), 0)
     t.is(seen('store-up'), 1)
@@ -137,7 +137,7 @@ test.serial('a write that never reached the store is not taken for one of unknow
     if (verb === 'read') throw new Error('down')
   }
   for (let times = 0; times < 5; times += 1) await t.throwsAsync(manager.open(id))
-  await t.throwsAsync(manager.commit(session), { message: /not asked/ })
+  await t.throwsAsync(manager.commit(session), { message: /circuit/ })
   store.before = () => {}
   await manager.ready()
   await manager.commit(other)

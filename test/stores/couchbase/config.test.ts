@@ -145,7 +145,7 @@ test('who asks for what is not there is told so at open, and nothing is written 
   t.teardown(() => silent.close())
   const { port: listening } = silent.address() as AddressInfo // it listens on a port, not on a path
   const { port, managerPort } = server
-  const wrong: ReadonlyArray<readonly [url: string, complaint: RegExp]> = [
+  const wrong: ReadonlyArray<readonly [url: string, complaint: RegExp, timeout?: number]> = [
     [`couchbase://Administrator:password@127.0.0.1:${port}/nowhere`, /there is no bucket 'nowhere', or not/],
     [
       `http://Administrator:password@127.0.0.1:${managerPort},default,nowhere`,
@@ -156,13 +156,13 @@ test('who asks for what is not there is told so at open, and nothing is written 
       `http://Administrator:other@127.0.0.1:${nobody},,default`,
       /the manager at 127.0.0.1:\d+ does not answer/,
     ],
-    [`http://Administrator:other@127.0.0.1:${listening},,default`, /does not answer|no answer within/],
-    [`couchbase://Administrator:other@127.0.0.1:${nobody}/default`, /no answer within/],
+    [`http://Administrator:other@127.0.0.1:${listening},,default`, /does not answer|no answer within/, 1_500],
+    [`couchbase://Administrator:other@127.0.0.1:${nobody}/default`, /no answer within/, 1_500],
   ]
-  for (const [url, complaint] of wrong) {
-    const store = new CouchbaseStore({ url, timeout: 1_500 })
-    for (const call of [store.open(), store.read(KEY)]) {
-      const error = await t.throwsAsync(call, { instanceOf: SessionError, code: 'ERR_SESSION_STORE' })
+  for (const [url, complaint, timeout = 60_000] of wrong) {
+    const store = new CouchbaseStore({ url, timeout })
+    for (const call of [async () => store.open(), async () => store.read(KEY)]) {
+      const error = await t.throwsAsync(call(), { instanceOf: SessionError, code: 'ERR_SESSION_STORE' })
       t.regex(error?.message ?? '', complaint)
       t.notRegex(error?.message ?? '', /other|password@/)
     }

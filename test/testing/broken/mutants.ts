@@ -40,7 +40,7 @@ function mutant<P extends object, K extends keyof P>(
 /** Takes the newer snapshot and keeps the log as it is. */
 function takeOver(state: Parameters<CommitRetry['rebase']>[0], newer: Entry): void {
   state.draft.base = Document.parse(newer.payload, defaultLimits)
-  state.entry = newer
+  state.rebasedOnto(newer)
 }
 
 export const mutants: readonly Mutant[] = [
@@ -125,7 +125,7 @@ export const mutants: readonly Mutant[] = [
     Writer.prototype,
     'settle',
     () => async (state) => {
-      state.unsettled = undefined
+      state.settledAsGone()
       return 'ok'
     },
   ),
