@@ -1,15 +1,22 @@
 /**
- * Every way this library says no. A closed set: a `switch` over it can be exhaustive.
+ * The codes of all errors that this library throws. The set is closed, so a `switch` over it can be exhaustive.
  *
- * - `ERR_SESSION_OPTIONS` – a setting is wrong; the text names the field.
- * - `ERR_SESSION_TYPE` – `registerType` was used wrongly: a clash of names, a minified name, a class that needs `encode`.
- * - `ERR_SESSION_VALUE` – a value cannot be kept exactly; the text holds its path.
- * - `ERR_SESSION_DECODE` – one key of a stored session cannot be decoded here; its text stays as it is.
- * - `ERR_SESSION_PAYLOAD` – a whole stored payload is not ours, damaged, or of a newer format.
- * - `ERR_SESSION_LIMIT` – a budget was exceeded: bytes, depth, keys, the store's own limit, new sessions (`mayCreate`, 429).
- * - `ERR_SESSION_STORE` – the backend failed; the driver's error is the `cause`.
- * - `ERR_SESSION_CONFLICT` – other requests kept changing this session; the bounded number of tries is used up.
- * - `ERR_SESSION_STATE` – the session cannot do that now: off, not mounted, ended, or the response has gone out.
+ * - `ERR_SESSION_OPTIONS` – an option is not allowed. Correct the one that the message names.
+ * - `ERR_SESSION_TYPE` – `registerType` was called with a class or name that is taken, minified or not supported. Correct the
+ *   call as the message says.
+ * - `ERR_SESSION_VALUE` – a value cannot be stored and read back unchanged, or does not fit the schema. The message contains its
+ *   path; store another value, or register its class.
+ * - `ERR_SESSION_DECODE` – this program cannot decode one key of a stored session, whose text stays as it is. Register the
+ *   missing class, or delete the key.
+ * - `ERR_SESSION_PAYLOAD` – a whole stored session is damaged, sealed with an unknown key, or of a newer format. A client that
+ *   presents its ID gets a new session; the stored one stays as it is.
+ * - `ERR_SESSION_LIMIT` – a limit was exceeded: one of `limits`, the size that the store allows, or `mayCreate` (429). Store
+ *   less, or raise the limit.
+ * - `ERR_SESSION_STORE` – the store failed or did not respond in time. The driver's error is the `cause`; try again later.
+ * - `ERR_SESSION_CONFLICT` – another request changed the session, so that this one's changes cannot be stored beside it; or it
+ *   got a new ID or expired. Nothing was stored. Status 409. Repeat the request, or change the value by `update`.
+ * - `ERR_SESSION_STATE` – the session or the manager cannot do this now: sessions are off or not mounted, the request is over,
+ *   the manager is closed, or the response headers were already sent. Correct the order of the calls.
  */
 export type SessionErrorCode =
   | 'ERR_SESSION_OPTIONS'
@@ -22,17 +29,31 @@ export type SessionErrorCode =
   | 'ERR_SESSION_CONFLICT'
   | 'ERR_SESSION_STATE'
 
-/** What else a {@link SessionError} can carry. */
+/** Optional properties of a {@link SessionError}. */
 export interface SessionErrorDetails {
-  /** The error underneath, a driver's for example. It is for logs, never for a client. */
+  /** The original error, such as a driver's. For logs only: it may contain addresses or other details of the server. */
   readonly cause?: unknown
-  /** The HTTP status Koa answers with when nobody catches the error: 500, 503 when the store is in trouble, 429 by `mayCreate`. */
+  /**
+   * The HTTP status of Koa's response if the error is not caught. Default: 503 for `ERR_SESSION_STORE`, 409 for
+   * `ERR_SESSION_CONFLICT`, otherwise 500.
+   */
   readonly status?: number
 }
 
 /**
- * The one error class of this library. Its text is written for the developer and never holds a session ID, a value,
- * a payload or a password; `expose` is false, so Koa never sends it to a client.
+ * The only error class of this library; `code` says which kind of error it is.
+ *
+ * The message is one sentence for developers. It contains no session ID, value, payload or password. `expose` is `false`, so
+ * Koa does not send it to the client.
+ *
+ * ```ts
+ * try {
+ *   await ctx.session.commit()
+ * } catch (error) {
+ *   if (error instanceof SessionError && error.code === 'ERR_SESSION_CONFLICT') return retryLater(ctx)
+ *   throw error
+ * }
+ * ```
  */
 export class SessionError extends Error {
   override readonly name = 'SessionError'
@@ -44,6 +65,6 @@ export class SessionError extends Error {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)
     this.code = code
     this.status =
-      details.status ?? (code === 'ERR_SESSION_STORE' || code === 'ERR_SESSION_CONFLICT' ? 503 : 500)
+      details.status ?? (code === 'ERR_SESSION_STORE' ? 503 : code === 'ERR_SESSION_CONFLICT' ? 409 : 500)
   }
 }

@@ -65,7 +65,8 @@ test("the README's table of stores says what their traits say", (t) => {
 })
 
 test('each setting of the README exists, and each error code has its line', async (t) => {
-  const options = await readFile('src/session/options.ts', 'utf8')
+  const options =
+    (await readFile('src/session/options.ts', 'utf8')) + (await readFile('src/koa/options.ts', 'utf8'))
   const [, table = ''] = /## Settings[\s\S]*?\n((?:\|.*\n)+)/.exec(readme) ?? []
   const rows = table.split('\n').slice(2).filter(Boolean)
   t.true(rows.length > 5)

@@ -1,4 +1,4 @@
-// Read by `npm run types`: what the compiler knows of a session, without any augmentation of Koa.
+// Checked by `npm run types`: the types of a session, without any augmentation of Koa's types.
 import Router from '@koa/router'
 import { expectTypeOf } from 'expect-type'
 import Koa from 'koa'
@@ -53,14 +53,14 @@ new Koa().use(session()).use((ctx) => {
   ctx.session.update('n', (n = 0) => n + 1)
 })
 
-// a router of its own, typed by the context the middleware gives
+// a router is typed by SessionContext
 const router = new Router<Koa.DefaultState, SessionContext<typeof schema>>()
 router.get('/', (ctx) => {
   expectTypeOf(ctx.session.get('userId')).toEqualTypeOf<number | undefined>()
 })
 app.use(router.routes()).use(router.allowedMethods())
 
-// two sessions, two types, one application
+// two sessions with different types in one application
 new Koa()
   .use(session({ schema: { a: z.string() } }))
   .use(session({ schema: { b: z.boolean() }, name: 'admin', property: 'admin' }))
@@ -69,7 +69,7 @@ new Koa()
     expectTypeOf(ctx.admin.get('b')).toEqualTypeOf<boolean | undefined>()
   })
 
-// under another application
+// mounted under another application
 new Koa().use(mount('/shop', app))
 
 // settings from a file give an untyped session; a schema can be added
@@ -77,17 +77,17 @@ new Koa().use(session({ ...fromConfig({}), schema })).use((ctx) => {
   expectTypeOf(ctx.session.get('userId')).toEqualTypeOf<number | undefined>()
 })
 
-// the manager speaks the same types
+// the manager has the same types
 const manager = new SessionManager({ schema })
 expectTypeOf(manager.open()).resolves.toEqualTypeOf<
   Session<{ userId: number; cart: Cart; seen: Date | undefined }>
 >()
 expectTypeOf(session({ schema }).manager).toEqualTypeOf<SessionManager<typeof schema>>()
 
-// options are closed
-// @ts-expect-error: no such setting
+// unknown options and values do not compile
+// @ts-expect-error: no such option
 export const typo: SessionOptions = { idleTimout: 1 }
-// @ts-expect-error: exactly one of the three
+// @ts-expect-error: only 'lax', 'strict' or 'none'
 export const site: SessionOptions = { cookie: { sameSite: 'relaxed' } }
 
 // a class and its hooks

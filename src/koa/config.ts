@@ -1,19 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { SessionError } from '../errors.ts'
-import { parseIni } from './ini.ts'
-import type { CookieOptions, SessionOptions } from '../session/options.ts'
-import { cookieWishes } from '../session/providers.ts'
+import { cookieSettings } from '../session/providers.ts'
+import type { CookieOptions, SessionOptions } from './options.ts'
 
-/** One setting's value as it stands in a file, an object or the environment. */
+/** The value of one beego setting. Text is converted: `'true'` is a boolean, `'3600'` a number. */
 export type ConfigValue = string | number | boolean | undefined
 
-/** Settings under beego's names, in any case: `{ SessionOn: true }`, `{ sessionon: 'true' }`, `process.env`. */
+/**
+ * beego settings. Names are compared without case and underscores: `{ SessionOn: true }`, `{ sessionon: 'true' }`,
+ * `{ SESSION_ON: 'true' }`. A nested object is the section of a run mode: `{ prod: { SessionOn: true } }`.
+ */
 export type ConfigObject = Readonly<Record<string, ConfigValue | Readonly<Record<string, ConfigValue>>>>
 
 type Environment = Readonly<Record<string, string | undefined>>
+/** By names in lower case without underscores. */
 type Settings = ReadonlyMap<string, ConfigValue>
+type ConfigLine = readonly [section: string | undefined, name: string, value: ConfigValue]
 
-/** The names in a `sessionConfig` JSON text, and what each is called on its own. */
+/** The fields of the JSON in `sessionConfig`, and the setting that each stands for. */
 const jsonNames: Readonly<Record<string, string>> = {
   providerconfig: 'sessionproviderconfig',
   cookiename: 'sessionname',
@@ -40,17 +44,24 @@ const known = new Set([
 ])
 
 /**
- * Options for `session()` from beego's settings: the path of an ini file, an object with their names, or `process.env`
- * with `SESSION_ON`, `SESSION_PROVIDER`, `SESSION_PROVIDER_CONFIG` and so on. A section named like the run mode
- * (`BEEGO_RUNMODE`, `runmode` in the file, or `NODE_ENV`) goes before what stands at the top.
+ * Converts beego settings to options of `session()`.
  *
- * As in beego, sessions are off unless `sessionon` is true, and the cookie is called `beegosessionID`.
+ * As in beego, sessions are off unless `sessionon` is true, the cookie is called `beegosessionID`, and times are in seconds.
+ * Settings in the section of the current run mode replace those outside of sections; the run mode is `BEEGO_RUNMODE`, `runmode`
+ * in the file, or `NODE_ENV`.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` that names the setting and what was expected, never its value
+ * ```ts
+ * app.use(session(fromConfig('conf/app.conf')))
+ * app.use(session(fromConfig(process.env))) // SESSION_ON, SESSION_PROVIDER, SESSION_PROVIDER_CONFIG …
+ * ```
+ *
+ * @param source the path of an ini file, or an object
+ * @param env the environment variables for `${NAME||default}` and the run mode
+ * @throws SessionError `ERR_SESSION_OPTIONS` that names the setting and what is allowed, but not its value
  */
 export function fromConfig(
   source: string | ConfigObject,
-  env: Environment = process.env,
+  env: Readonly<Record<string, string | undefined>> = process.env,
 ): SessionOptions<undefined, 'session'> {
   const settings = settingsOf(source, env)
   const json = textOf(settings, 'sessionconfig')
@@ -66,35 +77,67 @@ export function fromConfig(
 function settingsOf(source: string | ConfigObject, env: Environment): Settings {
   const top = new Map<string, ConfigValue>()
   const sections = new Map<string, Map<string, ConfigValue>>()
-  if (typeof source === 'string') {
-    const file = parseIni(readFile(source), env)
-    for (const [name, value] of file.top) take(top, name, value)
-    for (const [section, values] of file.sections) {
-      const taken = new Map<string, ConfigValue>()
-      for (const [name, value] of values) take(taken, name, value)
-      sections.set(section, taken)
+  const lines = typeof source === 'string' ? readIni(source, env) : readObject(source)
+  for (const [section, name, value] of lines) {
+    const plain = name.replaceAll('_', '').toLowerCase()
+    if (plain !== 'runmode' && !known.has(plain)) {
+      // A misspelled setting is an error; a name with an underscore may be a variable of another program: SESSION_MANAGER.
+      if (plain.startsWith('session') && !name.includes('_')) throw configError(plain, 'is not a setting')
+      continue
     }
-  } else {
-    for (const [name, value] of Object.entries(source)) {
-      if (typeof value !== 'object') {
-        take(top, name, value)
-        continue
-      }
-      const taken = new Map<string, ConfigValue>()
-      for (const [inner, innerValue] of Object.entries(value)) take(taken, inner, innerValue)
-      sections.set(name.toLowerCase(), taken)
-    }
+    let settings = section === undefined ? top : sections.get(section)
+    if (settings === undefined) sections.set(section ?? '', (settings = new Map()))
+    settings.set(plain, value)
   }
   const mode = (env['BEEGO_RUNMODE'] ?? textOf(top, 'runmode') ?? env['NODE_ENV'] ?? 'dev').toLowerCase()
   const short = { development: 'dev', production: 'prod' }[mode] ?? mode
   return new Map([...top, ...(sections.get(mode) ?? sections.get(short) ?? [])])
 }
 
-/** Keeps what is about sessions. A stray variable such as SESSION_MANAGER is not ours; a misspelled setting is an error. */
-function take(settings: Map<string, ConfigValue>, name: string, value: ConfigValue): void {
-  const plain = name.replaceAll('_', '').toLowerCase()
-  if (plain === 'runmode' || known.has(plain)) settings.set(plain, value)
-  else if (plain.startsWith('session') && !name.includes('_')) throw wrong(plain, 'is not a setting')
+function* readObject(source: ConfigObject): Generator<ConfigLine> {
+  for (const [name, value] of Object.entries(source)) {
+    if (typeof value !== 'object') yield [undefined, name, value]
+    else for (const [inner, text] of Object.entries(value)) yield [name.toLowerCase(), inner, text]
+  }
+}
+
+/**
+ * Reads an ini file as beego does: `;` and `#` start a comment only at the beginning of a line, because addresses and passwords
+ * contain them; quotes around a value are removed; `${NAME||default}` is replaced by the environment variable.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` with the number of a line that is malformed
+ */
+function* readIni(path: string, env: Environment): Generator<ConfigLine> {
+  const lines = readFile(path)
+    .replace(/^\uFEFF/, '')
+    .split(/\r\n|\r|\n/)
+  let section: string | undefined
+  for (const [index, raw] of lines.entries()) {
+    const line = raw.trim()
+    if (line === '' || line.startsWith('#') || line.startsWith(';')) continue
+    const header = /^\[([^\]]+)\]$/.exec(line)?.[1]
+    const at = line.indexOf('=')
+    if (header !== undefined) section = header.trim().toLowerCase()
+    else if (at < 1) throw configError(`${path}, line ${index + 1}`, 'is neither name = value nor [section]')
+    else yield [section, line.slice(0, at).trim(), expand(unquote(line.slice(at + 1).trim()), env)]
+  }
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new SessionError('ERR_SESSION_OPTIONS', `fromConfig: ${path} cannot be read`, { cause })
+  }
+}
+
+function unquote(value: string): string {
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+}
+
+function expand(value: string, env: Environment): string {
+  const [, name, fallback = ''] = /^\$\{([^}|]+)(?:\|\|([^}]*))?\}$/.exec(value) ?? []
+  return name === undefined ? value : (env[name] ?? fallback)
 }
 
 function optionsOf(settings: Settings): SessionOptions<undefined, 'session'> {
@@ -102,7 +145,7 @@ function optionsOf(settings: Settings): SessionOptions<undefined, 'session'> {
   const provider = textOf(settings, 'sessionprovider')
   const providerConfig = textOf(settings, 'sessionproviderconfig')
   const name =
-    textOf(settings, 'sessionname') ?? cookieWishes(provider, providerConfig).name ?? 'beegosessionID'
+    textOf(settings, 'sessionname') ?? cookieSettings(provider, providerConfig).name ?? 'beegosessionID'
   const idPrefix = textOf(settings, 'sessionidprefix')
   const hash = textOf(settings, 'sessionhashfunc')
   const byHeader = flagOf(settings, 'sessionenablesidinhttpheader') ?? false
@@ -126,7 +169,10 @@ function cookieOf(settings: Settings): CookieOptions {
   const domain = textOf(settings, 'sessiondomain')
   const sameSite = secondsOf(settings, 'sessioncookiesamesite') ?? 0
   if (sameSite > 4)
-    throw wrong('sessioncookiesamesite', 'must be 0 or 1 (our default, Lax), 2 (Lax), 3 (Strict) or 4 (None)')
+    throw configError(
+      'sessioncookiesamesite',
+      'must be 0 or 1 (the default, Lax), 2 (Lax), 3 (Strict) or 4 (None)',
+    )
   const secure = flagOf(settings, 'sessionsecure') ?? (sameSite === 4 ? true : undefined)
   return {
     sameSite: (['lax', 'lax', 'lax', 'strict', 'none'] as const)[sameSite] ?? 'lax',
@@ -144,12 +190,13 @@ function fromJson(json: string): Map<string, ConfigValue> {
   } catch {
     parsed = undefined
   }
-  if (typeof parsed !== 'object' || parsed === null) throw wrong('sessionconfig', 'must be a JSON object')
+  if (typeof parsed !== 'object' || parsed === null)
+    throw configError('sessionconfig', 'must be a JSON object')
   const settings = new Map<string, ConfigValue>()
   for (const [field, value] of Object.entries(parsed)) {
     const lower = field.toLowerCase()
     const name = Object.hasOwn(jsonNames, lower) ? jsonNames[lower] : undefined
-    if (name === undefined) throw wrong(`sessionconfig.${field}`, 'is not a setting')
+    if (name === undefined) throw configError(`sessionconfig.${field}`, 'is not a setting')
     settings.set(name, typeof value === 'object' ? JSON.stringify(value) : value)
   }
   return settings
@@ -165,24 +212,16 @@ function flagOf(settings: Settings, name: string): boolean | undefined {
   if (text === undefined) return undefined
   if (['true', '1', 'yes', 'on', 't', 'y'].includes(text)) return true
   if (['false', '0', 'no', 'off', 'f', 'n'].includes(text)) return false
-  throw wrong(name, 'must be true or false')
+  throw configError(name, 'must be true or false')
 }
 
 function secondsOf(settings: Settings, name: string): number | undefined {
   const text = textOf(settings, name)
   if (text === undefined) return undefined
-  if (!/^\d{1,10}$/.test(text)) throw wrong(name, 'must be a whole number, 0 or more')
+  if (!/^\d{1,10}$/.test(text)) throw configError(name, 'must be a whole number, 0 or more')
   return Number(text)
 }
 
-function readFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new SessionError('ERR_SESSION_OPTIONS', `fromConfig: ${path} cannot be read`, { cause })
-  }
-}
-
-function wrong(name: string, text: string): SessionError {
+function configError(name: string, text: string): SessionError {
   return new SessionError('ERR_SESSION_OPTIONS', `fromConfig: ${name}: ${text}`)
 }

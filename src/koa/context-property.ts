@@ -1,23 +1,23 @@
 import { SessionError } from '../errors.ts'
 
-/** One session middleware's place on one request's context. */
+/** The session of one request, as the accessor of `ctx.session` and an inner session middleware see it. */
 export interface ContextSession {
-  /** The manager whose session it holds. */
-  readonly owner: object
+  /** The manager whose session it is. */
+  readonly manager: object
   readonly cookieName: string | undefined
-  /** The session, opened or begun now; or a throw that says why there is none. */
-  readonly use: () => unknown
+  /** Returns the session, which it begins if there is none, or throws if it cannot be used. */
+  use(): unknown
 }
 
-/** A Koa context, as far as its session properties are concerned: its prototype is the application's own `app.context`. */
+/** The part of a Koa context that is needed here; `app.context` is the prototype of all contexts of the application. */
 export interface KoaContext {
   readonly app: { readonly context: object }
 }
 
-/** The properties that have their accessor, per application. */
+/** The properties that have an accessor already, for each `app.context`. */
 const accessors = new WeakMap<object, Set<string>>()
 
-/** The place of one property on every context. */
+/** One property of Koa contexts that holds a session. */
 export class ContextProperty {
   readonly #property: string
   readonly #symbol: symbol
@@ -27,12 +27,12 @@ export class ContextProperty {
     this.#symbol = symbolOf(property)
   }
 
-  /** The session that an enclosing session middleware put there, if any. */
+  /** The session that an outer session middleware has set, if any. */
   of(ctx: object): ContextSession | undefined {
     return sessionsOf(ctx)[this.#symbol]
   }
 
-  /** Puts a session where `ctx[property]` finds it. */
+  /** Makes `ctx[property]` return the session. */
   set(ctx: KoaContext, contextSession: ContextSession): void {
     defineAccessor(ctx.app.context, this.#property)
     sessionsOf(ctx)[this.#symbol] = contextSession
@@ -40,7 +40,7 @@ export class ContextProperty {
 }
 
 function sessionsOf(ctx: object): Record<symbol, ContextSession | undefined> {
-  // Our symbols are used by nobody else.
+  // Only this file writes properties with our symbols.
   return ctx as Record<symbol, ContextSession | undefined>
 }
 
@@ -48,7 +48,7 @@ function symbolOf(property: string): symbol {
   return Symbol.for(`koa-typed-session ${property}`)
 }
 
-/** One accessor per application and property, on the prototype of its contexts: it costs a request nothing. */
+/** Defines the accessor once per application, on the prototype of its contexts, so that a request does not pay for it. */
 function defineAccessor(context: object, property: string): void {
   let properties = accessors.get(context)
   if (properties === undefined) accessors.set(context, (properties = new Set()))

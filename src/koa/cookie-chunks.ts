@@ -1,22 +1,21 @@
-import { cookieValues } from './cookie-header.ts'
 import { SessionError } from '../errors.ts'
+import { cookieValues } from './cookie-header.ts'
 
-/** What every browser keeps of one cookie: name and value together. */
+/** What every browser accepts for one cookie: bytes of its name and value together. */
 const COOKIE_BYTES = 4_096
-/** Node takes 16 KiB of headers, and other cookies want to live too. */
+/** Node accepts 16 KiB of request headers, which the session shares with other cookies and headers. */
 const MAX_CHUNKS = 3
-/** How many cookies of one name are tried: a neighbouring subdomain can plant some beside the real one. */
-const MAX_VALUES = 3
-/** How many ways of putting chunks together are tried. */
+/** How many combinations of chunks are tried, where there are several cookies of one name. */
 const MAX_CREDENTIALS = 9
 const COUNTED = /^([2-9])!/
 
 /**
- * How a credential that is too long for one cookie travels in several: `sid`, `sid.1`, `sid.2`. The first one begins with how many
- * there are (`3!`), so that one left over from a longer credential does no harm. Whether chunks belong together the seal tells.
+ * Splits a credential that is too long for one cookie into chunks: `sid`, `sid.1`, `sid.2`. The first one begins with the number
+ * of chunks (`3!`), so a chunk that is left over from a longer credential is ignored. Chunks of different credentials are told
+ * apart by the seal, which does not open.
  */
 export class CookieChunks {
-  /** The names of all chunks, the cookie's own first. */
+  /** The names of all chunks; the first is the name of the cookie itself. */
   readonly names: readonly string[]
 
   constructor(name: string) {
@@ -40,13 +39,13 @@ export class CookieChunks {
     const most = rooms.reduce((sum, room) => sum + room, -2)
     throw new SessionError(
       'ERR_SESSION_LIMIT',
-      `the session makes ${credential.length} bytes of cookies, and at most ${most} fit into ${MAX_CHUNKS} of them`,
+      `the session needs ${credential.length} bytes of cookies, and ${MAX_CHUNKS} cookies hold at most ${most}; store less in it`,
     )
   }
 
   /** The credentials that the cookies of a request may be chunks of. */
   join(header: string | undefined): readonly string[] {
-    const [firsts = [], ...rest] = this.names.map((name) => cookieValues(header, name, MAX_VALUES))
+    const [firsts = [], ...rest] = this.names.map((name) => cookieValues(header, name))
     const credentials: string[] = []
     for (const first of firsts) {
       const count = Number(COUNTED.exec(first)?.[1] ?? 1)
@@ -59,7 +58,7 @@ export class CookieChunks {
     return credentials.slice(0, MAX_CREDENTIALS)
   }
 
-  /** The names of ours among the cookies of a request. */
+  /** The names of the chunks that a request carries. */
   heldIn(header: string | undefined): readonly string[] {
     return this.names.filter((name) => cookieValues(header, name, 1).length > 0)
   }

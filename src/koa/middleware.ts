@@ -1,135 +1,100 @@
 import type { IncomingMessage } from 'node:http'
 import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
-import { ContextProperty } from './context-property.ts'
-import { SessionResponse } from './response.ts'
 import { SessionError } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
-import { splitOptions } from './options.ts'
-import type { SessionOptions } from '../session/options.ts'
 import type { Schema, ValuesOf } from '../session/schema.ts'
 import { stateOf, type Session } from '../session/session.ts'
-import { carrierOf, Transport } from './transport.ts'
-import { RequestFacts, type OpenOptions } from './request.ts'
+import { ContextProperty, type ContextSession } from './context-property.ts'
+import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
+import { RequestOptions, RequestSession } from './request.ts'
+import { SessionResponse } from './response.ts'
+import { Transport } from './transport.ts'
 
-/** What the middleware adds to Koa's context: `ctx.session`, or the `property` of the settings. */
+/** What the middleware adds to Koa's context: `ctx.session`, or the property that the option `property` names. */
 export type SessionContext<S, P extends string = 'session'> = { readonly [K in P]: Session<ValuesOf<S>> }
 
-/** The middleware, with what an application needs beside it. */
+/** A session middleware, and access to its sessions outside of Koa requests. */
 export interface SessionMiddleware<
   S extends Schema | undefined = undefined,
   P extends string = 'session',
 > extends Middleware<DefaultState, SessionContext<S, P>> {
-  /** The same sessions without HTTP: for jobs and tests, and to `close()` the store at shutdown. */
+  /** The manager of the sessions, for jobs and tests; `manager.close()` closes the store at shutdown. */
   readonly manager: SessionManager<S>
-  /** The session of a request that Koa does not see, a WebSocket upgrade above all; `commit()` it yourself. */
+  /**
+   * Opens the session of a request that Koa does not handle, such as a WebSocket upgrade, or begins one. Call `commit()` on it
+   * to store changes: there is no response that does so.
+   */
   open(request: IncomingMessage): Promise<Session<ValuesOf<S>>>
 }
 
 /**
- * Sessions for a Koa application, as `ctx.session`.
+ * Creates a middleware that provides sessions as `ctx.session`.
  *
- * A request works on a snapshot and commits its changes by compare-and-swap before the response leaves. A visitor who
- * writes nothing costs nothing: no store call, no record, no cookie.
+ * Each request works on a snapshot of its session, and its changes are committed by compare-and-swap before the response is
+ * sent. A request without a session that writes nothing makes no store call and sets no cookie.
  *
  * ```ts
  * app.use(session({ provider: 'file', providerConfig: './sessions' }))
  * app.use((ctx) => { ctx.body = ctx.session.update('visits', (n = 0) => n + 1) })
  * ```
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` for a wrong setting, naming the field
+ * @throws SessionError `ERR_SESSION_OPTIONS` that names the option which is not allowed
  */
 export function session<S extends Schema | undefined = undefined, const P extends string = 'session'>(
   options: SessionOptions<S, P> = {},
 ): SessionMiddleware<S, P> {
-  const { enabled, property, commitOnError, onStoreError, hooks, managerOptions, settled } =
-    splitOptions(options)
-  const manager = new SessionManager<S>(managerOptions, carrierOf(settled))
-  const transport = new Transport(settled, manager.traits.location === 'client')
+  const settings = resolveSessionOptions(options)
+  const { enabled, commitOnError, onStoreError, hooks } = settings
+  const manager = new SessionManager<S>(settings.managerOptions, carrierOf(settings.transport))
+  const carriesSession = manager.traits.location === 'client'
+  if (carriesSession) checkCarrier(settings.transport, options.idleTimeout)
+  const transport = new Transport(settings.transport, carriesSession)
   const events = new Events(options.onEvent)
-  const contextProperty = new ContextProperty(property)
   const { cookieName } = transport
-
-  async function find(
-    ids: readonly string[],
-    openOptions?: OpenOptions,
-  ): Promise<[Session<ValuesOf<S>>, string] | undefined> {
-    const deadline = ids.length > 1 ? manager.openDeadline() : undefined // one, however many are tried
-    for (const id of ids) {
-      const found = await manager.find(id, openOptions, deadline)
-      if (found !== undefined) return [found, id]
-    }
-    return undefined
-  }
-
-  /** Instead of a session that cannot be opened: the error, or an empty one that nobody can write. */
-  function standIn(failure: unknown): Session<ValuesOf<S>> {
-    const isTolerated = failure instanceof SessionError && failure.code === 'ERR_SESSION_STORE'
-    if (onStoreError === 'throw' || !isTolerated) throw failure
-    const empty = manager.begin()
-    stateOf(empty).failedToOpen(failure)
-    return empty
-  }
+  const property = new ContextProperty(settings.property)
+  const disabled: ContextSession = { manager, cookieName, use: throwDisabled }
 
   async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
-    const outer = contextProperty.of(ctx)
-    if (outer?.owner === manager) return next() // mounted twice: the outer one opened the session and commits it
+    const outer = property.of(ctx)
+    if (outer?.manager === manager) return next() // mounted twice: the outer one opens the session and commits it
     if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
 
     const response = new SessionResponse(ctx, transport, events)
-    const openOptions = new RequestFacts(ctx, hooks)
-    let current: Session<ValuesOf<S>> | undefined
-    let failure: unknown
-    let presented: readonly string[] = []
-    const use = (): Session<ValuesOf<S>> => {
-      response.use()
-      if (failure !== undefined) return (current ??= standIn(failure))
-      if (current === undefined)
-        response.follow(stateOf((current = manager.begin(openOptions))), presented[0])
-      return current
-    }
-    contextProperty.set(ctx, { owner: manager, cookieName, use: enabled ? use : turnedOff })
-    try {
-      if (enabled) presented = transport.read(ctx.req)
-      const found = presented.length === 0 ? undefined : await find(presented, openOptions)
-      if (found !== undefined) response.follow(stateOf((current = found[0])), found[1])
-    } catch (error) {
-      // Thrown at the first use of the session: routes that never look are not hurt by a store that is down.
-      failure = error
-    }
+    const openOptions = new RequestOptions(ctx, hooks)
+    const credentials = enabled ? transport.read(ctx.req) : []
+    const request = new RequestSession(manager, cookieName, credentials, openOptions, onStoreError, response)
+    property.set(ctx, enabled ? request : disabled)
+    if (credentials.length > 0) await request.open()
     try {
       try {
         await next()
       } catch (error) {
-        if (commitOnError(error) && current !== undefined) await manager.commit(current)
+        if (commitOnError(error) && request.session !== undefined) await manager.commit(request.session)
         throw error
       }
-      // If the commit fails its error is the answer: the client must not take the change for kept.
-      if (current !== undefined) await manager.commit(current)
+      // If the commit fails, its error becomes the response: the client must not believe that the change was saved.
+      if (request.session !== undefined) await manager.commit(request.session)
       response.finish()
     } catch (error) {
-      // Whatever an earlier commit put on the response goes with the error.
       response.attach()
       throw error
     } finally {
-      if (current !== undefined) stateOf(current).close()
-      if (outer !== undefined) contextProperty.set(ctx, outer)
+      if (request.session !== undefined) stateOf(request.session).close()
+      if (outer !== undefined) property.set(ctx, outer)
     }
   }
 
-  const open = async (request: IncomingMessage): Promise<Session<ValuesOf<S>>> => {
-    const openOptions = {} // of both, so that `destroy()` also ends what is found but cannot be read
-    try {
-      return (await find(transport.read(request), openOptions))?.[0] ?? manager.begin(openOptions)
-    } catch (error) {
-      return standIn(error)
-    }
+  async function open(message: IncomingMessage): Promise<Session<ValuesOf<S>>> {
+    const request = new RequestSession(manager, cookieName, transport.read(message), {}, onStoreError)
+    await request.open()
+    return request.use()
   }
 
   return Object.assign(typedSession, { manager, open })
 }
 
-function turnedOff(): never {
+function throwDisabled(): never {
   throw new SessionError(
     'ERR_SESSION_STATE',
     'sessions are turned off: set `enabled: true` (SessionOn) to use them',

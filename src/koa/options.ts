@@ -1,76 +1,266 @@
-import { checkSessionOptions, wrong } from '../session/check-options.ts'
-import type { ManagerOptions, SessionOptions } from '../session/options.ts'
-import { cookieWishes } from '../session/providers.ts'
+import type { ParameterizedContext } from 'koa'
+import {
+  between,
+  both,
+  type Checks,
+  isBoolean,
+  isFunction,
+  isMs,
+  isName,
+  managerChecks,
+  matches,
+  must,
+  oneOf,
+  optionError,
+  optionsOf,
+} from '../session/check-options.ts'
+import { DAYS_400 } from '../session/expiry.ts'
+import { IDLE_TIMEOUT, type ManagerOptions } from '../session/options.ts'
+import { cookieSettings } from '../session/providers.ts'
 import type { Schema } from '../session/schema.ts'
 
-/** Checks the middleware's options, and parts them by who needs what. */
-export function splitOptions<S extends Schema | undefined, P extends string>(
+/** Attributes of the session cookie, named as in `Set-Cookie`. */
+export interface CookieOptions {
+  /**
+   * How long the browser keeps the cookie, in ms, at most 400 days. The cookie is sent again whenever the session is used; for a
+   * request that only reads, this takes a second store call, which checks that the session still has this ID. Default: until the
+   * browser is closed.
+   */
+  readonly maxAge?: number
+
+  /** The host whose subdomains receive the cookie too, such as `'example.org'`. Default: only the host of the request. */
+  readonly domain?: string
+
+  /** The path below which the cookie is sent. Default: `'/'`. */
+  readonly path?: string
+
+  /** Whether requests from other sites carry the cookie. `'none'` needs `secure: true`. Default: `'lax'`. */
+  readonly sameSite?: 'lax' | 'strict' | 'none'
+
+  /** Hides the cookie from scripts in the page. Default: `true`. */
+  readonly httpOnly?: boolean
+
+  /**
+   * Sends the cookie over HTTPS only. `'auto'`: if the request came over HTTPS, for which Koa trusts a proxy only with
+   * `app.proxy = true`. Default: `'auto'`.
+   */
+  readonly secure?: boolean | 'auto'
+
+  /** Keeps a separate cookie for each top-level site (CHIPS). Needs `secure: true`. Default: `false`. */
+  readonly partitioned?: boolean
+}
+
+/** Options of the middleware: those of the manager, and how the session ID travels. All times are in milliseconds. */
+export interface SessionOptions<
+  S extends Schema | undefined = Schema | undefined,
+  P extends string = string,
+> extends ManagerOptions<S> {
+  /** `false` turns sessions off: any use of `ctx.session` throws `ERR_SESSION_STATE`. Default: `true`. */
+  readonly enabled?: boolean
+
+  /** The name of the cookie, such as `'__Host-sid'`. Default: `'sid'`. */
+  readonly name?: string
+
+  /** The attributes of the cookie; `false` if the ID does not travel in a cookie. Default: those of {@link CookieOptions}. */
+  readonly cookie?: CookieOptions | false
+
+  /** The HTTP header that carries the ID in requests and responses, such as `'X-Session'`. Default: none. */
+  readonly header?: string
+
+  /** The query parameter that carries the ID in requests. URLs, and so the IDs, end up in logs. Default: none. */
+  readonly query?: string
+
+  /** The property of `ctx` that holds the session; a second middleware needs another one. Default: `'session'`. */
+  readonly property?: P
+
+  /**
+   * Whether changes are committed when a later middleware throws: always, never, or as a function of the error decides.
+   * Default: only for errors that Koa shows to the client (`expose`), which are those with a 4xx status.
+   */
+  readonly commitOnError?: boolean | ((error: unknown) => boolean)
+
+  /**
+   * Returns `true` for a request that must not extend the session, such as polling by a page: `(ctx) => ctx.path === '/poll'`.
+   * Default: only prefetches (`Sec-Purpose: prefetch`) do not extend it.
+   */
+  readonly passive?: (ctx: ParameterizedContext) => boolean
+
+  /**
+   * Returns whether a new session may be stored for this request, for example after checking a rate limit for `ctx.ip`. Called
+   * at most once per request, before the first store call. `false` answers with status 429; an error that it throws becomes the
+   * answer. Default: always.
+   */
+  readonly mayCreate?: (ctx: ParameterizedContext) => boolean | Promise<boolean>
+
+  /**
+   * What `ctx.session` does if the store fails while the session is opened. `'throw'`: throws `ERR_SESSION_STORE`, status 503.
+   * `'anonymous'`: returns an empty session that `isReadOnly`. A commit that fails always throws. Default: `'throw'`.
+   */
+  readonly onStoreError?: 'throw' | 'anonymous'
+}
+
+/** How the credential travels: the ID or, for a `'client'` store, the sealed session. */
+export interface TransportSettings {
+  readonly name: string
+  readonly cookie: CookieOptions | false
+  readonly header: string | undefined
+  readonly query: string | undefined
+}
+
+/** The options that decide about one request. */
+export type RequestHooks = Pick<SessionOptions, 'passive' | 'mayCreate'>
+
+/** The checked options of a middleware with their defaults. */
+export interface SessionSettings<S extends Schema | undefined, P extends string> {
+  readonly enabled: boolean
+  readonly property: P | 'session'
+  readonly commitOnError: (error: unknown) => boolean
+  readonly onStoreError: 'throw' | 'anonymous'
+  readonly hooks: RequestHooks
+  readonly transport: TransportSettings
+  /** The options of the manager, which checks them again. */
+  readonly managerOptions: ManagerOptions<S>
+}
+
+const isToken = matches(/^[!#$%&'*+\-.^_`|~\w]+$/, 'must be a name of letters, digits and -_. only')
+
+const cookieChecks: Checks<CookieOptions> = {
+  maxAge: both(isMs, between(1, DAYS_400, 'must be at most 400 days: browsers keep no cookie longer')),
+  domain: matches(/^\.?[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i, 'must be a host name'),
+  path: matches(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'must begin with / and hold no space or ;'),
+  sameSite: oneOf("must be 'lax', 'strict' or 'none'", ['lax', 'strict', 'none']),
+  httpOnly: isBoolean,
+  secure: oneOf("must be true, false or 'auto'", [true, false, 'auto']),
+  partitioned: isBoolean,
+}
+
+const sessionChecks: Checks<SessionOptions> = {
+  ...managerChecks,
+  enabled: isBoolean,
+  name: isToken,
+  cookie: (value, field) => value === false || checkCookie(value, field),
+  header: isToken,
+  query: isName,
+  property: isName,
+  commitOnError: must(
+    'must be true, false or a function',
+    (value) => typeof value === 'boolean' || typeof value === 'function',
+  ),
+  passive: isFunction,
+  mayCreate: isFunction,
+  onStoreError: oneOf("must be 'throw' or 'anonymous'", ['throw', 'anonymous']),
+}
+
+const checkOptions = optionsOf(sessionChecks)
+
+/**
+ * Checks the options of a middleware and fills in the defaults.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` that names the option
+ */
+export function resolveSessionOptions<S extends Schema | undefined, P extends string>(
   given: SessionOptions<S, P>,
-): {
-  enabled: boolean
-  property: P | 'session'
-  commitOnError: (error: unknown) => boolean
-  hooks: Pick<SessionOptions, 'passive' | 'mayCreate'>
-  onStoreError: 'throw' | 'anonymous'
-  managerOptions: ManagerOptions<S>
-  /** All of them, with what the engine's config string adds. */
-  settled: SessionOptions
-} {
-  checkSessionOptions(given)
-  const options = withWishes(given)
-  checkSessionOptions(options)
-  checkCookie(options)
+): SessionSettings<S, P> {
+  checkOptions(given, '')
+  const options = withProviderConfig(given)
+  checkOptions(options, '')
   const {
     enabled = true,
     property = 'session',
     commitOnError = isExposed,
     onStoreError = 'throw',
-    ...rest
+    name = 'sid',
+    cookie = {},
+    header,
+    query,
+    passive,
+    mayCreate,
+    ...managerOptions
   } = options
-  const { name: _name, cookie: _cookie, header: _header, query: _query, ...others } = rest
-  const { passive, mayCreate, ...managerOptions } = others
-  const hooks = { ...(passive && { passive }), ...(mayCreate && { mayCreate }) }
-  const decide = typeof commitOnError === 'function' ? commitOnError : (): boolean => commitOnError
-  return { enabled, property, commitOnError: decide, onStoreError, hooks, managerOptions, settled: options }
+  const transport = { name, cookie, header, query }
+  checkTransport(transport)
+  return {
+    enabled,
+    property,
+    commitOnError: typeof commitOnError === 'function' ? commitOnError : () => commitOnError,
+    onStoreError,
+    hooks: { ...(passive && { passive }), ...(mayCreate && { mayCreate }) },
+    transport,
+    managerOptions,
+  }
 }
 
-/** The options, and what the engine's config string says about the cookie where they say nothing. */
-function withWishes<S extends Schema | undefined, P extends string>(
+/** Adds what the provider's config string says about the cookie. */
+function withProviderConfig<S extends Schema | undefined, P extends string>(
   options: SessionOptions<S, P>,
 ): SessionOptions<S, P> {
   const { provider, providerConfig, name, cookie = {} } = options
   if (cookie === false) return options
-  const wishes = cookieWishes(provider, providerConfig)
-  const { secure, maxAge } = wishes
-  agree('name', name, 'cookieName', wishes.name)
-  agree('cookie.secure', cookie.secure, 'secure', secure)
-  agree('cookie.maxAge', cookie.maxAge, 'maxage', maxAge)
+  const { name: cookieName, secure, maxAge } = cookieSettings(provider, providerConfig)
+  checkAgreement('name', name, 'cookieName', cookieName)
+  checkAgreement('cookie.secure', cookie.secure, 'secure', secure)
+  checkAgreement('cookie.maxAge', cookie.maxAge, 'maxage', maxAge)
   return {
     ...options,
-    ...(wishes.name !== undefined && { name: wishes.name }),
+    ...(cookieName !== undefined && { name: cookieName }),
     cookie: { ...cookie, ...(secure !== undefined && { secure }), ...(maxAge !== undefined && { maxAge }) },
   }
 }
 
-function agree<T>(field: string, ours: T | undefined, theirField: string, theirs: T | undefined): void {
-  if (ours === undefined || theirs === undefined || ours === theirs) return
-  throw wrong(field, `is not what ${theirField} in providerConfig says; leave one of the two out`)
+function checkAgreement(field: string, option: unknown, configField: string, configured: unknown): void {
+  if (option === undefined || configured === undefined || option === configured) return
+  throw optionError(field, `differs from ${configField} in providerConfig; leave one of the two out`)
 }
 
-/** Koa shows such an error to the client: the handler meant to answer with it. */
+/** Whether Koa shows the error to the client: then the application answered with it on purpose. */
 function isExposed(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'expose' in error && error.expose === true
 }
 
-function checkCookie({ cookie, header, query, name = 'sid' }: SessionOptions): void {
-  if (cookie === false && header === undefined && query === undefined) {
-    throw wrong('cookie', 'is false, and neither header nor query says how the ID travels')
-  }
+function checkCookie(value: unknown, field: string): void {
+  must('must be false or an object of settings', (given) => typeof given === 'object' && given !== null)(
+    value,
+    field,
+  )
+  optionsOf(cookieChecks)(value, field)
+  const { sameSite, partitioned, secure } = value as CookieOptions // as just checked
+  if (sameSite === 'none' && secure !== true)
+    throw optionError(`${field}.sameSite`, "sameSite 'none' needs cookie.secure: true")
+  if (partitioned === true && secure !== true)
+    throw optionError(`${field}.partitioned`, 'partitioned needs cookie.secure: true')
+}
+
+function checkTransport({ cookie, header, query, name }: TransportSettings): void {
+  if (cookie === false && header === undefined && query === undefined)
+    throw optionError('cookie', 'is false, and neither header nor query says how the ID travels')
   const prefix = /^__(host|secure)-/i.exec(name)?.[0]
   if (cookie === false || prefix === undefined) return
-  if (cookie?.secure !== true) throw wrong('name', `begins with ${prefix}, which needs cookie.secure: true`)
-  const elsewhere = cookie.domain !== undefined || (cookie.path ?? '/') !== '/'
-  if (elsewhere && prefix.toLowerCase() === '__host-') {
-    throw wrong('name', `begins with ${prefix}, which allows no cookie.domain and no cookie.path but /`)
-  }
+  if (cookie.secure !== true)
+    throw optionError('name', `begins with ${prefix}, which needs cookie.secure: true`)
+  const isNarrowed = cookie.domain !== undefined || (cookie.path ?? '/') !== '/'
+  if (isNarrowed && prefix.toLowerCase() === '__host-')
+    throw optionError('name', `begins with ${prefix}, which allows no cookie.domain and no cookie.path but /`)
+}
+
+/** What carries the credential in requests and responses: the name of the cookie or of the header, if there is either. */
+export function carrierOf({ cookie, name, header }: TransportSettings): string | undefined {
+  return cookie === false ? header?.toLowerCase() : name
+}
+
+/** Checks that the client can hold whole sessions and send them back. */
+export function checkCarrier(transport: TransportSettings, idleTimeout: number = IDLE_TIMEOUT): void {
+  const { cookie, name } = transport
+  if (carrierOf(transport) === undefined)
+    throw optionError(
+      'cookie',
+      'is false, but this store keeps the session in the client, which needs a cookie or a header',
+    )
+  if (cookie === false) return
+  if ((cookie.maxAge ?? Infinity) < idleTimeout)
+    throw optionError(
+      'cookie.maxAge',
+      'is less than idleTimeout; this store keeps the session in the cookie, so lower idleTimeout instead',
+    )
+  if (name.length > 100)
+    throw optionError('name', 'is longer than 100 characters, which leaves too little room in its cookies')
 }

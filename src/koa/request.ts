@@ -1,26 +1,92 @@
 import type { ParameterizedContext } from 'koa'
-import type { SessionOptions } from '../session/options.ts'
+import { SessionError } from '../errors.ts'
+import type { SessionManager } from '../session/manager.ts'
+import type { OpenOptions } from '../session/options.ts'
+import type { Schema, ValuesOf } from '../session/schema.ts'
+import { stateOf, type Session } from '../session/session.ts'
+import type { ContextSession } from './context-property.ts'
+import type { RequestHooks, SessionSettings } from './options.ts'
+import type { SessionResponse } from './response.ts'
 
-/** What is special about the request that a session is opened for. */
-export interface OpenOptions {
-  /** It does not extend the session's life: nobody is there, a page polls or a browser prefetches. Default `false`. */
-  readonly passive?: boolean
-  /** The answer may never be seen by anybody, so `take` leaves messages where they are. Default `false`. */
-  readonly unseen?: boolean
-  /** Whether a visitor who has no session may have one. It is asked once. Default: everybody may. */
-  readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+/** The session of one request: opened from its credentials before the route, or begun when the route first uses it. */
+export class RequestSession<S extends Schema | undefined> implements ContextSession {
+  readonly manager: SessionManager<S>
+  readonly cookieName: string | undefined
+  readonly #credentials: readonly string[]
+  readonly #openOptions: OpenOptions
+  readonly #onStoreError: SessionSettings<S, string>['onStoreError']
+  readonly #response: SessionResponse | undefined
+  #session: Session<ValuesOf<S>> | undefined
+  #failure: unknown
+
+  /** @param response absent for a request that Koa does not handle, whose response nothing is written to */
+  constructor(
+    manager: SessionManager<S>,
+    cookieName: string | undefined,
+    credentials: readonly string[],
+    openOptions: OpenOptions,
+    onStoreError: SessionSettings<S, string>['onStoreError'],
+    response?: SessionResponse,
+  ) {
+    this.manager = manager
+    this.cookieName = cookieName
+    this.#credentials = credentials
+    this.#openOptions = openOptions
+    this.#onStoreError = onStoreError
+    this.#response = response
+  }
+
+  /** The session, if the request had one or the route has used it. */
+  get session(): Session<ValuesOf<S>> | undefined {
+    return this.#session
+  }
+
+  /** Opens the stored session of the first credential that has one. A failure is thrown by {@link use}, so a route without sessions works while the store is down. */
+  async open(): Promise<void> {
+    // One time limit for all credentials.
+    const deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
+    try {
+      for (const credential of this.#credentials) {
+        const session = await this.manager.find(credential, this.#openOptions, deadline)
+        if (session !== undefined) return this.#follow(session, credential)
+      }
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  use(): Session<ValuesOf<S>> {
+    this.#response?.use()
+    if (this.#session !== undefined) return this.#session
+    if (this.#failure !== undefined) return (this.#session = this.#withoutStore(this.#failure))
+    const session = this.manager.begin(this.#openOptions)
+    this.#follow(session, this.#credentials[0])
+    return session
+  }
+
+  #follow(session: Session<ValuesOf<S>>, credential: string | undefined): void {
+    this.#session = session
+    this.#response?.follow(stateOf(session), credential)
+  }
+
+  /** After a failure to open the session: an empty session that is read-only, if the options allow that. */
+  #withoutStore(failure: unknown): Session<ValuesOf<S>> {
+    const isStoreError = failure instanceof SessionError && failure.code === 'ERR_SESSION_STORE'
+    if (this.#onStoreError === 'throw' || !isStoreError) throw failure
+    const empty = this.manager.begin()
+    stateOf(empty).failedToOpen(failure)
+    return empty
+  }
 }
 
-type Hooks = Pick<SessionOptions, 'passive' | 'mayCreate'>
-
-/** A request of Koa's, as options: asked when it matters, and once. */
-export class RequestFacts implements OpenOptions {
+/** The {@link OpenOptions} of a Koa request. Each hook is called when its answer is first needed, and once. */
+export class RequestOptions implements OpenOptions {
   readonly #ctx: ParameterizedContext
   readonly mayCreate: (() => boolean | Promise<boolean>) | undefined
   readonly #isPassive: (ctx: ParameterizedContext) => boolean
   #passive: boolean | undefined
 
-  constructor(ctx: ParameterizedContext, { passive = isPrefetch, mayCreate }: Hooks) {
+  constructor(ctx: ParameterizedContext, { passive = isPrefetch, mayCreate }: RequestHooks) {
     this.#ctx = ctx
     this.#isPassive = passive
     this.mayCreate = mayCreate && once(() => mayCreate(ctx))
@@ -35,13 +101,13 @@ export class RequestFacts implements OpenOptions {
   }
 }
 
-/** Asks for the first time, and then knows the answer. */
-function once<T>(ask: () => T): () => T {
-  let answer: { readonly value: T } | undefined
-  return () => (answer ??= { value: ask() }).value
+/** Calls `compute` the first time only, and returns the same result each time. */
+function once<T>(compute: () => T): () => T {
+  let result: { readonly value: T } | undefined
+  return () => (result ??= { value: compute() }).value
 }
 
-/** A browser that fetches what its user may look at next says so (the Fetch standard's `Sec-Purpose`). */
+/** Whether the browser fetches a page that its user may open next (`Sec-Purpose` of the Fetch standard). */
 function isPrefetch({ req }: ParameterizedContext): boolean {
   const purpose = req.headers['sec-purpose']
   return typeof purpose === 'string' && /^prefetch\b/i.test(purpose)

@@ -1,28 +1,31 @@
+import { types } from 'node:util'
 import type { ParameterizedContext } from 'koa'
-import { answerWith } from './error-headers.ts'
 import { SessionError } from '../errors.ts'
 import type { Events } from '../session/events.ts'
 import { maxAgeOf } from '../session/expiry.ts'
 import type { ClientResponse, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
-/** Tells the client, on one response, which ID it holds from now on; and the program, where that is not possible. */
+/** Headers, by names in lower case. */
+type Headers = Readonly<Record<string, unknown>>
+
+/** Writes the session's headers to one response, and reports where that is not possible. */
 export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
   #state: SessionState | undefined
   /** The ID that the session was opened with. */
-  #presented: string | undefined
-  /** What the client holds as far as we know: what it sent, or what we have put on this response. */
-  #held: string | undefined
-  /** The payload that stands behind that. */
+  #openedWith: string | undefined
+  /** The credential that the client holds: what it sent, or what this response has set. */
+  #credential: string | undefined
+  /** The payload that belongs to {@link #credential}. */
   #payload: string | undefined
-  /** The session's own `maxAge` as the client's cookie has it. */
+  /** The session's own `maxAge` that the client's cookie has. */
   #maxAge: number | undefined
-  #renewed = false
-  #used = false
-  #attached = false
+  #isWritten = false
+  #isUsed = false
+  #isAttached = false
   #lines: readonly string[] = []
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
@@ -31,46 +34,54 @@ export class SessionResponse implements ClientResponse {
     this.#events = events
   }
 
-  /** From now on the response says what the session's commits make of it. `held` is the ID it was opened with. */
-  follow(state: SessionState, held?: string): void {
+  /** Makes each commit of this session write its headers. `id` is the credential it was opened with, if it was stored. */
+  follow(state: SessionState, id?: string): void {
     this.#state = state
-    this.#presented = held
-    this.#held = held
+    this.#openedWith = id
+    this.#credential = id
     this.#payload = state.entry?.payload
-    if (held !== undefined) this.#maxAge = maxAgeOf(state.draft)
+    if (id !== undefined) this.#maxAge = maxAgeOf(state.draft)
     state.respondBy(this)
   }
 
   update(): void {
     const state = this.#state
-    // The request that renewed the ID has told the client, who must not be told the old one again.
+    // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
-      this.#deliver(
+      this.#write(
         state.credential ?? state.id,
         state.entry?.payload,
         maxAgeOf(state.draft),
         state.openOptions.passive,
       )
-    else if (state.status === 'new' && state.ended) this.#deliver(undefined)
+    else if (state.status === 'new' && state.ended) this.#write(undefined)
+  }
+
+  isDisconnected(): boolean {
+    const { res } = this.#ctx
+    // An HTTP/2 response has no `destroyed` of its own.
+    const isClosed =
+      'stream' in res ? (res as { stream?: { destroyed?: boolean } }).stream?.destroyed : res.destroyed
+    return isClosed === true && !res.writableFinished
   }
 
   canRotate(): boolean {
-    return this.#presented !== undefined && this.#canCarry(this.#presented)
+    const id = this.#openedWith
+    const { req, res, secure, writable } = this.#ctx
+    if (id === undefined || !writable) return false
+    return this.#transport.canReplace(req, id) && this.#transport.obstacle(res, secure) === undefined
   }
 
   repeats(): boolean {
     const state = this.#state
-    return state !== undefined && this.#repeats(maxAgeOf(state.draft), state.openOptions.passive)
+    return state !== undefined && this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
   }
 
-  /**
-   * The handler looks at the session, so what it answers is for this client: caches are told, as Django tells them. A
-   * handler that says more of its own about caching is believed.
-   */
+  /** The route uses the session, so no shared cache may store its response, unless the route sets `Cache-Control` itself. */
   use(): void {
-    if (this.#used) return
-    this.#used = true
+    if (this.#isUsed) return
+    this.#isUsed = true
     const { res } = this.#ctx
     if (res.headersSent) return
     const [first, ...others] = this.#transport.vary
@@ -79,32 +90,32 @@ export class SessionResponse implements ClientResponse {
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 
-  /** What carries an ID is kept by no cache, whatever the handler has said since an early commit put it there. */
+  /** A response that carries a credential is never cached, even if the route has set `Cache-Control` after an early commit. */
   finish(): void {
     const { res } = this.#ctx
-    if (this.#renewed && !res.headersSent) res.setHeader('cache-control', 'no-store')
+    if (this.#isWritten && !res.headersSent) res.setHeader('cache-control', 'no-store')
   }
 
-  /** Koa answers an error with no header but the error's own, so what this response says goes along with that. */
+  /** Koa drops all headers from an error response except those of the error, so the session's are added to these. */
   attach(): void {
-    if (this.#attached || (!this.#used && this.#lines.length === 0)) return
-    this.#attached = true
+    if (this.#isAttached || (!this.#isUsed && this.#lines.length === 0)) return
+    this.#isAttached = true
     const ctx = this.#ctx
-    const koas = ctx.onerror
+    const respond = ctx.onerror
     const onerror = (error: Error): void => {
-      const isTold = answerWith(
+      const isSent = respondWith(
         error,
-        (own) => this.#besides(own),
-        () => koas.call(ctx, error),
+        (own) => this.#withSession(own),
+        () => respond.call(ctx, error),
       )
-      const thrown: unknown = error // whatever a handler throws, and `null` when a response has gone out
-      if (isTold || thrown === null || this.#lines.length === 0) return
+      const thrown: unknown = error // any value that was thrown, or `null` after the response was sent
+      if (isSent || thrown === null || this.#lines.length === 0) return
       this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
     }
     Object.assign(ctx, { onerror })
   }
 
-  #besides(own: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  #withSession(own: Headers): Headers {
     const lines = this.#lines
     const vary = [own['vary'] ?? [], this.#transport.vary].flat().map(String)
     const cookies = [own['set-cookie'] ?? [], lines].flat()
@@ -117,43 +128,70 @@ export class SessionResponse implements ClientResponse {
     }
   }
 
-  #deliver(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
-    const renewal = credential !== undefined && (this.#repeats(maxAge, passive) || maxAge !== this.#maxAge)
-    if (credential === this.#held && !renewal) return
+  #write(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
+    const extendsCookie =
+      credential !== undefined && (this.#extendsCookie(maxAge, passive) || maxAge !== this.#maxAge)
+    if (credential === this.#credential && !extendsCookie) return
     const { res, secure } = this.#ctx
     const obstacle = this.#transport.obstacle(res, secure)
     if (obstacle !== undefined) {
-      // A credential that was only written anew, with the same in it, can wait for the next response.
-      const news = credential !== this.#held && (credential === undefined || payload !== this.#payload)
-      if (news) this.#report(obstacle)
+      // A credential that was only sealed again, with the same payload, can wait for the next response.
+      const isLost =
+        credential !== this.#credential && (credential === undefined || payload !== this.#payload)
+      if (isLost) this.#report(obstacle)
       return
     }
-    this.#held = credential
+    this.#credential = credential
     this.#maxAge = maxAge
-    this.#renewed = true
+    this.#isWritten = true
     this.#payload = payload
     this.#lines = this.#transport.write(res, credential, secure, maxAge)
   }
 
-  /** Whether a cookie that lasts is to be sent again though nothing in it is new. */
-  #repeats(maxAge: number | undefined, passive = false): boolean {
-    const { renewable, carriesSession } = this.#transport
-    // A session that travels whole is renewed by sealing it anew alone: the one that came may be older than another answer's.
-    return !carriesSession && (maxAge !== undefined || renewable) && !passive && !this.#renewed
-  }
-
-  /** Whether the response reaches who holds this ID, and takes a new one along. */
-  #canCarry(id: string): boolean {
-    const { req, res, secure, writable } = this.#ctx
-    return writable && this.#transport.answers(req, id) && this.#transport.obstacle(res, secure) === undefined
+  /** Whether the cookie is sent again with the same credential, so that its `Max-Age` starts again. */
+  #extendsCookie(maxAge: number | undefined, passive = false): boolean {
+    const { hasMaxAge, carriesSession } = this.#transport
+    // The credential of a `'client'` store is not sent again: another response may have set a newer one meanwhile.
+    return !carriesSession && (maxAge !== undefined || hasMaxAge) && !passive && !this.#isWritten
   }
 
   #report(reason: 'headers-sent' | 'not-secure'): void {
     this.#events.emit({ type: 'cookie-not-sent', reason })
     const text =
       reason === 'headers-sent'
-        ? 'the session is saved, but the response had begun, so the client cannot learn its ID; commit() before writing'
+        ? 'the session is saved, but the response headers were already sent, so the client does not get its ID; call commit() before writing the response'
         : 'the session is saved, but cookie.secure is true and this connection is not HTTPS, so its cookie was not sent; behind a proxy set app.proxy'
     this.#ctx.app.emit('error', new SessionError('ERR_SESSION_STATE', text), this.#ctx)
   }
+}
+
+/**
+ * Adds headers to an error while Koa responds with it. `respond` must be synchronous: the same error object may be thrown to
+ * another client, or be logged, and must not carry this client's cookie then.
+ *
+ * @returns whether the headers could be added
+ */
+function respondWith(error: unknown, add: (own: Headers) => Headers, respond: () => void): boolean {
+  const isError = types.isNativeError(error) || error instanceof Error
+  const before = isError ? Object.getOwnPropertyDescriptor(error, 'headers') : undefined
+  let headers = isError ? add(headersOf(error)) : {}
+  // Not enumerable, so that a logger which prints the error does not print the cookie.
+  const during = { configurable: true, get: () => headers, set: (value: Headers) => (headers = value) }
+  if (!isError || !Reflect.defineProperty(error, 'headers', during)) {
+    respond()
+    return false
+  }
+  try {
+    respond()
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(error, 'headers')
+    else Reflect.defineProperty(error, 'headers', before)
+  }
+  return true
+}
+
+function headersOf(error: object): Headers {
+  const headers: unknown = 'headers' in error ? error.headers : undefined
+  if (typeof headers !== 'object' || headers === null) return {}
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }

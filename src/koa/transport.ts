@@ -1,41 +1,36 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { stringifySetCookie } from 'cookie'
-import { cookieValues } from './cookie-header.ts'
-import { wrong } from '../session/check-options.ts'
-import { IDLE_TIMEOUT, type SessionOptions } from '../session/options.ts'
 import { CookieChunks } from './cookie-chunks.ts'
+import { cookieValues } from './cookie-header.ts'
+import type { TransportSettings } from './options.ts'
 
-/** How many cookies of our name are tried: a neighbouring subdomain can plant some beside the real one. */
-const MAX_COOKIES = 3
-
-/** What of a request the transport looks at; Node's and Koa's both fit. */
+/** The part of a request that carries a credential; Node's and Koa's requests both have it. */
 export interface Incoming {
   readonly headers: IncomingHttpHeaders
   readonly url?: string | undefined
 }
 
-/** Where the session ID travels: in a cookie, an HTTP header or the query string, as far as the settings allow. */
+/** Reads the credential from requests and writes it to responses: in a cookie, an HTTP header or the query string. */
 export class Transport {
-  /** The cookie's name, or `undefined` if there is none. */
+  /** The cookie's name, or `undefined` if the credential does not travel in a cookie. */
   readonly cookieName: string | undefined
-  /** Whether the browser keeps the cookie for a time of its own, which a response may renew. */
-  readonly renewable: boolean
-  /** The request headers that an answer depends on once the session was looked at. */
+  /** Whether the cookie has a `Max-Age`, which responses extend. */
+  readonly hasMaxAge: boolean
+  /** The request headers that a response depends on after the session was used. */
   readonly vary: string[]
-  /** Whether what travels is the session itself, sealed, and not its ID. */
+  /** Whether the credential is the sealed session instead of its ID. */
   readonly carriesSession: boolean
-  /** Where the credential can be too long for one cookie. */
+  /** For a credential that may be too long for one cookie. */
   readonly #chunks: CookieChunks | undefined
   readonly #header: string | undefined
   readonly #query: string | undefined
   readonly #secure: boolean | 'auto'
-  /** What follows the credential in `Set-Cookie`, when it is set for as many ms and when it is removed. */
+  /** The part of `Set-Cookie` after the credential, for a cookie that lasts this many ms. */
   readonly #attributes: (maxAge: number | undefined) => string
+  /** The same for a cookie that is removed. */
   readonly #removal: string
 
-  constructor(options: SessionOptions, carriesSession = false) {
-    const { cookie = {}, name = 'sid', header, query } = options
-    if (carriesSession) checkCarrier(options)
+  constructor({ name, cookie, header, query }: TransportSettings, carriesSession: boolean) {
     this.carriesSession = carriesSession
     this.#chunks = carriesSession && cookie !== false ? new CookieChunks(name) : undefined
     this.cookieName = cookie === false ? undefined : name
@@ -43,19 +38,19 @@ export class Transport {
     this.#query = query
     this.vary = [...(cookie === false ? [] : ['Cookie']), ...(header === undefined ? [] : [header])]
     const { maxAge, secure = 'auto', path = '/', sameSite = 'lax', httpOnly = true, ...rest } = cookie || {}
-    this.renewable = maxAge !== undefined
+    this.hasMaxAge = maxAge !== undefined
     this.#secure = secure
     const attributes = { ...rest, path, sameSite, httpOnly, secure: secure === true }
     const spell = (life: { maxAge?: number; expires?: Date } = {}): string =>
       stringifySetCookie({ name: 'x', value: '', ...attributes, ...life }).slice('x='.length)
-    // In whole seconds, and rather one too many: when the session ends is for the server to say.
+    // Rounded up to whole seconds: the server decides when the session ends, so the cookie must not end before it.
     const lasting = (ms: number): string => spell({ maxAge: Math.ceil(ms / 1000) })
     const usual = maxAge === undefined ? spell() : lasting(maxAge)
     this.#attributes = (own) => (own === undefined ? usual : lasting(own))
     this.#removal = spell({ maxAge: 0, expires: new Date(0) })
   }
 
-  /** The IDs that the client presents, in the order in which they are to be tried: cookie, query, header. */
+  /** The credentials in a request, in the order in which they are tried: those of the cookies, else the query, else the header. */
   read({ headers, url }: Incoming): readonly string[] {
     const cookies = this.#cookies(headers.cookie)
     if (cookies.length > 0) return cookies
@@ -65,17 +60,14 @@ export class Transport {
     return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
   }
 
-  /** Whether this ID came in a cookie or header, which a response can replace; whoever follows a link keeps the old one. */
-  answers({ headers }: Incoming, id: string): boolean {
-    if (
-      this.cookieName !== undefined &&
-      cookieValues(headers.cookie, this.cookieName, MAX_COOKIES).includes(id)
-    )
+  /** Whether the ID came in a cookie or header, which the response can replace; an ID in the query string stays in its links. */
+  canReplace({ headers }: Incoming, id: string): boolean {
+    if (this.cookieName !== undefined && cookieValues(headers.cookie, this.cookieName).includes(id))
       return true
     return this.#header !== undefined && headers[this.#header] === id
   }
 
-  /** Why a cookie cannot be put on this response, if so. */
+  /** The reason why this response cannot carry a cookie, if there is one. */
   obstacle(response: ServerResponse, secure: boolean): 'headers-sent' | 'not-secure' | undefined {
     if (response.headersSent) return 'headers-sent'
     if (this.cookieName !== undefined && this.#secure === true && !secure) return 'not-secure'
@@ -83,10 +75,10 @@ export class Transport {
   }
 
   /**
-   * Puts the credential on the response, or removes it from the client with `undefined`. `maxAge` is the session's own, in ms.
+   * Writes the credential to the response, or with `undefined` removes the client's. `maxAge` is the session's own, in ms.
    *
-   * @returns the `Set-Cookie` lines, for an error whose answer Koa builds from scratch
-   * @throws SessionError `ERR_SESSION_LIMIT` if the credential is too long for the cookies that may carry it
+   * @returns the `Set-Cookie` lines, for an error whose response Koa builds without the headers set so far
+   * @throws SessionError `ERR_SESSION_LIMIT` if the credential is too long for its cookies
    */
   write(
     response: ServerResponse,
@@ -111,10 +103,10 @@ export class Transport {
 
   #cookies(header: string | undefined): readonly string[] {
     if (this.cookieName === undefined) return none
-    return this.#chunks?.join(header) ?? cookieValues(header, this.cookieName, MAX_COOKIES)
+    return this.#chunks?.join(header) ?? cookieValues(header, this.cookieName)
   }
 
-  /** Name and value of each cookie that is to be set, and without a value of each that is to go. */
+  /** The name and value of each cookie to set; the value is `undefined` for a cookie to remove. */
   #values(
     { req }: ServerResponse,
     cookieName: string,
@@ -130,28 +122,6 @@ export class Transport {
   }
 }
 
-/** What carries the credential, if anything does in both directions: the name of the cookie, or of the header. */
-export function carrierOf({ cookie, name = 'sid', header }: SessionOptions): string | undefined {
-  return cookie === false ? header?.toLowerCase() : name
-}
-
-/** A session that travels whole must find its way back, and its cookies must be long enough. */
-function checkCarrier(options: SessionOptions): void {
-  if (carrierOf(options) === undefined)
-    throw wrong(
-      'cookie',
-      'is false, but this store keeps the session in the client, which needs a cookie or a header',
-    )
-  const { cookie, name = '', idleTimeout = IDLE_TIMEOUT } = options
-  if (cookie !== false && (cookie?.maxAge ?? Infinity) < idleTimeout)
-    throw wrong(
-      'cookie.maxAge',
-      'is less than idleTimeout; where the session is in the cookie, lower that one instead',
-    )
-  if (cookie !== false && name.length > 100)
-    throw wrong('name', 'is longer than 100 characters, which leaves its cookies too little room')
-}
-
 const none: readonly string[] = []
 
 function queryValue(url: string | undefined, name: string): string | undefined {
@@ -160,7 +130,7 @@ function queryValue(url: string | undefined, name: string): string | undefined {
   return new URLSearchParams(url.slice(at + 1)).get(name) ?? undefined
 }
 
-/** The cookies on the response that are not ours: one Set-Cookie per name. */
+/** The `Set-Cookie` lines of other cookies, so that each of ours is set once. */
 function otherCookies(response: ServerResponse, names: readonly string[]): string[] {
   const present = response.getHeader('set-cookie')
   if (present === undefined) return []

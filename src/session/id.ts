@@ -1,4 +1,5 @@
 import * as crypto from 'node:crypto'
+import type { Store } from '../store.ts'
 
 const BYTES = 32
 const LENGTH = 43 // 256 bits in base64url, six to a character
@@ -19,4 +20,12 @@ export function isId(text: string, prefix = ''): boolean {
 /** The key that a store files the session under: a hash of the ID, in hex, so that a leaked database opens no session. */
 export function hashId(id: string, algorithm = 'sha256'): string {
   return crypto.hash(algorithm, id, 'hex')
+}
+
+/** The key under which the store files a session: the hash of its ID. A `'client'` store, which keeps no keys, gets the ID. */
+export function storeKey(
+  { store, hash }: { readonly store: Store; readonly hash: string },
+  id: string,
+): string {
+  return store.traits.location === 'client' ? id : hashId(id, hash)
 }

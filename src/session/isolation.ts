@@ -11,7 +11,9 @@ import type { Merge } from './merge.ts'
  *   outcome is the same as if requests had run one after another.
  * - `'last-wins'`: it is never refused; the change that is committed last replaces the other one, with an event `conflict`.
  */
-export type Isolation = 'snapshot' | 'serializable' | 'last-wins'
+export type Isolation = (typeof ISOLATIONS)[number]
+
+export const ISOLATIONS = ['snapshot', 'serializable', 'last-wins'] as const
 
 /** How concurrent changes of one key are handled. */
 export interface KeyOptions {
@@ -26,18 +28,18 @@ export type ChangeKind = 'read' | 'read and changed' | 'read and deleted' | 'upd
 
 /** The rules of one session manager for concurrent changes. */
 export class KeyRules {
-  /** Whether some key is `'serializable'`, so that keys which were only read matter. */
-  readonly hasSerializable: boolean
   readonly #isolation: Isolation
-  readonly #keys: ReadonlyMap<string, KeyOptions>
+  readonly #keys: ReadonlyMap<string, KeyOptions | undefined>
   readonly #registry: Registry
 
-  constructor(isolation: Isolation, keys: Readonly<Record<string, KeyOptions>>, registry: Registry) {
+  constructor(
+    isolation: Isolation,
+    keys: Readonly<Record<string, KeyOptions | undefined>>,
+    registry: Registry,
+  ) {
     this.#isolation = isolation
     this.#keys = new Map(Object.entries(keys))
     this.#registry = registry
-    const all = [isolation, ...[...this.#keys.values()].map((options) => options.isolation)]
-    this.hasSerializable = all.includes('serializable')
   }
 
   isolationOf(key: string): Isolation {

@@ -4,8 +4,9 @@ import type { Entry } from '../store.ts'
 import type { Deadline } from './backend/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { followRedirects, redirectIn, type Redirect } from './redirect.ts'
-import { storeKey, type ManagerSettings } from './settings.ts'
-import type { OpenOptions } from '../koa/request.ts'
+import { storeKey } from './id.ts'
+import type { ManagerSettings } from './resolve-options.ts'
+import type { OpenOptions } from './options.ts'
 
 /** One reading of the store on behalf of one request. */
 interface Opening {

@@ -5,17 +5,15 @@ import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
 import { isId } from './id.ts'
 import { Loader } from './loader.ts'
-import { resolveOptions } from './resolve-options.ts'
-import type { ManagerOptions } from './options.ts'
+import type { ManagerOptions, OpenOptions } from './options.ts'
+import { resolveOptions, type ManagerSettings } from './resolve-options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Destroyer } from './commit/destroy.ts'
 import { Operations } from './operations.ts'
 import { createState } from './state.ts'
-import { Session, stateOf, type Committed } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
+import { createSession, stateOf, type Committed, type Session } from './session.ts'
 import { isCounting, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
-import type { OpenOptions } from '../koa/request.ts'
 
 /**
  * Sessions without HTTP, for WebSockets, jobs and tests: beego's `Manager`. The middleware is a thin layer on top of it.
@@ -37,7 +35,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #destroyer: Destroyer
   readonly #operations: Operations
 
-  /** @param carrier for a store on the client: the name of the cookie whose sessions these are. The middleware gives it. */
+  constructor(options?: ManagerOptions<S>)
+  /** @internal `carrier` is for a `'client'` store: the name of the cookie or header that carries its sessions. */
+  constructor(options: ManagerOptions<S> | undefined, carrier: string | undefined)
   constructor(options: ManagerOptions<S> = {}, carrier?: string) {
     const settings = resolveOptions(options, carrier)
     this.#settings = settings
@@ -64,16 +64,22 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   /** A new session. Nothing is stored until it is committed with a value in it. */
   begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
     const now = this.#settings.now()
-    return new Session(createState(options, now, now, this.#operations.draft()), this.#operations)
+    return createSession(createState(options, now, now, this.#operations.draft()), this.#operations)
   }
 
   /**
    * The stored session with this ID or {@link credential}, or `undefined`. It takes one round trip, which also extends the
    * session's life where the store can do both at once, unless `options.passive` is set. Text that cannot be an ID takes none.
    *
-   * @param deadline where several IDs are tried in turn: that of the first
    * @throws SessionError `ERR_SESSION_STORE` if the store fails
    */
+  find(id: string | undefined, options?: OpenOptions): Promise<Session<ValuesOf<S>> | undefined>
+  /** @internal `deadline` is that of the first ID, where several are tried in turn. */
+  find(
+    id: string | undefined,
+    options: OpenOptions,
+    deadline: Deadline | undefined,
+  ): Promise<Session<ValuesOf<S>> | undefined>
   async find(
     id: string | undefined,
     options: OpenOptions = {},
@@ -99,7 +105,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const state = createState(options, createdAt, openedAt, this.#operations.draft(document), origin)
     if (events.heard)
       events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
-    return new Session(state, this.#operations)
+    return createSession(state, this.#operations)
   }
 
   /** @internal By when an opening that begins now must be over. */

@@ -9,7 +9,7 @@ import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
 import type { Loader } from './loader.ts'
 import type { Committed, SessionOperations } from './session.ts'
-import type { ManagerSettings } from './settings.ts'
+import type { ManagerSettings } from './resolve-options.ts'
 import type { SessionState } from './state.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })

@@ -1,124 +1,145 @@
-import type { ParameterizedContext } from 'koa'
+import type { SealKey } from '../codec/seal/key-ring.ts'
 import type { Limits } from '../codec/limits.ts'
-import type { SessionEvent } from './events.ts'
 import type { Registry } from '../registry.ts'
-import type { Schema } from './schema.ts'
-import type { SealOptions } from './backend/sealed-store.ts'
 import type { Store } from '../store.ts'
+import type { SessionEvent } from './events.ts'
+import type { Isolation, KeyOptions } from './isolation.ts'
+import type { Schema, ValuesOf } from './schema.ts'
 
-/** How long an unused session lives by default, in ms. */
+/** The default of `idleTimeout`, in ms. */
 export const IDLE_TIMEOUT: number = 60 * 60 * 1000
 
-/** The settings of a `SessionManager`. Times are in ms. */
+/** Options of a `SessionManager`. All times are in milliseconds. */
 export interface ManagerOptions<S extends Schema | undefined = Schema | undefined> {
-  /** A store that you made. Give either this or `provider`. */
+  /** A store instance, such as `new RedisStore({ client })`. Cannot be combined with `provider`. Default: a store of `provider`. */
   readonly store?: Store
-  /** The name of an engine: `memory`, `file`, or one of `registerProvider`. Default `memory`. */
-  readonly provider?: string
-  /** The engine's config string, beego's or a URL. Default `''`. */
-  readonly providerConfig?: string
-  /** Seals what the store keeps: `{ keys: ['…'] }`. Whoever reads or writes the backend can then read and forge nothing. */
-  readonly seal?: SealOptions
-  /** A session that nobody uses for so long ends. Default 1 hour. */
-  readonly idleTimeout?: number
-  /** A session ends that long after it began, however it is used; `regenerate` does not extend it. Default 7 days. */
-  readonly absoluteTimeout?: number
+
   /**
-   * A session is opened within so many ms, or not at all: 503. A little more than the 5 s that a store gives one call, so that
-   * the store can tell what is wrong. Default 6 seconds.
+   * The name of the provider that makes the store: `memory`, `cookie`, `file`, `redis`, `redis_cluster`, `redis_sentinel`,
+   * `memcache`, `couchbase`, `mysql`, `postgres`, or a name given to `registerProvider`. Default: `'memory'`.
+   */
+  readonly provider?: string
+
+  /** The provider's config string, in beego's syntax or as a URL: `'redis://127.0.0.1:6379/0'`. Default: `''`. */
+  readonly providerConfig?: string
+
+  /**
+   * Encrypts and authenticates payloads, so that access to the backend is not enough to read or forge a session. For stores on
+   * a server only; the cookie store always seals. Default: payloads are stored as readable text.
+   */
+  readonly seal?: SealOptions
+
+  /** A session ends after this many ms without use. Default: 1 hour. */
+  readonly idleTimeout?: number
+
+  /**
+   * A session ends this many ms after it began, however much it is used; `regenerate()` does not extend it. Must not be shorter
+   * than `idleTimeout`. Default: 7 days, or `idleTimeout` if that is longer.
+   */
+  readonly absoluteTimeout?: number
+
+  /**
+   * The time limit for opening a session, in ms; exceeding it is an error with status 503. Keep it longer than the store's own
+   * timeout of 5 seconds, so that the error can name the cause. Default: 6 seconds.
    */
   readonly openTimeout?: number
-  /** The same for a commit, with all its tries. A write that is cut off may still arrive, once. Default 12 seconds. */
-  readonly commitTimeout?: number
-  /** So many calls may wait for the store; more fail at once. `destroy()` may always. Default 1,000. */
-  readonly maxPending?: number
+
   /**
-   * A session whose ID is older than that gets a new one, with the next response that can carry it: a stolen ID is of use
-   * for so long. Not for IDs in the query string, WebSockets and jobs. Default: never.
+   * The time limit for a commit with all its retries, in ms; exceeding it is an error with status 503. A write that was already
+   * sent may still be applied, at most once. Default: 12 seconds.
+   */
+  readonly commitTimeout?: number
+
+  /** How many store calls may be in progress; further calls fail at once, except those of `destroy()`. Default: 1,000. */
+  readonly maxPending?: number
+
+  /**
+   * Rotates IDs: a session whose ID is older than this many ms gets a new one with the next response that can set it. Limits how
+   * long a stolen ID works. IDs in the query string, WebSockets and jobs keep theirs. Default: no rotation.
    */
   readonly rotateAfter?: number
+
   /**
-   * For so long after that the old ID still leads to the session, for requests that were under way. Whoever comes with it
-   * later is a stranger, and the event `retired-id` tells. Default 30 seconds.
+   * How long the old ID stays valid after a rotation, in ms, for requests that are in progress. Later use emits the event
+   * `retired-id`. Must be shorter than `rotateAfter`. Default: 30 seconds.
    */
   readonly rotateGrace?: number
-  /** How an ID is hashed into the key that the store sees; any of `crypto.getHashes()` with 160 bits or more. Default `sha256`. */
+
+  /**
+   * The hash that turns an ID into the key under which the store files the session: a name from `crypto.getHashes()` with at
+   * least 160 bits. Changing it ends all sessions. Default: `'sha256'`.
+   */
   readonly hash?: string
-  /** Put before every session ID: letters, digits, `-` and `_`. Default `''`. */
+
+  /** A prefix of every session ID: at most 64 letters, digits, `-` and `_`. Default: `''`. */
   readonly idPrefix?: string
-  /** Keep a stored session that was emptied, instead of removing it. Default `false`. */
+
+  /** Whether a stored session stays in the store after its last key was deleted. Default: `false`. */
   readonly keepEmpty?: boolean
-  /** What each key may hold, in zod's words. It types the session, and `set` refuses what does not fit. */
+
+  /**
+   * A zod type for each key, such as `{ userId: z.int() }`. It types the session; `set` throws for a value that does not fit,
+   * and for any other key. Default: any key may hold any value.
+   */
   readonly schema?: S
-  /** The registered classes. Default: the registry of `registerType`. */
+
+  /**
+   * What happens when concurrent requests change the same key: `'snapshot'`, `'serializable'` or `'last-wins'`, see
+   * {@link Isolation}. Default: `'snapshot'`.
+   */
+  readonly isolation?: Isolation
+
+  /**
+   * Isolation and merge of single keys, such as `{ tags: { merge: 'items' }, theme: { isolation: 'last-wins' } }`. Default: the
+   * `isolation` above, and the `merge` of the value's class.
+   */
+  readonly keys?: { readonly [K in keyof ValuesOf<S> & string]?: KeyOptions }
+
+  /** The classes whose instances can be stored, from `createRegistry()`. Default: the classes given to `registerType`. */
   readonly registry?: Registry
-  /** How much a session may hold. */
+
+  /** Limits on what a session may hold, such as `{ bytes: 65_536 }`. Default: those documented at `Limits`. */
   readonly limits?: Partial<Limits>
-  /** How often expired sessions are removed where the backend does not do so itself; 0 turns it off. Default 1 minute. */
+
+  /**
+   * The interval in ms at which expired sessions are removed from stores whose backend does not expire them; `0` disables it.
+   * Default: 1 minute.
+   */
   readonly sweepInterval?: number
-  /** Told what happens: counts and durations, no IDs, no values. */
+
+  /** Receives events for logs and metrics. They contain no IDs and no values. Default: none. */
   readonly onEvent?: (event: SessionEvent) => void
-  /** The clock. Default `Date.now`. */
+
+  /** The clock: returns ms since the epoch. For tests. Default: `Date.now`. */
   readonly now?: () => number
-  /** How a commit waits, so many ms, between two tries against other processes. Default: by a timer. For tests, like `now`. */
+
+  /** Waits for the given number of ms between two tries of a commit. For tests. Default: a timer. */
   readonly pause?: (ms: number) => Promise<void>
 }
 
-/** How the cookie is sent; names and meanings are those of `Set-Cookie`. */
-export interface CookieOptions {
+/** How payloads are encrypted in the store. */
+export interface SealOptions {
+  /** The first key encrypts, all of them decrypt. Each needs at least 32 random bytes, such as `crypto.randomBytes(32)`. */
+  readonly keys: readonly SealKey[]
+
   /**
-   * How long the browser keeps it, in ms, up to 400 days. It is sent again when the session is used; of a request that only reads,
-   * after one more look into the store, whether the session has not ended or got a new ID meanwhile. Default: until the browser closes.
+   * Until this date payloads that were stored without a seal are accepted, and sealed when their session is next used. For
+   * turning on `seal` while sessions exist. Default: they are refused.
    */
-  readonly maxAge?: number
-  readonly domain?: string
-  /** Default `/`. */
-  readonly path?: string
-  /** Default `lax`. `none` needs `secure: true`. */
-  readonly sameSite?: 'lax' | 'strict' | 'none'
-  /** Default `true`. */
-  readonly httpOnly?: boolean
-  /** `auto`: when the request came by HTTPS, behind a proxy by Koa's `app.proxy`. Default `auto`. */
-  readonly secure?: boolean | 'auto'
-  /** A cookie per top-level site (CHIPS). Needs `secure: true`. Default `false`. */
-  readonly partitioned?: boolean
+  readonly plainUntil?: Date
 }
 
-/** The settings of the middleware: those of the manager, and where the ID travels. */
-export interface SessionOptions<
-  S extends Schema | undefined = Schema | undefined,
-  P extends string = string,
-> extends ManagerOptions<S> {
-  /** `false` turns sessions off: using `ctx.session` then throws a sentence that says so. Default `true`. */
-  readonly enabled?: boolean
-  /** The cookie's name. Default `sid`. */
-  readonly name?: string
-  /** The cookie's attributes; `false` if the ID does not travel in a cookie. */
-  readonly cookie?: CookieOptions | false
-  /** The HTTP header in which the ID travels, both ways. Default: none. */
-  readonly header?: string
-  /** The query parameter in which the ID may come. IDs in URLs end up in logs. Default: none. */
-  readonly query?: string
-  /** Where the session stands on `ctx`, for a second one in the same application. Default `session`. */
-  readonly property?: P
+/** Properties of the request, job or connection for which a session is opened. */
+export interface OpenOptions {
+  /** Does not extend the session, as for a page that polls. Default: `false`. */
+  readonly passive?: boolean
+
+  /** The user may never see the response, as with a prefetch, so `take` does not delete. Default: `false`. */
+  readonly unseen?: boolean
+
   /**
-   * Whether changes are kept when the handler throws. Default: for HTTP errors that Koa shows to the client (4xx), and
-   * for nothing else.
+   * Whether a new session may be stored; asked at most once. `false` makes the commit throw `ERR_SESSION_LIMIT` with status 429.
+   * Default: it may.
    */
-  readonly commitOnError?: boolean | ((error: unknown) => boolean)
-  /**
-   * Whether a request is no sign of life, a page's polling for instance: then it does not extend the session's. Default:
-   * a prefetch is none (`Sec-Purpose: prefetch`), every other request is one, `HEAD` and `OPTIONS` too.
-   */
-  readonly passive?: (ctx: ParameterizedContext) => boolean
-  /**
-   * Whether a visitor who has no session may have one now: the place for a limit by address. It is asked once per request,
-   * before anything is stored; `false` answers 429, or it throws an error of its own. Default: everybody may.
-   */
-  readonly mayCreate?: (ctx: ParameterizedContext) => boolean | Promise<boolean>
-  /**
-   * What a route gets whose session cannot be opened because the store fails. `throw`: the error, 503, where it first uses
-   * `ctx.session`. `anonymous`: an empty session that `isReadOnly`. A commit that fails always throws. Default `throw`.
-   */
-  readonly onStoreError?: 'throw' | 'anonymous'
+  readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
 }

@@ -1,6 +1,7 @@
 import { SessionError } from '../errors.ts'
 import type { Store } from '../store.ts'
 import { CookieStore } from '../stores/cookie.ts'
+import { parseCookieConfig, type CookieWishes } from '../stores/cookie/config.ts'
 import { CouchbaseStore } from '../stores/couchbase.ts'
 import { FileStore } from '../stores/file.ts'
 import { MemcacheStore } from '../stores/memcache.ts'
@@ -8,15 +9,16 @@ import { MemoryStore } from '../stores/memory.ts'
 import { MysqlStore } from '../stores/mysql.ts'
 import { PostgresStore } from '../stores/postgres.ts'
 import { RedisStore } from '../stores/redis.ts'
-import { parseCookieConfig, type CookieWishes } from '../stores/cookie/config.ts'
 
-/** What a provider is told besides its config string. */
+/** What a provider gets besides its config string. */
 export interface ProviderContext {
-  /** The clock of the session's settings, for stores that expire entries by themselves. */
+  /** The `now` of the session options: a clock in ms since the epoch, for stores that expire entries themselves. */
   readonly now: () => number
 }
 
-/** Makes a store of a provider's config string. It connects at its first use, but refuses a malformed string at once. */
+/**
+ * Creates a store from a config string. It should throw for a string that is malformed, and connect at the first use of the store.
+ */
 export type OpenProvider = (config: string, context: ProviderContext) => Store
 
 const providers = new Map<string, OpenProvider>([
@@ -33,21 +35,21 @@ const providers = new Map<string, OpenProvider>([
   ['postgresql', (config, context) => PostgresStore.fromConfig(config, context)],
 ])
 
-/** Whose config strings say something about the cookie itself, as beego's cookie engine has it. */
-const wishes = new Map<string, (config: string) => CookieWishes>([
-  ['cookie', (config) => parseCookieConfig(config).cookie],
-])
-
-/** What a provider's config string says about the cookie that carries the session. */
-export function cookieWishes(provider = '', config = ''): CookieWishes {
-  return wishes.get(provider)?.(config) ?? {}
+/** What a config string says about the cookie; only that of beego's cookie provider says anything. */
+export function cookieSettings(provider = '', config = ''): CookieWishes {
+  return provider === 'cookie' ? parseCookieConfig(config).cookie : {}
 }
 
 /**
- * Adds an engine of your own under a name, as beego's `Register` does: from then on `provider: name` and
- * `sessionprovider = name` open it.
+ * Registers a provider, as beego's `Register` does: `provider: name` and `sessionprovider = name` then open it. Registering the
+ * same function again does nothing.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` if the name is taken
+ * ```ts
+ * registerProvider('dynamo', (config) => new DynamoStore(config))
+ * app.use(session({ provider: 'dynamo', providerConfig: 'table=sessions' }))
+ * ```
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` if the name is empty or taken
  */
 export function registerProvider(name: string, open: OpenProvider): void {
   if (name === '') throw new SessionError('ERR_SESSION_OPTIONS', 'registerProvider: the name is empty')
@@ -59,7 +61,7 @@ export function registerProvider(name: string, open: OpenProvider): void {
   providers.set(name, open)
 }
 
-/** @throws SessionError `ERR_SESSION_OPTIONS` if nobody has registered the name, or the string is malformed */
+/** @throws SessionError `ERR_SESSION_OPTIONS` if there is no such provider, or the config string is malformed */
 export function openProvider(name: string, config: string, context: ProviderContext): Store {
   const open = providers.get(name)
   if (open === undefined) {

@@ -83,9 +83,10 @@ function resolve(
       if (isolation === 'last-wins') return overwrite
       throw conflictOf(key, 'read and deleted', CHANGED)
     case 'take':
-      if (isStaleRead) throw conflictOf(key, 'read', whatHappened)
-      return drop
+      break
   }
+  if (isStaleRead) throw conflictOf(key, 'read', whatHappened)
+  return drop
 }
 
 /** Runs the functions of `update` on what is stored now. */

@@ -1,47 +1,84 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { defaultLimits } from '../codec/limits.ts'
-import { Events } from './events.ts'
-import { checkManagerOptions, wrong } from './check-options.ts'
-import { IDLE_TIMEOUT, type ManagerOptions } from './options.ts'
-import { openProvider } from './providers.ts'
-import { defaultRegistry } from '../registry.ts'
-import { SessionSchema } from './schema.ts'
-import { SealedStore, type SealOptions } from './backend/sealed-store.ts'
-import type { ManagerSettings } from './settings.ts'
+import { defaultLimits, type Limits } from '../codec/limits.ts'
+import { defaultRegistry, type Registry } from '../registry.ts'
 import type { Store } from '../store.ts'
+import { SealedStore } from './backend/sealed-store.ts'
+import { checkManagerOptions, optionError } from './check-options.ts'
+import { Events } from './events.ts'
+import { KeyRules } from './isolation.ts'
+import { IDLE_TIMEOUT, type ManagerOptions, type SealOptions } from './options.ts'
+import { openProvider } from './providers.ts'
+import { SessionSchema } from './schema.ts'
 
-/** Checks a manager's options and fills in the defaults. */
+/** A request that lasts longer than this while its session gets a new ID is refused even to `destroy()`. In ms. */
+const REDIRECT_LIFE = 5 * 60 * 1000
+
+/** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
+export interface ManagerSettings {
+  readonly store: Store
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly openTimeout: number
+  readonly commitTimeout: number
+  readonly maxPending: number
+  readonly rotateAfter: number | undefined
+  readonly rotateGrace: number
+  /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
+  readonly redirectLife: number
+  readonly hash: string
+  readonly idPrefix: string
+  readonly keepEmpty: boolean
+  readonly registry: Registry
+  readonly rules: KeyRules
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  readonly sweepInterval: number
+  readonly events: Events
+  readonly now: () => number
+  readonly pause: (ms: number) => Promise<void>
+}
+
+/**
+ * Checks a manager's options, opens the store and fills in the defaults.
+ *
+ * @param carrier for a `'client'` store: the name of the cookie or header that carries its sessions
+ * @throws SessionError `ERR_SESSION_OPTIONS` that names the option; then no store was opened
+ */
 export function resolveOptions(options: ManagerOptions, carrier?: string): ManagerSettings {
   checkManagerOptions(options)
   const { store, provider, providerConfig } = options
   if (store !== undefined && (provider !== undefined || providerConfig !== undefined)) {
-    throw wrong('store', 'cannot be given together with provider or providerConfig')
+    throw optionError('store', 'cannot be given together with provider or providerConfig')
   }
   if (store !== undefined && typeof store.traits !== 'object')
-    throw wrong('store', 'is no store: it has no traits')
+    throw optionError('store', 'is not a store: it has no traits')
   const now = options.now ?? Date.now
   const idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
-  if (idleTimeout > absoluteTimeout) throw wrong('idleTimeout', 'is longer than absoluteTimeout')
+  if (idleTimeout > absoluteTimeout) throw optionError('idleTimeout', 'is longer than absoluteTimeout')
   const { rotateAfter, rotateGrace = 30_000 } = options
   if (rotateAfter !== undefined && rotateGrace >= rotateAfter) {
-    throw wrong('rotateGrace', 'is not shorter than rotateAfter')
+    throw optionError('rotateGrace', 'is not shorter than rotateAfter')
   }
-  // Settings that were refused above leave nothing open.
+  const commitTimeout = options.commitTimeout ?? 12_000
+  const registry = options.registry ?? defaultRegistry
+  // Last, so that options that are refused leave no store open.
   const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
   return {
     store: prepared(opened, options.seal, carrier, now),
     idleTimeout,
     absoluteTimeout,
     openTimeout: options.openTimeout ?? 6_000,
-    commitTimeout: options.commitTimeout ?? 12_000,
+    commitTimeout,
     maxPending: options.maxPending ?? 1_000,
     rotateAfter,
     rotateGrace,
+    redirectLife: Math.max(REDIRECT_LIFE, 2 * commitTimeout),
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',
     keepEmpty: options.keepEmpty ?? false,
-    registry: options.registry ?? defaultRegistry,
+    registry,
+    rules: new KeyRules(options.isolation ?? 'snapshot', options.keys ?? {}, registry),
     limits: { ...defaultLimits, ...options.limits },
     schema: options.schema === undefined ? undefined : new SessionSchema(options.schema),
     sweepInterval: options.sweepInterval ?? 60_000,
@@ -51,7 +88,7 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   }
 }
 
-/** The store as the manager uses it: bound to its carrier where it is on the client, sealed where it is asked to be. */
+/** Binds a `'client'` store to its carrier, and seals any other one if the options say so. */
 function prepared(
   store: Store,
   seal: SealOptions | undefined,
@@ -60,7 +97,7 @@ function prepared(
 ): Store {
   if (store.traits.location === 'client') {
     if (seal !== undefined)
-      throw wrong('seal', 'is for stores on a server; what this one hands out is sealed already')
+      throw optionError('seal', 'is for stores on a server; this store seals its sessions itself')
     return (carrier === undefined ? undefined : store.bind?.(carrier)) ?? store
   }
   return seal === undefined ? store : new SealedStore(store, seal, now)

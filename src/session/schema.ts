@@ -1,14 +1,17 @@
 import type { z } from 'zod'
 import { SessionError } from '../errors.ts'
-import type { SessionValues } from './session.ts'
 
-/** The keys of a session and what each may hold, in zod's words: `{ userId: z.int(), cart: z.instanceof(Cart) }`. */
+/** A zod type for each key of a session: `{ userId: z.int(), cart: z.instanceof(Cart) }`. */
 export type Schema = Readonly<Record<string, z.ZodType>>
 
-/** What a session with this schema holds. */
+/** The keys and values of a session without a schema. `any`, so that a value is read with the type the program expects. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type SessionValues = Record<string, any>
+
+/** The keys and values of a session with the schema `S`. */
 export type ValuesOf<S> = S extends Schema ? { [K in keyof S]: z.output<S[K]> } : SessionValues
 
-/** Checks a session's values against its schema, and changes none: a value is kept as it is, or refused. */
+/** Checks values against a schema. It never changes a value: a schema whose output differs from its input is refused. */
 export class SessionSchema {
   readonly #types: ReadonlyMap<string, z.ZodType>
 
@@ -20,28 +23,28 @@ export class SessionSchema {
     return this.#types.has(key)
   }
 
-  /** @throws SessionError `ERR_SESSION_VALUE` with the path of what does not fit */
+  /** @throws SessionError `ERR_SESSION_VALUE` that names the path of the value that does not fit */
   check(key: string, value: unknown): void {
     const type = this.#types.get(key)
     if (type === undefined) {
       const known = [...this.#types.keys()].join(', ')
-      throw new SessionError('ERR_SESSION_VALUE', `the session's schema has no key '${key}'; it has ${known}`)
+      throw refused(`the session's schema has no key '${key}'; it has ${known}`)
     }
     const result = type.safeParse(value)
     if (!result.success) {
       const [issue] = result.error.issues
       const path = [key, ...(issue?.path ?? [])].map(String).join('.')
-      throw new SessionError(
-        'ERR_SESSION_VALUE',
-        `${path} does not fit the session's schema: ${issue?.message ?? ''}`,
-      )
+      throw refused(`${path} does not fit the session's schema: ${issue?.message ?? ''}`)
     }
-    const primitive = typeof result.data !== 'object' || result.data === null
-    if (primitive && !Object.is(result.data, value)) {
-      throw new SessionError(
-        'ERR_SESSION_VALUE',
-        `${key}: its schema would change the value (by a transform, coercion or default); a session keeps values as they are`,
+    const isPrimitive = typeof result.data !== 'object' || result.data === null
+    if (isPrimitive && !Object.is(result.data, value)) {
+      throw refused(
+        `${key}: its schema would change the value (by a transform, coercion or default); a session stores values unchanged`,
       )
     }
   }
+}
+
+function refused(message: string): SessionError {
+  return new SessionError('ERR_SESSION_VALUE', message)
 }

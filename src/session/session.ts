@@ -2,16 +2,13 @@ import { inspect } from 'node:util'
 import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
+import type { SessionValues } from './schema.ts'
 import type { SessionState } from './state.ts'
-
-/** What a session holds where no schema says more. `any` on purpose: what comes out is what the program put in. */
-// oxlint-disable-next-line typescript/no-explicit-any
-export type SessionValues = Record<string, any>
 
 /** Whether a commit was stored, or found that another request had ended or regenerated the session. */
 export type Committed = 'ok' | 'gone'
 
-/** The manager's side of a session: what needs a store or a clock. */
+/** @internal The manager's side of a session: what needs a store or a clock. */
 export interface SessionOperations {
   id(state: SessionState): string
   expiresAt(state: SessionState): number
@@ -22,10 +19,17 @@ export interface SessionOperations {
   destroy(state: SessionState): Promise<void>
 }
 
-/** The state behind a session, for the manager and the middleware; not reachable from outside the library. */
+/** @internal A session with this state. `Session` has no public constructor: sessions come from the manager. */
+export let createSession: <V extends SessionValues>(
+  state: SessionState,
+  operations: SessionOperations,
+) => Session<V>
+
+/** @internal The state behind a session, for the manager and the middleware. */
 export let stateOf: <V extends SessionValues>(session: Session<V>) => SessionState
 
-type Key<V> = keyof V & string
+/** The keys of a session that holds `V`: those of its schema, or any text. */
+export type SessionKey<V> = keyof V & string
 
 /**
  * What a route holds as `ctx.session`: a snapshot of the stored session and a log of this request's changes, committed
@@ -39,13 +43,13 @@ export class Session<V extends SessionValues = SessionValues> {
   readonly #operations: SessionOperations
 
   static {
+    createSession = (state, operations) => new Session(state, operations)
     stateOf = (session) => session.#state
     // What console.log and a logger's error dump show of a session, and of everything that holds one.
     Object.defineProperty(Session.prototype, inspect.custom, { value: () => 'Session {}' })
   }
 
-  /** @internal Sessions come from `ctx.session` or `SessionManager.open`. */
-  constructor(state: SessionState, operations: SessionOperations) {
+  private constructor(state: SessionState, operations: SessionOperations) {
     this.#state = state
     this.#operations = operations
   }
@@ -109,7 +113,7 @@ export class Session<V extends SessionValues = SessionValues> {
    * @throws SessionError `ERR_SESSION_DECODE` if this program cannot decode what is stored: an unregistered or newer
    * class, or damage. The other keys work, and the stored text stays as it is.
    */
-  get<K extends Key<V>>(key: K): V[K] | undefined {
+  get<K extends SessionKey<V>>(key: K): V[K] | undefined {
     // The schema was checked on the way in and on decode; without one V[K] is any.
     return this.#state.draft.get(key) as V[K] | undefined
   }
@@ -119,13 +123,13 @@ export class Session<V extends SessionValues = SessionValues> {
    *
    * @throws SessionError `ERR_SESSION_VALUE`, with the path of the part that cannot be kept exactly
    */
-  set<K extends Key<V>>(key: K, value: V[K]): this {
+  set<K extends SessionKey<V>>(key: K, value: V[K]): this {
     this.#writable().set(key, value)
     return this
   }
 
   /** Forgets `key`; tells whether it was there. Wins over what other requests do to the key meanwhile. */
-  delete(key: Key<V>): boolean {
+  delete(key: SessionKey<V>): boolean {
     return this.#writable().delete(key)
   }
 
@@ -136,7 +140,10 @@ export class Session<V extends SessionValues = SessionValues> {
    *
    * @returns the value as this request sees it now
    */
-  update<K extends Key<V>>(key: K, change: (value: V[K] | undefined) => V[K] | void): V[K] | undefined {
+  update<K extends SessionKey<V>>(
+    key: K,
+    change: (value: V[K] | undefined) => V[K] | void,
+  ): V[K] | undefined {
     // As in `get`: the draft hands `change` what `get` would return.
     return this.#writable().update(key, change as (value: unknown) => unknown) as V[K] | undefined
   }
@@ -145,40 +152,39 @@ export class Session<V extends SessionValues = SessionValues> {
    * Reads and forgets, a flash message for instance. Two concurrent requests may both get it; `claim` is exact. Where
    * nobody may ever see the answer, to a prefetch or to `HEAD`, it only reads.
    */
-  take<K extends Key<V>>(key: K): V[K] | undefined {
+  take<K extends SessionKey<V>>(key: K): V[K] | undefined {
     const draft = this.#writable()
-    const value = this.get(key)
-    if (this.#state.openOptions.unseen !== true && draft.has(key)) draft.delete(key)
-    return value
+    // As in `get`.
+    return (this.#state.openOptions.unseen === true ? draft.get(key) : draft.take(key)) as V[K] | undefined
   }
 
   /**
    * Reads and forgets at once, for this request alone: of many concurrent ones exactly one gets the value, the others
    * `undefined`. For one-time tokens and OAuth state. Commits the removal immediately, and nothing else.
    */
-  async claim<K extends Key<V>>(key: K): Promise<V[K] | undefined> {
+  async claim<K extends SessionKey<V>>(key: K): Promise<V[K] | undefined> {
     this.#writable()
     // As in `get`.
     return (await this.#operations.claim(this.#state, key)) as V[K] | undefined
   }
 
   /** Whether `key` holds a value. Decodes nothing. */
-  has(key: Key<V>): boolean {
+  has(key: SessionKey<V>): boolean {
     return this.#state.draft.has(key)
   }
 
   /** The keys, as an iterator like that of `Map`. Decodes nothing. */
-  *keys(): IterableIterator<Key<V>> {
+  *keys(): IterableIterator<SessionKey<V>> {
     for (const key of this.#state.draft.keys()) yield key
   }
 
   /** Pairs of key and value, each decoded when the iterator reaches it. */
-  *entries(): IterableIterator<[Key<V>, V[Key<V>]]> {
+  *entries(): IterableIterator<[SessionKey<V>, V[SessionKey<V>]]> {
     // The key is there, so what `get` returns is its value.
-    for (const key of this.keys()) yield [key, this.get(key) as V[Key<V>]]
+    for (const key of this.keys()) yield [key, this.get(key) as V[SessionKey<V>]]
   }
 
-  [Symbol.iterator](): IterableIterator<[Key<V>, V[Key<V>]]> {
+  [Symbol.iterator](): IterableIterator<[SessionKey<V>, V[SessionKey<V>]]> {
     return this.entries()
   }
 

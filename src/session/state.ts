@@ -3,7 +3,7 @@ import { SessionError } from '../errors.ts'
 import type { Entry, Written } from '../store.ts'
 import { noDeadline, type Deadline } from './backend/deadlines.ts'
 import type { Draft } from './draft.ts'
-import type { OpenOptions } from '../koa/request.ts'
+import type { OpenOptions } from './options.ts'
 
 /** What an existing session was opened from. */
 export interface Origin {

@@ -7,6 +7,7 @@ import { memcacheSettings, type MemcacheSettings } from './memcache/options.ts'
 import type { MemcacheClient } from './memcache/protocol.ts'
 import { assertFits } from './shared/payload-limit.ts'
 
+export type { MemcacheResponse, MemcacheServer } from './memcache/protocol.ts'
 export type { MemcacheClient }
 
 /** Settings of the {@link MemcacheStore}: `url` or `client`, and what is not as usual. */

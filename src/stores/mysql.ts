@@ -16,6 +16,8 @@ import { openSchema, type MysqlSchema } from './mysql/schema.ts'
 import { sweepTable } from './mysql/sweep.ts'
 import { MysqlTable } from './mysql/table.ts'
 
+export type { MysqlPool }
+
 /** Settings of the {@link MysqlStore}: a `client` or a `url`, and what is to be otherwise than by default. */
 export interface MysqlStoreOptions {
   /** A pool of mysql2 that is connected to the right database. It is used and never closed. */

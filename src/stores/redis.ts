@@ -17,6 +17,8 @@ import { RedisConnection } from './redis/connection.ts'
 import { countKeys } from './redis/count.ts'
 import * as scripts from './redis/scripts.ts'
 
+export type { RedisMode }
+
 /** Settings of the {@link RedisStore}. Either `client` or `url` is needed. */
 export interface RedisStoreOptions {
   /** An ioredis client of your own, for one server, Sentinel or Cluster. The store never closes it. */

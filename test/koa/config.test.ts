@@ -13,7 +13,7 @@ const file = async (t: { teardown: (end: () => Promise<void>) => void }, text: s
   return path.join(folder, 'app.conf')
 }
 
-test('an empty config is beego: sessions off, its cookie name', (t) => {
+test('an empty config gives the defaults of beego: sessions are off, its cookie name', (t) => {
   t.deepEqual(fromConfig({}, {}), {
     enabled: false,
     name: 'beegosessionID',
@@ -21,7 +21,7 @@ test('an empty config is beego: sessions off, its cookie name', (t) => {
   })
 })
 
-test('every beego name has its place in an ini file', async (t) => {
+test('an ini file may contain every setting of beego', async (t) => {
   const conf = await file(
     t,
     `# beego's own
@@ -56,7 +56,7 @@ sessionidprefix = shop_
   })
 })
 
-test('the section of the run mode goes before the top, whatever its name is spelled like', async (t) => {
+test('the section of the run mode, in upper or lower case, overrides the settings outside of sections', async (t) => {
   const text = `sessionon = true
 sessionname = top
 [dev]
@@ -77,7 +77,7 @@ sessionname = in_test
   t.is(fromConfig(await file(t, `runmode = prod\n${text}`), { NODE_ENV: 'test' }).name, 'in_prod')
 })
 
-test('a ; or a # in a value is part of it: addresses and passwords have them', async (t) => {
+test('a ; or # inside a value is part of the value, as in addresses and passwords', async (t) => {
   const conf = await file(t, 'sessionproviderconfig = s1:26379;s2:26379,100,pa#ss\n; a comment\n# another\n')
   t.is(fromConfig(conf, {}).providerConfig, 's1:26379;s2:26379,100,pa#ss')
 })
@@ -88,7 +88,7 @@ test('${NAME||default} in an ini file is the environment variable', async (t) =>
   t.is(fromConfig(conf, { SHOP_DIR: '/var/s' }).providerConfig, '/var/s')
 })
 
-test('SESSION_ variables work, and those of other programs are not looked at', (t) => {
+test('SESSION_ environment variables work, and those of other programs are ignored', (t) => {
   const env = {
     SESSION_ON: 'true',
     SESSION_PROVIDER: 'memory',
@@ -136,27 +136,30 @@ test('sessionConfig in JSON replaces everything but on and provider', (t) => {
   })
 })
 
-const wrong: readonly (readonly [ConfigObject, RegExp])[] = [
-  [{ sessiongcmaxlifetime: 'an hour' }, /sessiongcmaxlifetime: must be a whole number/],
-  [{ sessionon: 'perhaps' }, /sessionon: must be true or false/],
-  [{ sessioncookiesamesite: 9 }, /sessioncookiesamesite: must be 0 or 1/],
-  [{ sessionprovder: 'file' }, /sessionprovder: is not a setting/],
-  [{ sessionconfig: '{' }, /sessionconfig: must be a JSON object/],
-  [{ sessionconfig: '{"cookieNam":1}' }, /sessionconfig.cookieNam: is not a setting/],
-  [{ sessionconfig: '{"constructor":1}' }, /sessionconfig.constructor: is not a setting/],
-  [{ sessionconfig: '{"__proto__":{"name":1}}' }, /sessionconfig.__proto__: is not a setting/],
+const refused: readonly (readonly [setting: string, ConfigObject])[] = [
+  ['sessiongcmaxlifetime', { sessiongcmaxlifetime: 'an hour' }],
+  ['sessionon', { sessionon: 'perhaps' }],
+  ['sessioncookiesamesite', { sessioncookiesamesite: 9 }],
+  ['sessionprovder', { sessionprovder: 'file' }],
+  ['sessionconfig', { sessionconfig: '{' }],
+  ['sessionconfig.cookieNam', { sessionconfig: '{"cookieNam":1}' }],
+  ['sessionconfig.constructor', { sessionconfig: '{"constructor":1}' }],
+  ['sessionconfig.__proto__', { sessionconfig: '{"__proto__":{"name":1}}' }],
 ]
-for (const [config, expected] of wrong) {
-  test(`${JSON.stringify(config)} is refused with a sentence`, (t) => {
-    const error = t.throws(() => fromConfig(config, {}), { instanceOf: SessionError, message: expected })
-    t.is(error?.code, 'ERR_SESSION_OPTIONS')
+for (const [setting, config] of refused) {
+  test(`${JSON.stringify(config)} is refused with an error that names ${setting}`, (t) => {
+    const error = t.throws(() => fromConfig(config, {}), { instanceOf: SessionError })
+    t.is(error.code, 'ERR_SESSION_OPTIONS')
+    t.true(error.message.startsWith(`fromConfig: ${setting}: `), error.message)
   })
 }
 
-test('a file that is not there, and a line that is no setting, are named', async (t) => {
-  t.throws(() => fromConfig('/nowhere/app.conf'), { message: /\/nowhere\/app.conf cannot be read/ })
+test('an ini file that cannot be read, or parsed, is named with the line', async (t) => {
+  const missing = t.throws(() => fromConfig('/nowhere/app.conf'), { code: 'ERR_SESSION_OPTIONS' })
+  t.is(missing?.message, 'fromConfig: /nowhere/app.conf cannot be read')
   const conf = await file(t, 'sessionon = true\nwhat is this\n')
-  t.throws(() => fromConfig(conf, {}), { message: /line 2 is neither/ })
+  const malformed = t.throws(() => fromConfig(conf, {}), { code: 'ERR_SESSION_OPTIONS' })
+  t.is(malformed?.message, `fromConfig: ${conf}, line 2: is neither name = value nor [section]`)
 })
 
 test('an application runs on an ini file alone', async (t) => {

@@ -38,14 +38,11 @@ for (const name of ['sid', '__Host-sid', 'n'.repeat(100)]) {
     const most = one + two + three - 2
     const error = t.throws(() => chunks.cut(noise(most + 1)), { instanceOf: SessionError })
     t.is(error.code, 'ERR_SESSION_LIMIT')
-    t.is(
-      error.message,
-      `the session makes ${most + 1} bytes of cookies, and at most ${most} fit into 3 of them`,
-    )
+    t.regex(error.message, new RegExp(`\\b${most + 1} bytes\\b.*\\bat most ${most}\\b`))
   })
 }
 
-test('a chunk that is left over from a longer credential does no harm', (t) => {
+test('a chunk that is left over from a longer credential is ignored', (t) => {
   const chunks = new CookieChunks('sid')
   t.deepEqual(chunks.join('sid=short; sid.1=old; sid.2=old'), ['short'])
   t.deepEqual(chunks.join('sid=2!a; sid.1=b; sid.2=old'), ['ab'])
@@ -59,7 +56,7 @@ test('security 9: of many cookies of one name a few are tried', (t) => {
   t.is(chunks.join(planted).length, 9)
 })
 
-test('what cannot be put together is nobody', (t) => {
+test('cookies that cannot be joined are ignored', (t) => {
   const chunks = new CookieChunks('sid')
   for (const header of [
     undefined,

@@ -4,7 +4,7 @@ import Koa from 'koa'
 import { session, type SessionEvent, type SessionOptions } from '../../src/index.ts'
 import { serve, type Client } from '../support/client.ts'
 
-/** What a route throws that was asked for `/write` after it has written to the session, and for any other path before. */
+/** An application whose routes throw `thrown`: `/write` after it has written to the session, any other path before. */
 async function thrower(
   t: ExecutionContext,
   thrown: unknown,

@@ -24,10 +24,12 @@ interface Fixture extends Served {
   store: SpiedStore
   events: SessionEvent[]
   errors: unknown[]
-  /** Resolves when every request has passed the middleware, whatever its client has seen by then. */
+  /** Resolves when all requests have left the middleware, even if their clients have no response yet. */
   settled: () => Promise<unknown>
   visitor: Client
 }
+
+const codeOf = (error: unknown): unknown => error instanceof SessionError && error.code
 
 type Handler = (ctx: Context & { session: import('../../src/index.ts').Session }) => unknown
 
@@ -64,7 +66,7 @@ const value = async (client: Client, path: string): Promise<unknown> => {
   return typeof body === 'object' && body !== null && 'value' in body ? body.value : undefined
 }
 
-test('a class instance that was set is an instance in the next request, methods and all', async (t) => {
+test('a class instance that was set is an instance with its methods in the next request', async (t) => {
   const { visitor } = await app(t, {
     '/add': ({ session }) => {
       const cart = session.get('cart') ?? new Cart()
@@ -78,7 +80,7 @@ test('a class instance that was set is an instance in the next request, methods 
   t.deepEqual(await value(visitor, '/look'), ['apple', 'apple'])
 })
 
-test('an anonymous visit that only reads makes no store call, no record and no cookie', async (t) => {
+test('an anonymous request that only reads makes no store call, no record and no cookie', async (t) => {
   const { visitor, store } = await app(t, { '/': ({ session }) => session.get('a') ?? session.has('b') })
   const { setCookies, headers } = await visitor.get('/')
   t.deepEqual(setCookies, [])
@@ -86,7 +88,7 @@ test('an anonymous visit that only reads makes no store call, no record and no c
   t.deepEqual(store.calls, [])
 })
 
-test('a session costs one read to look at, and one write more to change', async (t) => {
+test('a request makes one store call to read a session, and a second one to change it', async (t) => {
   const { visitor, store } = await app(t, {
     '/set': ({ session }) => void session.set('a', 1),
     '/get': ({ session }) => session.get('a'),
@@ -97,7 +99,7 @@ test('a session costs one read to look at, and one write more to change', async 
   for (const path of ['/get', '/none', '/set']) {
     store.calls.length = 0
     await visitor.get(path)
-    t.deepEqual(store.calls, ['read'], path) // setting what is there already changes nothing
+    t.deepEqual(store.calls, ['read'], path) // setting the stored value again is no change
   }
 })
 
@@ -255,7 +257,7 @@ test('security 24: a slow request cannot bring back a session that was destroyed
   t.true(events.some(({ type }) => type === 'gone'))
 })
 
-test('20 parallel requests that each write another key lose none, and 20 increments make 20', async (t) => {
+test('20 parallel requests lose no key and no increment', async (t) => {
   const { visitor } = await app(t, {
     '/set': ({ session }) => void session.set('a', 0),
     '/write': (ctx) => {
@@ -291,7 +293,7 @@ test('security 55: a handler that throws keeps nothing, but a 4xx for the client
   t.is(await value(visitor, '/get'), 1)
 })
 
-test('a cookie that an early commit has sent goes with the error of a later one that fails', async (t) => {
+test('a cookie of an early commit is sent with the error of a later commit that fails', async (t) => {
   const { visitor, store } = await app(t, {
     '/twice': async ({ session }) => {
       session.set('a', 1)
@@ -309,7 +311,7 @@ test('a cookie that an early commit has sent goes with the error of a later one 
   t.is(await value(visitor, '/get'), 1)
 })
 
-test('destroy stays done when the handler throws, and the cookie is removed all the same', async (t) => {
+test('destroy stays in effect and removes the cookie when the handler throws', async (t) => {
   const { visitor, store } = await app(t, {
     '/set': ({ session }) => void session.set('a', 1),
     '/crash': async ({ session }) => {
@@ -324,7 +326,7 @@ test('destroy stays done when the handler throws, and the cookie is removed all 
   t.is(await store.count(), 0)
 })
 
-test('commitOnError decides what a thrown error keeps', async (t) => {
+test('commitOnError decides whether changes are committed when the handler throws', async (t) => {
   const routes: Record<string, Handler> = {
     '/crash': ({ session }) => {
       session.set('a', 1)
@@ -353,7 +355,7 @@ test('security 53: when the store fails, routes that never look are served, the 
   for (const path of ['/get', '/set']) {
     const { status, text } = await visitor.get(path)
     t.is(status, 503)
-    t.is(text, 'Service Unavailable') // security 39: nothing of the backend
+    t.is(text, 'Service Unavailable') // security 39: no details of the backend
   }
   store.before = () => {}
   t.is(await value(visitor, '/get'), 1)
@@ -370,7 +372,7 @@ test('security 54: a commit that fails is an error for the client, without a coo
   t.deepEqual(setCookies, [])
 })
 
-test('a value that cannot be kept is refused at set with its path, and a change in place at commit', async (t) => {
+test('an unsupported value is refused with its path: by set, or after a change in place by commit', async (t) => {
   const { visitor, errors } = await app(t, {
     '/set': ({ session }) => void session.set('cart', { items: [{ price: () => 1 }] }),
     '/ok': ({ session }) => void session.set('cart', { items: [] }),
@@ -392,7 +394,7 @@ test('a value that cannot be kept is refused at set with its path, and a change 
   t.deepEqual(await value(visitor, '/get'), { items: [] })
 })
 
-test('a session that was emptied is removed, with its cookie', async (t) => {
+test('a session whose last key was deleted is removed, with its cookie', async (t) => {
   const { visitor, store } = await app(t, {
     '/set': ({ session }) => void session.set('a', 1).set('b', 2),
     '/clear': ({ session }) => session.clear(),
@@ -422,7 +424,7 @@ test('with keepEmpty an emptied session keeps its ID, as in beego', async (t) =>
   t.is(visitor.cookies.get('sid'), before)
 })
 
-test('claim gives a one-time value to exactly one of many concurrent requests', async (t) => {
+test('claim returns a one-time value to exactly one of many concurrent requests', async (t) => {
   const { visitor, store } = await app(t, {
     '/set': ({ session }) => void session.set('state', 'secret').set('a', 1),
     '/claim': ({ session }) => session.claim('state'),
@@ -496,7 +498,7 @@ test('F22: when the response has begun, the data is saved and the program is tol
   t.deepEqual(setCookies, [])
   t.is(await store.count(), 1)
   t.true(events.some((event) => event.type === 'cookie-not-sent' && event.reason === 'headers-sent'))
-  t.regex(String(errors[0]), /the response had begun/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_STATE')
 })
 
 test('security 34: one Set-Cookie of ours, and other cookies on the response are left alone', async (t) => {
@@ -529,7 +531,7 @@ test('security 32 and 38: the ID stands in Set-Cookie and nowhere else', async (
   t.like(JSON.parse(text), { value: { id: false, value: false } })
 })
 
-test('two independent sessions live in one application', async (t) => {
+test('one application can have two independent sessions', async (t) => {
   const koa = new Koa()
     .use(session({ registry }))
     .use(session({ registry, name: 'admin_sid', property: 'admin' }))
@@ -569,10 +571,10 @@ test('F22: two sessions with one cookie name in one request are refused with a s
   koa.on('error', (error) => errors.push(error))
   const { client } = await serve(t, koa)
   t.is((await client().get('/')).status, 500)
-  t.regex(String(errors[0]), /name: two session\(\) middlewares of one request use the cookie 'sid'/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_OPTIONS')
 })
 
-test('a session that is off, or used before it is mounted, says so', async (t) => {
+test('using a session that is disabled or not mounted throws ERR_SESSION_STATE', async (t) => {
   const errors: unknown[] = []
   const off = new Koa().use(session({ enabled: false }))
   off.on('error', (error) => errors.push(error))
@@ -582,7 +584,7 @@ test('a session that is off, or used before it is mounted, says so', async (t) =
   const served = await serve(t, off)
   t.is((await served.client().get('/')).status, 200)
   t.is((await served.client().get('/use')).status, 500)
-  t.regex(String(errors[0]), /sessions are turned off: set `enabled: true`/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_STATE')
 
   const early = new Koa()
   early.on('error', (error) => errors.push(error))
@@ -599,16 +601,16 @@ test('a session that is off, or used before it is mounted, says so', async (t) =
   const late = await serve(t, early)
   await late.client().get('/')
   t.is((await late.client().get('/early')).status, 500)
-  t.regex(String(errors[1]), /no session\(\) middleware has run/)
+  t.is(codeOf(errors[1]), 'ERR_SESSION_STATE')
 })
 
-test('a property that Koa uses itself is refused', async (t) => {
+test('a property name that Koa uses is refused', async (t) => {
   const errors: unknown[] = []
   const koa = new Koa().use(session({ property: 'body' }))
   koa.on('error', (error) => errors.push(error))
   const { client } = await serve(t, koa)
   t.is((await client().get('/')).status, 500)
-  t.regex(String(errors[0]), /property: ctx.body is already taken/)
+  t.is(codeOf(errors[0]), 'ERR_SESSION_OPTIONS')
 })
 
 test('a router reads and writes the session of its application', async (t) => {

@@ -27,7 +27,7 @@ test('a sub-application under koa-mount uses the session of the outer one', asyn
   t.is(await store.count(), 1)
 })
 
-test('a sub-application with a session of its own sees its own, and the outer one is back after it', async (t) => {
+test('a sub-application with its own session middleware uses it, and the outer session is restored afterwards', async (t) => {
   const inner = new Koa().use(session({ name: 'inner_sid' })).use((ctx) => {
     ctx.session.set('who', 'inner')
     ctx.body = 'x'

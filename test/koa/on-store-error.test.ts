@@ -67,7 +67,7 @@ test('security 53: whatever would change such a session is a 503, and after reco
     t.is(status, 503, path)
     t.is(text, 'Service Unavailable')
     t.deepEqual(setCookies, [])
-    fail(false) // an answer, so that the store does not count as down
+    fail(false) // a response, so that the circuit breaker stays closed
     t.deepEqual(
       JSON.parse((await visitor.get('/')).text),
       { answer: [false, 'ann', 1, false, ['user']] },
@@ -76,9 +76,7 @@ test('security 53: whatever would change such a session is a 503, and after reco
     fail(true)
   }
   for (const error of errors) {
-    t.true(
-      error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && /isReadOnly/.test(error.message),
-    )
+    t.true(error instanceof SessionError && error.code === 'ERR_SESSION_STORE')
   }
 })
 
@@ -87,7 +85,7 @@ test('security 53: the manager ends no such session either, and it stays read-on
   const sessions = session({ store, onStoreError: 'anonymous' })
   const app = new Koa().use(sessions).use(async (ctx) => {
     if (ctx.path === '/set') ctx.session.set('user', 'ann')
-    else await t.throwsAsync(sessions.manager.destroy(ctx.session), { message: /isReadOnly/ })
+    else await t.throwsAsync(sessions.manager.destroy(ctx.session), { code: 'ERR_SESSION_STORE' })
     ctx.body = String(ctx.session.isReadOnly)
   })
   const visitor = (await serve(t, app)).client()
@@ -98,7 +96,7 @@ test('security 53: the manager ends no such session either, and it stays read-on
   t.is((await visitor.get('/')).text, 'true')
 })
 
-test('committing such a session early stores nothing, and is no error', async (t) => {
+test('an early commit of a read-only session stores nothing and does not throw', async (t) => {
   const { visitor, fail, store } = await fixture(t, async (current, path) =>
     path === '/set' ? show(current, path) : current.commit(),
   )
@@ -125,7 +123,7 @@ test('by default the failure is thrown where the session is first used', async (
   t.is((await visitor.get('/')).status, 503)
 })
 
-test('a session that is opened for an upgrade follows the policy too', async (t) => {
+test('onStoreError also applies to a session that is opened for a WebSocket upgrade', async (t) => {
   const store = new SpiedStore()
   const sessions = session({ store, onStoreError: 'anonymous' })
   const { IncomingMessage } = await import('node:http')

@@ -49,7 +49,7 @@ test('security 21: passive requests do not extend the life, whatever the store d
     const { store, clock } = fixture
     if (!isExtending) {
       const read = store.read.bind(store)
-      store.read = async (key) => read(key) // as a SQL store does
+      store.read = async (key) => read(key) // like a SQL store
     }
     const visitor = await visitorOf(t, fixture)
     await visitor.get('/set')
@@ -57,7 +57,7 @@ test('security 21: passive requests do not extend the life, whatever the store d
       clock.now += HOUR / 100
       const { text, setCookies } = await visitor.get(polls % 10 === 9 ? '/count' : '/poll')
       t.is(text, polls % 10 === 9 ? `{"value":${(polls + 1) / 10}}` : '{"value":"ann"}')
-      t.deepEqual(setCookies, []) // nor that of its cookie
+      t.deepEqual(setCookies, []) // the cookie is not extended either
     }
     t.false(store.calls.includes('touch'))
     clock.now += HOUR / 100
@@ -65,7 +65,7 @@ test('security 21: passive requests do not extend the life, whatever the store d
   }
 })
 
-test('a passive visit without HTTP does not extend the life either', async (t) => {
+test('opening a session with passive: true does not extend it', async (t) => {
   const clock = { now: 0 }
   const { manager } = session({ store: new SpiedStore(() => clock.now), now: () => clock.now })
   const begun = manager.begin().set('a', 1)
@@ -98,7 +98,7 @@ test('security 57: a prefetch is passive and takes no flash message; so does HEA
   t.is((await visitor.get('/get')).text, '{"value":null}')
 })
 
-test('mayCreate is asked once, and only before a visitor without a session gets one', async (t) => {
+test('mayCreate is called once, and only before a new session is stored', async (t) => {
   const asked: string[] = []
   const fixture = app(
     {
@@ -147,17 +147,17 @@ test('security 51: 10,000 writing requests without a cookie make as many session
   t.true(errors.every((error) => error instanceof SessionError && error.code === 'ERR_SESSION_LIMIT'))
 })
 
-test('mayCreate may refuse with an error of its own, and one that fails stores nothing', async (t) => {
+test('an error that mayCreate throws becomes the response, and nothing is stored', async (t) => {
   const fixture = app(routes, {
-    mayCreate: (ctx) => ctx.throw(403, 'from this network nobody may'),
+    mayCreate: (ctx) => ctx.throw(403, 'not from this network'),
   })
   const visitor = await visitorOf(t, fixture)
   const { status, text, setCookies } = await visitor.get('/set')
-  t.deepEqual([status, text, setCookies], [403, 'from this network nobody may', []])
+  t.deepEqual([status, text, setCookies], [403, 'not from this network', []])
   t.is(await fixture.store.count(), 0)
 })
 
-test('what is set while mayCreate is asked belongs to the session', async (t) => {
+test('values that are set while mayCreate is pending are committed too', async (t) => {
   const fixture = app(
     {
       '/slow': async (ctx) => {

@@ -7,8 +7,8 @@ import { SpiedStore } from '../support/spied-store.ts'
 
 type Handler = (ctx: Koa.ParameterizedContext & { readonly session: Session }) => unknown
 
-/** A visitor of an application with these routes, and the store behind it. */
-async function visit(
+/** A client of an application with these routes, and its store. */
+async function serveRoutes(
   t: ExecutionContext,
   routes: Readonly<Record<string, Handler>>,
 ): Promise<{ visitor: Client; store: SpiedStore }> {
@@ -21,7 +21,7 @@ const count: Handler = ({ session }) => session.update('n', (n = 0) => n + 1)
 const show: Handler = (ctx) => void (ctx.body = String(ctx.session.get('n')))
 
 test('F22: answers without a body, 204, 304, a redirect and one to HEAD, carry the cookie, and what was changed is kept', async (t) => {
-  const { visitor, store } = await visit(t, {
+  const { visitor, store } = await serveRoutes(t, {
     '/204': (ctx) => {
       count(ctx)
       ctx.status = 204
@@ -64,7 +64,7 @@ test('F22: answers without a body, 204, 304, a redirect and one to HEAD, carry t
 test('F22: the session of a stream of events is committed before the first one; what is set later throws', async (t) => {
   const events = new PassThrough()
   const held: Session[] = []
-  const { visitor, store } = await visit(t, {
+  const { visitor, store } = await serveRoutes(t, {
     '/events': (ctx) => {
       count(ctx)
       held.push(ctx.session)
@@ -75,7 +75,7 @@ test('F22: the session of a stream of events is committed before the first one; 
   })
   const answering = visitor.get('/events')
   while ((await store.count()) === 0) await new Promise(setImmediate)
-  // The request is over a moment after its commit.
+  // The middleware ends a moment after the commit.
   await new Promise(setImmediate)
   const error = t.throws(() => held[0]?.set('n', 9), { instanceOf: SessionError })
   t.is(error.code, 'ERR_SESSION_STATE')
@@ -86,7 +86,7 @@ test('F22: the session of a stream of events is committed before the first one; 
 })
 
 test('F22: a body that breaks off takes back neither the cookie nor what was kept', async (t) => {
-  const { visitor, store } = await visit(t, {
+  const { visitor, store } = await serveRoutes(t, {
     '/broken': (ctx) => {
       count(ctx)
       ctx.body = Readable.from(

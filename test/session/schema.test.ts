@@ -19,11 +19,12 @@ test('a value that does not fit the schema is refused at set, with its path', (t
   const session = new SessionManager({ schema, registry }).begin()
   // What a JavaScript program can do.
   const untyped = session as unknown as { set: (key: string, value: unknown) => unknown }
-  t.throws(() => untyped.set('userId', 'one'), { code: 'ERR_SESSION_VALUE', message: /^userId does not fit/ })
-  t.throws(() => untyped.set('tags', ['a', 'toolong']), { message: /^tags\.1 does not fit/ })
-  t.throws(() => untyped.set('cart', { items: [] }), { message: /^cart does not fit/ })
+  t.throws(() => untyped.set('userId', 'one'), { code: 'ERR_SESSION_VALUE', message: /^userId\b/ })
+  t.throws(() => untyped.set('tags', ['a', 'toolong']), { code: 'ERR_SESSION_VALUE', message: /^tags\.1\b/ })
+  t.throws(() => untyped.set('cart', { items: [] }), { code: 'ERR_SESSION_VALUE', message: /^cart\b/ })
   t.throws(() => untyped.set('userid', 1), {
-    message: /has no key 'userid'; it has userId, cart, name, tags/,
+    code: 'ERR_SESSION_VALUE',
+    message: /no key 'userid'; it has userId, cart, name, tags/,
   })
   t.is(session.size, 0)
   session.set('userId', 1).set('cart', new Cart()).set('name', undefined)
@@ -47,7 +48,7 @@ test('what an older version stored and the schema no longer allows throws for it
   await older.commit(session)
   const newer = new SessionManager({ store, schema })
   const found = await newer.open(session.id)
-  t.throws(() => found.get('userId'), { code: 'ERR_SESSION_DECODE', message: /^userId does not fit/ })
+  t.throws(() => found.get('userId'), { code: 'ERR_SESSION_DECODE', message: /^userId\b/ })
   t.is(found.get('name'), 'Ann')
   found.set('name', 'Anna')
   t.is(await newer.commit(found), 'ok')
@@ -64,7 +65,8 @@ test('a schema that would change values is refused instead of changing them', (t
     ['d', undefined],
   ] as const) {
     t.throws(() => untyped.set(key, value), {
-      message: new RegExp(`^${key}: its schema would change the value`),
+      code: 'ERR_SESSION_VALUE',
+      message: new RegExp(`^${key}: its schema would change`),
     })
   }
   t.notThrows(() => untyped.set('n', 5))

@@ -12,7 +12,7 @@ import { logIn, logOut, showLogin } from './pages/login.ts'
 import { showSession } from './pages/session.ts'
 import type { ShopExtras, ShopSessions } from './sessions.ts'
 
-/** The shop, as a Koa application. */
+/** Creates the Koa application of the shop. */
 export function createApp(sessions: ShopSessions): Koa<DefaultState, ShopExtras> {
   const router = new Router<DefaultState, ShopExtras>()
   router.get('/', showHome)

@@ -8,7 +8,7 @@ const files = new Map(
   ]),
 )
 
-/** The style sheet and the icon. They need no session, so they stand before it. */
+/** Serves the style sheet and the icon. Mounted before the session, which they do not need. */
 export const assets: Middleware = async function assets(ctx, next) {
   const file = files.get(ctx.path)
   if (file === undefined) {

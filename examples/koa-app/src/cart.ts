@@ -2,14 +2,14 @@ import { registerType } from 'koa-typed-session'
 import { z } from 'zod'
 import type { Product } from './product.ts'
 
-/** The most that anybody can buy of one thing. */
+/** The largest quantity of one product in a cart. */
 export const MOST_OF_ONE = 99
 
-/** One line of a cart or an order. It never changes; another quantity is another line. */
+/** One line of a cart or an order. Immutable: a new quantity is a new line. */
 export class CartLine {
   readonly sku: string
   readonly title: string
-  /** Of one, in cents, as it was when the line was made. */
+  /** The price of one piece, in cents, when the line was created. */
   readonly price: bigint
   readonly quantity: number
   readonly addedAt: Date
@@ -35,7 +35,7 @@ export class CartLine {
   }
 }
 
-/** What a visitor means to buy. */
+/** The products that a user intends to order. */
 export class Cart {
   lines: readonly CartLine[] = []
 
@@ -57,7 +57,7 @@ export class Cart {
     else this.setQuantity(product.sku, Math.min(quantity + 1, MOST_OF_ONE))
   }
 
-  /** None of it takes the line out. */
+  /** Sets the quantity of a product in the cart; 0 removes its line. */
   setQuantity(sku: string, quantity: number): void {
     if (quantity <= 0) this.remove(sku)
     else this.lines = this.lines.map((line) => (line.sku === sku ? line.times(quantity) : line))
@@ -67,15 +67,15 @@ export class Cart {
     this.lines = this.lines.filter((line) => line.sku !== sku)
   }
 
-  /** Takes out what was ordered. What another tab has put in meanwhile stays. */
+  /** Subtracts the ordered quantities. Products that another tab added meanwhile stay. */
   takeOut(ordered: readonly CartLine[]): void {
     for (const { sku, quantity } of ordered) this.setQuantity(sku, this.quantityOf(sku) - quantity)
   }
 }
 
 /**
- * One cart of two that were changed at the same time: a line that only one of them changed is as that one left it, and
- * where both did, as `mine` did.
+ * Merges two carts that concurrent requests changed. A line that only one of them changed keeps that change; where both
+ * changed a line, `mine` wins.
  */
 export function mergeCarts(base: Cart | undefined, mine: Cart, theirs: Cart): Cart {
   const merged = new Cart()
@@ -88,7 +88,7 @@ export function mergeCarts(base: Cart | undefined, mine: Cart, theirs: Cart): Ca
   return merged
 }
 
-// Once, when the program starts. From now on a session can hold carts, and gives back carts.
+// Runs once, at startup. From then on sessions can store carts, and `get` returns them as instances of Cart.
 registerType(CartLine, {
   schema: z.object({
     sku: z.string(),

@@ -5,9 +5,9 @@ import { html, type Html } from './html.ts'
 import type { ShopExtras, ShopSession } from './sessions.ts'
 
 /**
- * A hidden field that proves that a form came from a page of ours, shown to this very visitor. The session holds a
- * secret; the field holds a fresh salt, and the secret's signature of it. So the secret is on no page, and no two pages
- * hold the same text, from which a compressed response could betray it.
+ * A hidden field which proves that a form was created by the shop for this session. The session holds a secret; the field
+ * holds a random salt and its signature with the secret. The secret itself is on no page, and the field differs on every
+ * page, so the size of compressed responses does not reveal it (BREACH).
  */
 export function csrfField(session: ShopSession): Html {
   const secret = session.get('csrf') ?? renewCsrf(session)
@@ -15,14 +15,14 @@ export function csrfField(session: ShopSession): Html {
   return html`<input type="hidden" name="csrf" value="${salt}.${sign(secret, salt)}" />`
 }
 
-/** Makes all forms that are still open worthless: at login, since they were made for somebody with fewer rights. */
+/** Invalidates all forms that are open; called at login, because the user's rights change then. */
 export function renewCsrf(session: ShopSession): string {
   const secret = randomBytes(32).toString('base64url')
   session.set('csrf', secret)
   return secret
 }
 
-/** Lets no form pass that does not hold a valid {@link csrfField}. */
+/** Rejects forms without a valid {@link csrfField} with status 403. */
 export async function checkCsrf(
   ctx: ParameterizedContext<DefaultState, ShopExtras>,
   next: Next,

@@ -12,8 +12,8 @@ const titles = new Map([
 ])
 
 /**
- * Answers with a friendly page when something is wrong. It stands before the session, since a commit that fails is an
- * error too; and it does not touch the session, since that may be what is wrong.
+ * Responds to errors with a page. Mounted before the session, so that it also handles a commit that fails; it does not use
+ * the session, which may be the cause.
  */
 export async function errorPages(ctx: ParameterizedContext, next: Next): Promise<void> {
   try {
@@ -26,7 +26,7 @@ export async function errorPages(ctx: ParameterizedContext, next: Next): Promise
   }
 }
 
-/** Only an error that exposes its text was written for the visitor. */
+/** The message of an error is shown to the user only if `expose` is true. */
 function explain(error: unknown): { status: number; text: string } {
   if (!(error instanceof Error)) return { status: 500, text: '' }
   const status = 'status' in error && typeof error.status === 'number' ? error.status : 500

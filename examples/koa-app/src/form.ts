@@ -1,12 +1,12 @@
 import { bodyParser } from '@koa/bodyparser'
 
-/** Reads the bodies of HTML forms, and of nothing else. */
+/** Parses request bodies of HTML forms only. */
 export const readForm: ReturnType<typeof bodyParser> = bodyParser({
   enableTypes: ['form'],
   formLimit: '16kb',
 })
 
-/** The text of one field of the form that was sent; empty if it is missing or no text. */
+/** The value of a field of the submitted form; empty if it is missing or not a string. */
 export function field(ctx: { readonly request: { readonly body?: unknown } }, name: string): string {
   const { body } = ctx.request
   if (typeof body !== 'object' || body === null || !Object.hasOwn(body, name)) return ''

@@ -3,7 +3,7 @@ import type { Next, ParameterizedContext } from 'koa'
 const POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-/** What every answer tells the browser: run no script, be framed by nobody, and keep no copy of a visitor's page. */
+/** Sets security headers on every response: no scripts, no framing, no caching of a user's pages. */
 export async function securityHeaders(ctx: ParameterizedContext, next: Next): Promise<void> {
   ctx.set('Content-Security-Policy', POLICY)
   ctx.set('X-Content-Type-Options', 'nosniff')

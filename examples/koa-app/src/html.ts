@@ -1,4 +1,4 @@
-/** Text that is HTML already, as opposed to text that has to be escaped. */
+/** A text that is HTML, as opposed to plain text, which has to be escaped. */
 export class Html {
   readonly text: string
 
@@ -7,13 +7,13 @@ export class Html {
   }
 }
 
-/** What may stand in the holes of {@link html}. Nothing is shown for `undefined` and `false`. */
+/** The values that can be interpolated in {@link html}. `undefined` and `false` render as nothing. */
 export type Content = Html | Text | undefined | false | readonly Content[]
 type Text = string | number | bigint
 
-/** A piece of HTML; whatever stands in its holes is escaped, unless it is HTML itself. */
-export function html(strings: TemplateStringsArray, ...holes: readonly Content[]): Html {
-  return new Html(strings.map((string, index) => string + textOf(holes[index])).join(''))
+/** Tag for HTML templates. Escapes interpolated values, unless they are {@link Html}. */
+export function html(strings: TemplateStringsArray, ...values: readonly Content[]): Html {
+  return new Html(strings.map((string, index) => string + textOf(values[index])).join(''))
 }
 
 function textOf(content: Content): string {

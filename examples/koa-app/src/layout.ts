@@ -1,6 +1,6 @@
 import { html, type Content, type Html } from './html.ts'
 
-/** A whole document around a page's content. `nav` stands at the right of the header, `notice` above the heading. */
+/** The complete HTML document of a page. `nav` is placed on the right of the header, `notice` above the heading. */
 export function layout(title: string, content: Content, nav?: Html, notice?: string): Html {
   return html`<!doctype html>
     <html lang="en">

@@ -2,7 +2,7 @@ import { registerType } from 'koa-typed-session'
 import { z } from 'zod'
 import { CartLine } from './cart.ts'
 
-/** What somebody has bought. */
+/** A placed order. */
 export class Order {
   readonly number: number
   readonly lines: readonly CartLine[]

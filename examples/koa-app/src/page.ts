@@ -4,16 +4,16 @@ import { html, type Content, type Html } from './html.ts'
 import { layout } from './layout.ts'
 import type { ShopExtras, ShopSession } from './sessions.ts'
 
-/** What every handler of the shop gets: Koa's context with a session whose keys are typed. */
+/** The context of the shop's handlers: Koa's context with a typed session. */
 export type ShopContext = ParameterizedContext<DefaultState, ShopExtras>
 
-/** Answers with a page of the shop: who is logged in, what is in the cart, and the flash message if there is one. */
+/** Responds with a page of the shop, with its navigation and the flash message, if there is one. */
 export function showPage(ctx: ShopContext, title: string, content: Content): void {
   ctx.type = 'html'
   ctx.body = layout(title, content, navigation(ctx), ctx.session.take('flash')).text
 }
 
-/** Sends the browser to another page by GET, so that reloading it repeats no form; `flash` is shown there, once. */
+/** Redirects to another page by GET, so that a reload does not resubmit the form; that page shows `flash` once. */
 export function goTo(ctx: ShopContext, path: string, flash?: string): void {
   if (flash !== undefined) ctx.session.set('flash', flash)
   ctx.status = 303

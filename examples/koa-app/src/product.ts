@@ -1,15 +1,15 @@
-/** Something the shop sells. */
+/** A product of the shop. */
 export interface Product {
   readonly sku: string
   readonly title: string
   readonly about: string
-  /** In cents. */
+  /** The price in cents. */
   readonly price: bigint
-  /** The strokes of its picture, on a grid of 24 by 24. */
+  /** The SVG path of its picture, on a grid of 24 by 24. */
   readonly picture: string
 }
 
-/** Everything the shop sells. */
+/** All products of the shop. */
 export const products: readonly Product[] = [
   {
     sku: 'mug',

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app.ts'
 import { createSessions } from './sessions.ts'
 
-/** How long requests that are under way may take to finish when the shop closes. */
+/** How long in-flight requests may take to finish at shutdown, in ms. */
 const GRACE_MS = 3_000
 
 try {
@@ -16,7 +16,7 @@ try {
 
 async function open(env: NodeJS.ProcessEnv): Promise<void> {
   const sessions = createSessions(env)
-  // Connects now: an engine that cannot be reached should stop the start, not the first visitor.
+  // Connects now, so that a store that cannot be reached fails the start instead of the first request.
   await sessions.manager.ready()
 
   const server = createApp(sessions).listen(Number(env['PORT'] ?? 3000), env['HOST'] ?? 'localhost')
@@ -25,10 +25,10 @@ async function open(env: NodeJS.ProcessEnv): Promise<void> {
   const { port } = server.address() as AddressInfo
   console.log(`The shop is open: http://localhost:${port} (sessions: ${sessions.manager.traits.name})`)
 
-  // Lets the requests that are under way finish; their commits need the store, so that closes last.
+  // In-flight requests need the store for their commits, so the store is closed last.
   const close = async (): Promise<void> => {
     server.close()
-    // Browsers hold connections in reserve on which they ask for nothing; nobody waits for those.
+    // Browsers keep idle connections open, which would delay the shutdown.
     const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)
     await once(server, 'close')
     clearTimeout(timer)

@@ -10,24 +10,24 @@ import { z } from 'zod'
 import { Cart } from './cart.ts'
 import { Order } from './order.ts'
 
-/** Everything that the shop keeps in a session. It types `ctx.session`, and a value that does not fit is refused. */
+/** The keys of a session and their types. It types `ctx.session`; `set` throws for a value that does not fit. */
 export const schema = {
-  /** How often the visitor has seen the front page. */
+  /** How often the user has seen the front page. */
   asta: z.int(),
-  /** The name of whoever is logged in. */
+  /** The name of the user who is logged in. */
   user: z.string(),
   loggedInAt: z.date(),
   cart: z.instanceof(Cart),
   orders: z.array(z.instanceof(Order)),
-  /** A sentence to be shown once, on the next page. */
+  /** A message that the next page shows once. */
   flash: z.string(),
-  /** What this visitor's forms are signed with. */
+  /** The secret that signs the forms of this session. */
   csrf: z.string(),
-  /** The token that lets one order be placed, once. */
+  /** The token with which one order can be placed, once. */
   checkout: z.string(),
 }
 
-/** The keys whose values are nobody's business, not even the visitor's. */
+/** The keys whose values are not shown on any page. */
 export const secrets: ReadonlySet<SessionKey> = new Set(['csrf', 'checkout'])
 
 export type SessionKey = keyof typeof schema
@@ -37,7 +37,7 @@ export type ShopExtras = SessionContext<typeof schema>
 export type ShopSession = Session<ValuesOf<typeof schema>>
 export type ShopSessions = SessionMiddleware<typeof schema>
 
-/** The shop's sessions, on the engine that the environment names. */
+/** Creates the session middleware, with the provider that the environment names. */
 export function createSessions(env: NodeJS.ProcessEnv): ShopSessions {
   return session({
     schema,
@@ -47,7 +47,7 @@ export function createSessions(env: NodeJS.ProcessEnv): ShopSessions {
   })
 }
 
-/** One line per event. Events hold counts and durations, so there is nothing to hide in them. */
+/** Logs one line per event. Events contain no IDs and no values, so all of it can be logged. */
 function logEvent({ type, ...details }: SessionEvent): void {
   const words = Object.entries(details).map(
     ([name, value]) => `${name}=${value instanceof Error ? value.message : String(value)}`,

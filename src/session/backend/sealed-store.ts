@@ -1,4 +1,4 @@
-import { createKeyRing, type SealKey } from '../../codec/seal/key-ring.ts'
+import { createKeyRing } from '../../codec/seal/key-ring.ts'
 import { Sealer } from '../../codec/seal/sealer.ts'
 import { SessionError } from '../../errors.ts'
 import {
@@ -12,14 +12,7 @@ import {
   type Sweeping,
   type Written,
 } from '../../store.ts'
-
-/** How payloads are encrypted where they are stored. */
-export interface SealOptions {
-  /** The first key encrypts, all of them decrypt. Each has at least 32 random bytes: `crypto.randomBytes(32)`. */
-  readonly keys: readonly SealKey[]
-  /** Until this date payloads that were stored in plain text are read, and sealed when their session is next used. Default: never. */
-  readonly plainUntil?: Date
-}
+import type { SealOptions } from '../options.ts'
 
 /** Separates the version from the sealed rest. In a plain payload a digit follows the version. */
 const GAP = ' '

@@ -2,9 +2,9 @@ import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../backend/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
-import { isId } from '../id.ts'
+import { isId, storeKey } from '../id.ts'
 import { redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
-import { storeKey, type ManagerSettings } from '../settings.ts'
+import type { ManagerSettings } from '../resolve-options.ts'
 import { conflict } from './retry.ts'
 
 /** A session moves only while it is being ended, so these many moves in a row do not happen. */

@@ -69,7 +69,12 @@ const told = ({ events }: Backend, type: SessionEvent['type']): number =>
 /** A session that is due, opened as a request does whose response can carry a new ID. */
 async function due(manager: SessionManager, id: string): Promise<Session> {
   const opened = await manager.open(id)
-  stateOf(opened).respondBy({ update() {}, canRotate: () => true, repeats: () => false })
+  stateOf(opened).respondBy({
+    update() {},
+    canRotate: () => true,
+    repeats: () => false,
+    isDisconnected: () => false,
+  })
   return opened
 }
 

@@ -140,17 +140,14 @@ test('what is malformed is refused by its field, and no key is shown', (t) => {
 test('where the config string and the settings disagree, both are named', (t) => {
   const config = { ...beego, cookieName: 'gosessionid', secure: true, maxage: 3600 }
   const leave = 'leave one of the two out'
-  t.is(
-    refused(config, { name: 'sid' }),
-    `session: name: is not what cookieName in providerConfig says; ${leave}`,
-  )
+  t.is(refused(config, { name: 'sid' }), `session: name: differs from cookieName in providerConfig; ${leave}`)
   t.is(
     refused(config, { cookie: { secure: false } }),
-    `session: cookie.secure: is not what secure in providerConfig says; ${leave}`,
+    `session: cookie.secure: differs from secure in providerConfig; ${leave}`,
   )
   t.is(
     refused(config, { cookie: { maxAge: 1 } }),
-    `session: cookie.maxAge: is not what maxage in providerConfig says; ${leave}`,
+    `session: cookie.maxAge: differs from maxage in providerConfig; ${leave}`,
   )
   t.is(refused(config, { name: 'gosessionid', cookie: { secure: true, maxAge: 3_600_000 } }), 'accepted')
   t.is(

@@ -13,12 +13,12 @@ import { timeTag } from '../time.ts'
 
 type CartContext = RouterContext<DefaultState, ShopExtras>
 
-/** Puts one more of a product into the cart. */
+/** Adds one piece of a product to the cart. */
 export function addToCart(ctx: CartContext): void {
   const product = findProduct(ctx.params['sku'])
   if (product === undefined) return ctx.throw(404, 'We do not sell that.')
   const now = new Date()
-  // Exact, however many tabs add at once: on a conflict the function runs again, on the newer cart.
+  // No concurrent change is lost: on a conflict the function runs again, on the newer cart.
   ctx.session.update('cart', (cart = new Cart()) => {
     cart.add(product, now)
     return cart
@@ -26,7 +26,7 @@ export function addToCart(ctx: CartContext): void {
   goTo(ctx, '/', `${product.title}: in your cart.`)
 }
 
-/** Another quantity of something, or none. */
+/** Sets the quantity of a product, or removes it. */
 export function changeCart(ctx: CartContext): void {
   const product = findProduct(ctx.params['sku'])
   if (product === undefined) return ctx.throw(404, 'We do not sell that.')
@@ -34,12 +34,12 @@ export function changeCart(ctx: CartContext): void {
   const text = field(ctx, 'action') === 'remove' ? '0' : field(ctx, 'quantity')
   const quantity = /^\d{1,2}$/.test(text) ? Number(text) : undefined
   if (quantity === undefined) return ctx.throw(422, `A quantity is a whole number from 0 to ${MOST_OF_ONE}.`)
-  // Changed in place, which counts as set. Two tabs that do this at once are brought together by `mergeCarts`.
+  // A change in place is committed like `set`. Concurrent changes of two tabs are merged by `mergeCarts`.
   cart?.setQuantity(product.sku, quantity)
   goTo(ctx, '/cart', quantity === 0 ? `${product.title}: taken out.` : `${product.title}: now ${quantity}.`)
 }
 
-/** The cart, and the form that orders it. */
+/** Shows the cart and the form that orders it. */
 export function showCart(ctx: ShopContext): void {
   const { session } = ctx
   const cart = session.get('cart')

@@ -4,7 +4,7 @@ import { euros } from '../money.ts'
 import { showPage, type ShopContext } from '../page.ts'
 import { products, type Product } from '../product.ts'
 
-/** The front page: how often you have seen it, and what there is. */
+/** Shows the front page: how often the user has seen it, and all products. */
 export function showHome(ctx: ShopContext): void {
   const visits = ctx.session.update('asta', (count = 0) => count + 1) ?? 1
   const csrf = csrfField(ctx.session)

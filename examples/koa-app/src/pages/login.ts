@@ -3,17 +3,17 @@ import { field } from '../form.ts'
 import { html } from '../html.ts'
 import { goTo, showPage, type ShopContext } from '../page.ts'
 
-/** Everybody's, and on the page: a real shop asks its users' own, and keeps no more than their hashes. */
+/** The password of all users, shown on the page. A real shop stores a hash of each user's own password. */
 const PASSWORD = 'koa'
 const LONGEST_NAME = 40
 
-/** The form to log in. */
+/** Shows the login form. */
 export function showLogin(ctx: ShopContext): void {
   if (ctx.session.has('user')) return goTo(ctx, '/')
   loginForm(ctx, '')
 }
 
-/** Logs in. The session gets a new ID, so that an ID that somebody planted or saw before is worth nothing. */
+/** Logs in. The session gets a new ID, so that an ID that was set or seen by an attacker before is useless (fixation). */
 export function logIn(ctx: ShopContext): void {
   const { session } = ctx
   const name = field(ctx, 'name').trim()
@@ -22,7 +22,7 @@ export function logIn(ctx: ShopContext): void {
     ctx.status = 422
     return loginForm(ctx, name, problem)
   }
-  // The cart of an anonymous visitor stays; what belongs to somebody who is still logged in does not pass on.
+  // The cart of an anonymous user stays; the data of a user who is still logged in is not passed on to the next.
   if (session.has('user')) session.clear()
   session.regenerate()
   renewCsrf(session)
@@ -31,10 +31,10 @@ export function logIn(ctx: ShopContext): void {
   goTo(ctx, '/', `You are logged in, ${name}.`)
 }
 
-/** Logs out: the session ends now, and no request that is still under way can bring it back. */
+/** Logs out: ends the session immediately, including for in-flight requests. */
 export async function logOut(ctx: ShopContext): Promise<void> {
   await ctx.session.destroy()
-  // A new session, under a new ID, that holds this one sentence.
+  // This begins a new session with a new ID, which holds only the message.
   goTo(ctx, '/', 'You are logged out.')
 }
 

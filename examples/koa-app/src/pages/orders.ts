@@ -5,12 +5,12 @@ import { Order } from '../order.ts'
 import { goTo, showPage, type ShopContext } from '../page.ts'
 import { timeTag } from '../time.ts'
 
-/** How many orders are kept. A session is no archive. */
+/** How many orders a session keeps; a session is not an archive. */
 const KEPT = 10
 
-/** Orders what is in the cart, once, however often the button is pressed. */
+/** Places an order for the cart, once, however often the button is pressed. */
 export async function placeOrder(ctx: ShopContext): Promise<void> {
-  // Of all requests that come with this token, one gets it; the others find the order that that one places.
+  // Exactly one of the concurrent requests gets the token; the others show the order that it places.
   const token = await ctx.session.claim('checkout')
   if (token === undefined) return goTo(ctx, '/orders')
   const cart = ctx.session.get('cart')
@@ -28,7 +28,7 @@ export async function placeOrder(ctx: ShopContext): Promise<void> {
   goTo(ctx, '/orders', 'Thank you. Your order is placed.')
 }
 
-/** What was ordered in this session, newest first. */
+/** Shows the orders of this session, newest first. */
 export function showOrders(ctx: ShopContext): void {
   const orders = ctx.session.get('orders') ?? []
   showPage(

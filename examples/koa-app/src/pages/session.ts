@@ -5,7 +5,7 @@ import { showPage, type ShopContext } from '../page.ts'
 import { secrets, type SessionKey, type ShopSession } from '../sessions.ts'
 import { timeTag } from '../time.ts'
 
-/** What the visitor's session holds. Its ID is not shown: whoever knows that is the visitor. */
+/** Shows what the session holds, except its ID, with which anyone could take over the session. */
 export function showSession(ctx: ShopContext): void {
   const { session } = ctx
   const keys = [...session.keys()].toSorted((a, b) => a.localeCompare(b))
@@ -52,7 +52,7 @@ function cells(session: ShopSession, key: SessionKey): Html {
     shown = secrets.has(key) ? html`<em>kept secret</em>` : html`<pre>${inspect(value, { depth: 5 })}</pre>`
   } catch (error) {
     if (!(error instanceof SessionError) || error.code !== 'ERR_SESSION_DECODE') throw error
-    // Perhaps a newer version of the shop wrote it. The other keys work, and this one stays as it is.
+    // A newer version of the shop may have written it. The other keys work, and the stored value stays as it is.
     type = 'unknown'
     shown = html`<em>this version of the shop cannot read it</em>`
   }
