@@ -41,7 +41,10 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     return this.#session
   }
 
-  /** Opens the stored session of the first credential that has one. A failure is thrown by {@link use}, so a route without sessions works while the store is down. */
+  /**
+   * Opens the stored session of the first credential that has one. {@link use} throws the error if that fails, so a route that
+   * does not use the session works while the store is down.
+   */
   async open(): Promise<void> {
     // One time limit for all credentials.
     const deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
