@@ -2,8 +2,7 @@ import { SessionError } from '../../errors.ts'
 import { type PartReader, readMap, readSet } from './collections.ts'
 import { readError } from './failure.ts'
 import { attempt, check, isRecord, record, setFields, upgrade, upgradeFields } from './fields.ts'
-import { Flood } from '../flood.ts'
-import type { Limits } from '../limits.ts'
+import { type Limits, NumericKeyCounter } from '../limits.ts'
 import { readNames } from './names.ts'
 import { tooDeep, tooMany } from './safe-parse.ts'
 import type { ClassPlan } from './class-plan.ts'
@@ -31,7 +30,7 @@ export class Decoder implements PartReader {
   /** In an S line, every object in the order in which the encoder met them; `undefined` while it is not made yet. */
   readonly #objects: (object | undefined)[] | undefined
   #count = 0
-  readonly #flood = new Flood()
+  readonly #numericKeys = new NumericKeyCounter()
   /** Instances that a schema is to look at, when everything they refer to is there. */
   #unchecked: { readonly plan: ClassPlan; readonly instance: object }[] | undefined
 
@@ -61,7 +60,7 @@ export class Decoder implements PartReader {
 
   key(node: unknown, depth: number): unknown {
     const key = this.part(node, depth)
-    if (this.#flood.rises(key))
+    if (this.#numericKeys.exceedsWith(key))
       throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
     return key
   }

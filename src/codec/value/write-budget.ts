@@ -1,12 +1,11 @@
-import { Flood } from '../flood.ts'
-import type { Limits } from '../limits.ts'
+import { type Limits, NumericKeyCounter } from '../limits.ts'
 import type { Trail } from './path.ts'
 
 /** What a value that is being written has used up of its limits. Whatever is too much is told with its path. */
 export class WriteBudget {
   readonly #limits: Limits
   readonly #trail: Trail
-  #flood: Flood | undefined
+  #numericKeys: NumericKeyCounter | undefined
   #units = 0
 
   constructor(limits: Limits, trail: Trail) {
@@ -43,7 +42,7 @@ export class WriteBudget {
 
   /** A key of a Map, or a member of a Set. */
   key(key: unknown): void {
-    this.#flood ??= new Flood()
-    if (this.#flood.rises(key)) throw this.#trail.exceeded('numbers as keys and members')
+    this.#numericKeys ??= new NumericKeyCounter()
+    if (this.#numericKeys.exceedsWith(key)) throw this.#trail.exceeded('numbers as keys and members')
   }
 }
