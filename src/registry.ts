@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { ZodObject } from 'zod'
 import { isBuiltin } from './codec/value/builtins.ts'
-import { type Hooks, type ClassPlan, Shapes } from './codec/value/class-plan.ts'
+import { type ClassPlan, type ClassPlans, type Hooks, Shapes } from './codec/value/class-plan.ts'
 import { SessionError } from './errors.ts'
 
 /** A class, concrete or abstract, whatever its constructor takes. */
@@ -76,7 +76,7 @@ export function createRegistry(): Registry {
   return new ClassRegistry()
 }
 
-class ClassRegistry implements Registry {
+class ClassRegistry implements Registry, ClassPlans {
   readonly #byName = new Map<string, ClassPlan>()
   readonly #byPrototype = new Map<object, ClassPlan>()
 

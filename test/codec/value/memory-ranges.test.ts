@@ -35,6 +35,6 @@ test('an empty view on living memory is kept, and one on detached memory is not'
   t.is(memory.claim(Buffer.from('text').subarray(0, 0)), undefined)
   const view = new Uint8Array(buffer)
   structuredClone(buffer, { transfer: [buffer] })
-  t.is(memory.claim(view), 'a detached buffer cannot be kept')
-  t.is(memory.claim(buffer), 'a detached buffer cannot be kept')
+  t.is(memory.claim(view), 'a detached buffer cannot be stored')
+  t.is(memory.claim(buffer), 'a detached buffer cannot be stored')
 })

@@ -538,7 +538,7 @@ test('an encode that fails is the cause, and an encode that loses something is n
   t.is(error.code, 'ERR_SESSION_VALUE')
   const lossy = Object.assign(new Lossy(), { lost: 3 })
   const noticed = t.throws(() => other.encode([lossy, lossy], 'key'), { instanceOf: SessionError })
-  t.regex(noticed.message, /^key\[0\]: it would come back as something else/)
+  t.regex(noticed.message, /^key\[0\]: it would come back as a different value/)
 })
 
 test('the budgets hold when a value is written', (t) => {
