@@ -167,8 +167,13 @@ export class Lines {
 
   /** The position of the value in the line after the newline at `at`; -1 if the line does not begin with a key. */
   #startOfValue(at: number): number {
+    const text = this.text
+    let end = at + 2
+    while (isPlain(text.charCodeAt(end))) end++
+    // For the usual keys the pattern is not needed.
+    if (text.startsWith('" ', end) && text.charCodeAt(at + 1) === QUOTE) return end + 2
     KEY.lastIndex = at + 1
-    return KEY.test(this.text) ? KEY.lastIndex : -1
+    return KEY.test(text) ? KEY.lastIndex : -1
   }
 
   /** The key before the value at `start`; `undefined` if {@link quote} would write that key differently. */
@@ -190,11 +195,12 @@ export function quote(key: string): string {
 
 /** Whether JSON writes a key as itself, between quotes. */
 function isSimple(key: string): boolean {
-  for (let at = 0; at < key.length; at++) {
-    const code = key.charCodeAt(at)
-    if (code < SPACE || code > 0x7e || code === QUOTE || code === BACKSLASH) return false
-  }
+  for (let at = 0; at < key.length; at++) if (!isPlain(key.charCodeAt(at))) return false
   return true
+}
+
+function isPlain(code: number): boolean {
+  return code >= SPACE && code <= 0x7e && code !== QUOTE && code !== BACKSLASH
 }
 
 /** Whether a line still ends with a checksum, which means that the checksum was wrong. */
