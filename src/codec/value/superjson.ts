@@ -57,7 +57,10 @@ function isUrl(value: object): value is URL {
  */
 export function writeLeaves(leaves: readonly object[]): unknown {
   if (leaves.length > MAX_LEAVES)
-    throw new SessionError('ERR_SESSION_LIMIT', `more than ${MAX_LEAVES} URLs and the like`)
+    throw new SessionError(
+      'ERR_SESSION_LIMIT',
+      `the value has more than ${MAX_LEAVES} URLs, patterns and buffers`,
+    )
   return superjson.serialize(leaves)
 }
 
