@@ -36,8 +36,8 @@ test('security 44: keys that are short or can be guessed are refused with a reci
   }
 })
 
-test('security 44: keys of 32 random bytes are taken, raw, in hex and in base64', (t) => {
-  // Not more: chance spells a placeholder in one of twenty million.
+test('security 44: keys of 32 random bytes are accepted raw, in hex and in base64', (t) => {
+  // No more iterations: one random key in 20 million contains a placeholder.
   for (let round = 0; round < 100; round += 1) {
     const bytes = randomBytes(32)
     for (const key of [bytes, bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')])
@@ -45,7 +45,7 @@ test('security 44: keys of 32 random bytes are taken, raw, in hex and in base64'
   }
 })
 
-test('what is no list of keys is refused by its place', (t) => {
+test('an invalid list of keys is refused with the position of the mistake', (t) => {
   const good = randomBytes(32)
   t.is(refused([]), 'keys: needs at least one key')
   t.is(refused('x'), 'keys: must be a list of keys')
@@ -55,7 +55,7 @@ test('what is no list of keys is refused by its place', (t) => {
     t.is(refused([{ id, secret: good }]), 'keys[0].id: must be 1 to 16 letters, digits, - or _')
 })
 
-test('security 43: an ID of a key is its own or comes of the secret, and no two keys share one', (t) => {
+test('security 43: the ID of a key is the given one or derived from the secret, and no two keys share one', (t) => {
   const [one, two] = [randomBytes(32), randomBytes(32)]
   const [first, second] = createKeyRing([one, { id: '2026-08', secret: two }], 'keys')
   t.regex(first.id, /^[\w-]{4}$/)
@@ -71,7 +71,7 @@ test('security 43: an ID of a key is its own or comes of the secret, and no two 
   )
 })
 
-test('security 44: each purpose has subkeys of its own', (t) => {
+test('security 44: each purpose has its own subkeys', (t) => {
   const secret = randomBytes(32)
   const [key] = createKeyRing([secret], 'keys')
   t.is(key.subkey('a').length, 32)
