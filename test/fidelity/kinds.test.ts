@@ -28,13 +28,13 @@ for (const [name, make, fate] of kinds) {
     const found = await manager.open(session.id)
     t.is(fingerprint(found.get('value')), fingerprint(make()))
     t.is(fate, 'exact')
-    // Looking at a value changes nothing: its text is the same when it is written again.
+    // Reading a value changes nothing: it is written as the same text again.
     t.is(await manager.commit(found), 'ok')
     t.false(found.isNew)
   })
 }
 
-test(`at least 80 kinds are kept exactly or refused, and those that are kept come back in another process`, async (t) => {
+test(`at least 80 kinds are stored exactly or refused, and the stored ones come back in another process`, async (t) => {
   t.true(kinds.length >= 80)
   const folder = await mkdtemp(path.join(tmpdir(), 'kts-fidelity-'))
   t.teardown(async () => rm(folder, { recursive: true }))

@@ -1,5 +1,4 @@
-import type { SealKey } from '../../codec/seal/key-ring.ts'
-import { weaknessOf } from '../../codec/seal/weakness.ts'
+import { type SealKey, weaknessOf } from '../../codec/seal/key-ring.ts'
 import { SessionError } from '../../errors.ts'
 
 /** What a config string says about the cookie itself, which the middleware sends. */
