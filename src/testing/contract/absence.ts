@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement, revocable } from '../requirement.ts'
+import { onServer, requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload } from '../trial.ts'
 
 /** That only `create` makes something exist, and that the end is the end. */

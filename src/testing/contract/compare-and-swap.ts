@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement, revocable } from '../requirement.ts'
+import { onServer, requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, MINUTE, payload, version } from '../trial.ts'
 
 /** That a write from an older base is never applied, and one from the present base always. */

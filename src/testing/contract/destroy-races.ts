@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onClient, requirement, revocable, type Condition } from '../requirement.ts'
+import { onClient, requirement, revocable, type Condition, type StoreRequirement } from '../requirement.ts'
 import { both, CROWD, ROUNDS, turn } from './concurrently.ts'
 import { applied, assertAbsent, assertKept, found, HOUR, payload } from '../trial.ts'
 

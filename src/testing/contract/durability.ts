@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { StoreTraits } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, onServer, requirement } from '../requirement.ts'
+import { everywhere, onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload } from '../trial.ts'
 
 /** That processes see what others did, that entries outlive a process, and that closing is the end. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, onServer, requirement } from '../requirement.ts'
+import { everywhere, onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, DAY, found, HOUR, MINUTE, payload, type Trial } from '../trial.ts'
 
 const LIFE: number = 5 * MINUTE

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import type { Store } from '../../store.ts'
-import type { StoreHarness, StoreRequirement } from '../harness.ts'
-import { onServer, requirement, type Condition } from '../requirement.ts'
+import type { StoreHarness } from '../harness.ts'
+import { onServer, requirement, type Condition, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload, type StoredEntry, type Trial } from '../trial.ts'
 
 const SECRET = 'swordfish'

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement } from '../requirement.ts'
+import { onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload, type Trial } from '../trial.ts'
 
 const MANY = 500

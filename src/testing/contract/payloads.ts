@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { VERSION_LENGTH, type Store, type StoreTraits } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, requirement } from '../requirement.ts'
+import { everywhere, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, found, HOUR, payload, type Trial } from '../trial.ts'
 
 const MEGABYTE: number = 1024 * 1024

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import type { Store } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement } from '../requirement.ts'
+import { onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { both, CROWD, ROUNDS, turn } from './concurrently.ts'
 import { applied, assertKept, HOUR, MINUTE, payload, type Trial } from '../trial.ts'
 

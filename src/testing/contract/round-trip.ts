@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, onClient, onServer, requirement } from '../requirement.ts'
+import { everywhere, onClient, onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, assertSame, found, HOUR, MINUTE, payload } from '../trial.ts'
 
 /** That what is stored is there, as it was stored. */

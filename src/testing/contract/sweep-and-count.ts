@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Counting, Store, Sweeping } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement, type Condition } from '../requirement.ts'
+import { onServer, requirement, type Condition, type StoreRequirement } from '../requirement.ts'
 import {
   applied,
   assertAbsent,

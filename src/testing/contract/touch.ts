@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement } from '../requirement.ts'
+import { onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { assertAbsent, assertKept, DAY, HOUR, MINUTE, payload } from '../trial.ts'
 
 const LIFE: number = 5 * MINUTE

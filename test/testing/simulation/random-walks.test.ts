@@ -8,7 +8,7 @@ import {
 } from '../../../src/testing/index.ts'
 import { VirtualTime } from '../../../src/testing/simulation/virtual-time.ts'
 import { invariants, type Invariant } from '../../../src/testing/simulation/violations.ts'
-import { randomWalk } from '../../../src/testing/simulation/random-walk.ts'
+import { randomWalk } from '../../../src/testing/simulation/random-walks.ts'
 import { mutants } from '../broken/mutants.ts'
 import { walking } from '../broken/walking.ts'
 import { type Backend, harnessOf, HonestStore } from '../honest-store.ts'
