@@ -51,13 +51,12 @@ const faults: readonly Broken[] = [
   ...failing,
   {
     fault: 'a credential is not signed',
-    requirement: 'a credential that nobody gave out is nobody',
+    requirement: 'a credential that the store did not issue is absent',
     open: (backend) => new CredulousStore(backend),
   },
   {
     fault: 'an end is forgotten while credentials live',
-    requirement:
-      'where credentials can be revoked, the end of a session is the end of all of its credentials',
+    requirement: 'destroy revokes all credentials of a session, for all stores',
     open: (backend) => new ForgetfulStore(backend),
   },
   {
@@ -115,8 +114,8 @@ const clientTitles = storeContract
 
 test('an honest store on the client keeps the requirements that can hold there', async (t) => {
   const titles = await keeps(client)
-  t.true(titles.includes('an entry lives until its moment and not beyond'))
-  t.true(titles.includes('a credential that nobody gave out is nobody'))
+  t.true(titles.includes('an entry lives until its expiresAt and not longer'))
+  t.true(titles.includes('a credential that the store did not issue is absent'))
   t.false(titles.some((title) => /destroy|conflict|touch|sweep|trouble/.test(title)))
 })
 
@@ -126,7 +125,7 @@ test('an honest store on the client that can revoke keeps that requirement too',
     sweeps: false,
     counts: false,
   }
-  const ended = 'where credentials can be revoked, the end of a session is the end of all of its credentials'
+  const ended = 'destroy revokes all credentials of a session, for all stores'
   t.deepEqual(
     (await keeps(revocable)).filter((title) => !clientTitles.includes(title)),
     [ended],
@@ -134,12 +133,12 @@ test('an honest store on the client that can revoke keeps that requirement too',
 })
 
 test('a requirement that does not apply rejects, so that nothing passes unchecked', async (t) => {
-  const requirement = named('a credential that nobody gave out is nobody')
+  const requirement = named('a credential that the store did not issue is absent')
   await t.throwsAsync(requirement.check(honest), { message: /does not apply/ })
 })
 
 test('a harness that forgets that its store sweeps or counts is told so', async (t) => {
-  const requirement = named('the traits are possible ones, and store and harness agree')
+  const requirement = named('the traits are valid, and the harness agrees with the store')
   await t.throwsAsync(requirement.check({ ...honest, sweeps: false }), { message: /sweeps: true/ })
   await t.throwsAsync(requirement.check({ ...honest, counts: false }), { message: /counts: true/ })
 })
@@ -172,17 +171,15 @@ test('a check closes the stores it opened and removes what it stored, also when 
     opened.push(store)
     return store
   })
-  await named('two stores on one backend see what the other one did').check(harness)
-  await t.throwsAsync(
-    named('the moment of death is exact to the resolution').check({ ...harness, advance: () => {} }),
-  )
+  await named("two stores on one backend see each other's changes").check(harness)
+  await t.throwsAsync(named('expiry is exact to the resolution').check({ ...harness, advance: () => {} }))
   t.is(opened.length, 3)
   for (const { closed, backend } of opened) t.deepEqual([closed, backend.rows.size], [true, 0])
 })
 
 test('nobody waits for a check that failed', async (t) => {
   const harness = harnessOf((backend) => new HonestStore(backend))
-  const refused = named('a credential that nobody gave out is nobody').check(harness)
+  const refused = named('a credential that the store did not issue is absent').check(harness)
   const next = named('what create stored is read back').check(harness)
   await t.throwsAsync(refused)
   await t.notThrowsAsync(next)

@@ -46,7 +46,7 @@ const names = Object.keys(requests)
  */
 export const interleavings: readonly StoreRequirement[] = names.map((name, at) => {
   const partners = names.slice(at)
-  const title = `one that ${name} and another one: in every order of their steps nothing is lost and nothing comes back`
+  const title = `a request that ${name}, in every order of steps with another one, loses nothing and brings nothing back`
   return requirement(title, revocable, async (store, trial, harness) => {
     const stores = await trial.pair(store)
     const time = new VirtualTime(harness)
@@ -69,7 +69,7 @@ async function everyOrder(
     await simulation.go(both, () => simulation.ids[0])
     await simulation.end()
     const { broken } = simulation.violations
-    assert.ok(broken.length === 0, `one ${one}, another ${other}\n${simulation.violations.report()}`)
+    assert.ok(broken.length === 0, `one request ${one}, another ${other}\n${simulation.violations.report()}`)
   } while (branches.next())
 }
 

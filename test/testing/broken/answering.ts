@@ -41,7 +41,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'a write tells what was there before it',
-    'create and replace tell the entry as it now stands',
+    'create and replace return the entry as it is now stored',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -56,7 +56,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'a store on a server gives out a credential',
-    'only a store on the client gives out a credential',
+    'only a store on the client returns a credential',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         return { ...super.put(key, payload, at), credential: key }
@@ -65,7 +65,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'the object in the map is the one handed out',
-    'what a caller does to an entry does nothing to the store',
+    'a caller that changes a returned entry does not change the store',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const entry = { payload, expiresAt: at }
@@ -76,7 +76,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'what was handed out changes with the store',
-    'an entry that was handed out stays as it was',
+    'an entry that was returned does not change later',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const entry = Object.assign(this.backend.rows.get(key) ?? {}, { payload, expiresAt: at })
@@ -97,7 +97,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'read does not know how long the entry lives',
-    'read tells how long the entry lives',
+    'read returns when the entry expires',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
         const entry = await super.read(key, extendTo)
@@ -107,7 +107,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'destroy only marks the row, and tells everybody that it was he',
-    'destroy ends the entry, and tells the first caller only',
+    'destroy ends the entry, and only the first call answers ok',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
         await this.begin()
@@ -119,7 +119,7 @@ export const answering: readonly Broken[] = [
   ),
   broken(
     'destroyed keys are banned for good',
-    'a destroyed key can be created anew, as somebody else',
+    'a destroyed key can be created again with another payload',
     class extends HonestStore {
       readonly #banned = new Set<string>()
       override async destroy(key: string, base?: Entry): ReturnType<Store['destroy']> {

@@ -61,7 +61,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'an extending read makes a new version',
-    'a read that extends the life is no conflict for anybody',
+    'a read that extends the life causes no conflict',
     class extends HonestStore {
       override same(row: Entry, base: Entry): boolean {
         return super.same(row, base) && row.expiresAt === base.expiresAt
@@ -86,7 +86,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'an entry from a write lacks the token that one from read has',
-    'an entry from a write is good as the base of the next one',
+    'an entry from a write is a valid base of the next write',
     class extends HonestStore {
       override async read(key: string): ReturnType<Store['read']> {
         const entry = await super.read(key)
@@ -99,7 +99,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'an entry from read lacks the token that one from a write has',
-    'an entry from read is good as the base of a replace',
+    'an entry from read is a valid base of a replace',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const { entry } = super.put(key, payload, at)
@@ -117,7 +117,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'touch makes a new version, which destroy compares',
-    'a touch between read and destroy is no conflict',
+    'a touch between read and destroy causes no conflict',
     class extends HonestStore {
       override same(row: Entry, base: Entry): boolean {
         return super.same(row, base) && row.expiresAt === base.expiresAt
@@ -135,7 +135,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'destroy without a base compares with what this process read last',
-    'destroy without a base ends whatever is there',
+    'destroy without a base ends the entry, whatever its version',
     class extends HonestStore {
       #last: Entry | undefined
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {

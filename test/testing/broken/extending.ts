@@ -15,7 +15,7 @@ export const extending: readonly Broken[] = [
   ),
   broken(
     'touch shortens',
-    'touch never shortens the life, not even to a moment past',
+    'touch never shortens the life, not even to a time in the past',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
         await this.begin()
@@ -41,7 +41,7 @@ export const extending: readonly Broken[] = [
   ),
   broken(
     'read says that it extended the life, and did not',
-    'a read that is to extend the life does so, or says that it did not',
+    'a read with extendTo extends the life, or returns an expiresAt that says it did not',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
         const entry = await super.read(key)

@@ -7,7 +7,7 @@ import { broken, type Broken } from './broken.ts'
 export const failing: readonly Broken[] = [
   broken(
     'trouble is taken for absence',
-    'in trouble every verb rejects',
+    'while the backend fails every verb rejects',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
         return super.read(key, extendTo).catch(() => undefined)
@@ -16,7 +16,7 @@ export const failing: readonly Broken[] = [
   ),
   broken(
     'the error of the driver comes through as it is',
-    'in trouble every verb rejects',
+    'while the backend fails every verb rejects',
     class extends HonestStore {
       override async begin(): Promise<void> {
         if (this.backend.broken) throw new TypeError('ECONNREFUSED')
@@ -49,7 +49,7 @@ export const failing: readonly Broken[] = [
   ),
   broken(
     'a replace in trouble leaves half a payload',
-    'after trouble nothing is lost or half-written, and all goes on',
+    'after a failure nothing is lost or half-written, and every verb works again',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -64,7 +64,7 @@ export const failing: readonly Broken[] = [
   ),
   broken(
     'what failed to connect once never connects again',
-    'a store that is first used in trouble works once it is over',
+    'a store that is first used while the backend fails works afterwards',
     class extends HonestStore {
       #connection: Promise<void> | undefined
       override async begin(): Promise<void> {

@@ -6,7 +6,7 @@ import { broken, type Broken } from './broken.ts'
 export const processing: readonly Broken[] = [
   broken(
     'a process keeps what it read',
-    'two stores on one backend see what the other one did',
+    "two stores on one backend see each other's changes",
     class extends HonestStore {
       readonly #cache = new Map<string, Entry>()
       override async read(key: string): ReturnType<Store['read']> {
@@ -18,7 +18,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'each process has a backend of its own',
-    'two stores on one backend see what the other one did',
+    "two stores on one backend see each other's changes",
     class extends HonestStore {
       constructor({ time }: Backend) {
         super(Object.assign(new Backend(), { time }))
@@ -27,7 +27,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'a token is good in one process only',
-    'a base that one store handed out is good in another',
+    'a base from one store is valid in another',
     class extends HonestStore {
       readonly #made = new WeakSet<Entry>()
       override put(key: string, payload: string, at: number): Written {
@@ -62,7 +62,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'a second close rejects',
-    'close may be called again, and at once',
+    'close may be called again, also at the same time',
     class extends HonestStore {
       override async close(): Promise<void> {
         await this.begin()
@@ -94,7 +94,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'opening twice connects twice, and the second one to an empty backend',
-    'a store connects by itself, and an explicit open, even twice, does no harm',
+    'a store connects by itself, and open may be called again',
     class extends HonestStore {
       async open(): Promise<void> {
         this.backend.rows.clear()
@@ -103,7 +103,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'the traits requirement what cannot be',
-    'the traits are possible ones, and store and harness agree',
+    'the traits are valid, and the harness agrees with the store',
     class extends HonestStore {
       override get traits(): StoreTraits {
         return { ...super.traits, resolution: 0 }

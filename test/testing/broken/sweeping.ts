@@ -48,7 +48,7 @@ export const sweeping: readonly Broken[] = [
   ),
   broken(
     'a sweep that meets another one fails',
-    'sweeps at once share the work and harm nobody',
+    'sweeps at once remove what has expired and nothing else',
     class extends HonestStore {
       override async sweep(limit: number): Promise<number> {
         if (busy.has(this.backend)) throw new SessionError('ERR_SESSION_STORE', 'somebody else sweeps')
@@ -59,7 +59,7 @@ export const sweeping: readonly Broken[] = [
   ),
   broken(
     'sweep removes what it found expired a moment ago',
-    'a sweep does not remove what is created anew or extended meanwhile',
+    'a sweep does not remove what is created or extended at the same time',
     class extends HonestStore {
       override async sweep(limit: number): Promise<number> {
         const expired = [...this.backend.rows.keys()].filter((key) => this.living(key) === undefined)
@@ -72,7 +72,7 @@ export const sweeping: readonly Broken[] = [
   ),
   broken(
     'count counts the rows of a moment ago',
-    'count tells how many live',
+    'count returns the number of living entries',
     class extends HonestStore {
       #counted: number | undefined
       override async count(): Promise<number> {
@@ -83,7 +83,7 @@ export const sweeping: readonly Broken[] = [
   ),
   broken(
     'count counts what has expired',
-    'count leaves out what has expired',
+    'count leaves out expired entries',
     class extends HonestStore {
       override async count(): Promise<number> {
         return this.backend.rows.size

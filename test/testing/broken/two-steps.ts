@@ -6,7 +6,7 @@ import { broken, type Broken } from './broken.ts'
 export const twoSteps: readonly Broken[] = [
   broken(
     'replace looks first and leaps later',
-    'of many replaces from one base one wins, and the rest are conflicts',
+    'of many replaces from one base one is applied, and the rest are conflicts',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -24,7 +24,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'two processes each lock for themselves',
-    'of increments by many workers none is lost',
+    'of the increments of many workers none is lost',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -41,7 +41,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'create looks first and leaps later',
-    'of many creates at once one wins, and the rest are told',
+    'of many creates at once one is applied, and the rest answer exists',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         if ((await this.read(key)) !== undefined) return 'exists'
@@ -52,7 +52,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'create removes an expired row first and inserts then',
-    'of many creates at once where somebody expired one wins',
+    'of many creates at once over an expired entry one is applied',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()
@@ -66,7 +66,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'read removes what it found expired a moment ago',
-    'who finds an expired entry does not remove the one created anew meanwhile',
+    'a verb that finds an expired entry does not remove one created at the same time',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
         const entry = await super.read(key, extendTo)
@@ -80,7 +80,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'replace is a delete and an insert',
-    'who reads during a replace sees the old payload or the new one',
+    'a read during a replace sees the old payload or the new one',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -97,7 +97,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'destroy with a base looks first and leaps later',
-    'of replace and destroy from one base, one is applied',
+    'of replace and destroy at once with one base, one is applied',
     class extends HonestStore {
       override async destroy(key: string, base?: Entry): ReturnType<Store['destroy']> {
         const row = await this.read(key)
@@ -111,7 +111,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'destroy looks first, and everybody thinks that he was the one',
-    'of many destroys at once one is told that it was the one',
+    'of many destroys at once one answers ok, and the rest gone',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
         if ((await this.read(key)) === undefined) return 'gone'
@@ -123,7 +123,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'create takes its time, and writes whether or not somebody is there by then',
-    'of create and destroy at once, the answers tell what is left',
+    'after create and destroy at once the answers tell what is stored',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()

@@ -21,7 +21,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'create overwrites',
-    'create where somebody lives answers exists and changes nothing',
+    'create of an existing key answers exists and changes nothing',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()
@@ -31,7 +31,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'touch writes back what it read a moment ago',
-    'of touch and destroy at once, the end stays the end',
+    'after touch and destroy at once the entry is gone',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
         const entry = await this.read(key)
@@ -68,7 +68,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'an extending read writes back what it read a moment ago',
-    'of an extending read and destroy at once, the end stays the end',
+    'after an extending read and destroy at once the entry is gone',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
         const entry = await super.read(key)
@@ -80,7 +80,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'what was destroyed once is remembered, and touch brings it back',
-    'after destroy no verb brings the dead back',
+    'after destroy no verb brings the entry back',
     class extends HonestStore {
       readonly #remembered = new Map<string, string>()
       override put(key: string, payload: string, at: number): Written {
@@ -97,7 +97,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'a replace from another process inserts what it does not find',
-    'the late writes of a request that another one outran find nobody',
+    'late writes after another process has destroyed the entry answer gone',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -112,7 +112,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'replace writes back over an end that came in between',
-    'of replace and destroy at once, the end stays the end',
+    'after replace and destroy at once the entry is gone',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -130,7 +130,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'reading makes an empty row',
-    'a key that nobody created is absent, and reading does not create it',
+    'a key that was never created is absent, and reading does not create it',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
         const entry = await super.read(key, extendTo)
