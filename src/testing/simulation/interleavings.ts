@@ -37,7 +37,7 @@ const names = Object.keys(requests)
  * Two requests on one session, in every order in which their calls of the store can follow each other.
  *
  * A list for any test runner, used like {@link storeContract}: one requirement for each of sixteen kinds of requests, which
- * is tried together with all others. Checked is what {@link randomWalks} check. On a store in memory all of it takes about ten
+ * is tried together with all others. Checked is what {@link randomWalks} check. On a store in memory the whole list takes some
  * seconds. Applies to stores on a server that can destroy sessions.
  *
  * ```ts

@@ -193,7 +193,7 @@ export class Oracle {
     const ground = view.groundOf(history)
     for (let end = ground.from; end <= history.end; end += 1) if (leaves(pending, ground, end)) return
     this.#violations.wrong(
-      invariantOf(key, true, true),
+      invariantOf(key, false, true),
       `a change of ${key} was acknowledged and never stored`,
     )
   }
