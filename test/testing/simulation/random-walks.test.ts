@@ -10,7 +10,7 @@ import { VirtualTime } from '../../../src/testing/simulation/virtual-time.ts'
 import { invariants, type Invariant } from '../../../src/testing/simulation/violations.ts'
 import { randomWalk } from '../../../src/testing/simulation/random-walks.ts'
 import { mutants } from '../broken/mutants.ts'
-import { walking } from '../broken/walking.ts'
+import { sessions } from '../broken/sessions.ts'
 import { type Backend, harnessOf, HonestStore } from '../honest-store.ts'
 
 /** A store whose `replace` and `destroy` compare no versions. */
@@ -39,7 +39,7 @@ async function firstTo(invariant: Invariant, open: (backend: Backend) => Store):
 const found = new Set<Invariant>()
 
 // One after another: a mutant changes the library for the whole process.
-for (const { fault, invariant, open } of walking) {
+for (const { fault, invariant, open } of sessions) {
   test.serial(`a walk finds out that ${fault}`, async (t) => {
     const seed = await firstTo(invariant, open)
     t.log(`walk ${seed}: ${invariants[invariant]}`)

@@ -3,8 +3,8 @@ import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../../s
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that text changes on its way, or is too large. */
-export const spoiling: readonly Broken[] = [
+/** A payload is changed on its way, or too large. */
+export const payloads: readonly Broken[] = [
   ...Object.entries({
     'of every size up to a megabyte': (text: string) => text.slice(0, 65_535),
     'characters across the boundaries of buffers': (text: string) =>
@@ -46,7 +46,7 @@ export const spoiling: readonly Broken[] = [
     },
   ),
   broken(
-    'what is too large is stored',
+    'a payload that is too large is stored',
     'a payload that is too large is refused before it is stored',
     class extends HonestStore {
       override measure(): void {}
@@ -62,7 +62,7 @@ export const spoiling: readonly Broken[] = [
     },
   ),
   broken(
-    'the largest size is one too many',
+    'a payload of the largest size is refused',
     'a payload of the largest size is kept',
     class extends HonestStore {
       override measure(payload: string): void {

@@ -6,10 +6,10 @@ const DAY = 86_400_000
 
 const seen: WeakSet<Backend> = new WeakSet()
 
-/** Faults of the kind that lives are too long or too short. */
-export const ageing: readonly Broken[] = [
+/** Entries live too long or not long enough. */
+export const expiry: readonly Broken[] = [
   broken(
-    'what has expired is there until it is swept',
+    'an expired entry is found until it is swept',
     'an entry lives until its expiresAt and not longer',
     class extends HonestStore {
       override now(): number {
@@ -18,7 +18,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'the clock is that of the process, not the one that was given',
+    'the store uses the clock of the process instead of the given one',
     'an entry lives until its expiresAt and not longer',
     class extends HonestStore {
       override now(): number {
@@ -37,7 +37,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'an entry dies a millisecond late',
+    'an entry expires a millisecond late',
     'expiry is exact to the resolution',
     class extends HonestStore {
       override now(): number {
@@ -46,7 +46,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'lives are kept in whole seconds',
+    'expiry is stored in whole seconds',
     'expiry is exact to the resolution',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -65,7 +65,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'touch wakes what has expired',
+    'touch revives an expired entry',
     'what has expired is absent for every verb',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
@@ -78,7 +78,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'replace wakes what has expired',
+    'replace revives an expired entry',
     'what has expired is absent for every verb',
     class extends HonestStore {
       override async replace(
@@ -95,7 +95,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'an extending read wakes what has expired',
+    'an extending read revives an expired entry',
     'what has expired is absent for every verb',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
@@ -106,7 +106,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'lives are kept in 31 bits of milliseconds',
+    'lives are stored in 31 bits of milliseconds',
     'an entry may live for 31 days',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -115,7 +115,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'more than 30 days are taken for seconds since 1970',
+    'a life of more than 30 days is taken for seconds since 1970',
     'an entry may live for 31 days',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -134,7 +134,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'a moment past means for ever',
+    'an expiresAt in the past means forever',
     'a create with an expiresAt in the past is applied, and the entry is absent',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -143,7 +143,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'replace with a moment past changes nothing',
+    'replace with an expiresAt in the past changes nothing',
     'a replace with an expiresAt in the past is applied, and ends the entry',
     class extends HonestStore {
       override async replace(
@@ -157,7 +157,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'replace never shortens',
+    'replace never shortens a life',
     'replace may shorten the life',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -180,7 +180,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'one expired entry takes all with it',
+    'one expired entry removes all others',
     'the expiry of one entry leaves other entries alone',
     class extends HonestStore {
       override living(key: string): Entry | undefined {

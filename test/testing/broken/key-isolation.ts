@@ -2,8 +2,8 @@ import type { Entry, Store, Written } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that one key is taken for another. */
-export const filing: readonly Broken[] = [
+/** One key is taken for another. */
+export const keyIsolation: readonly Broken[] = [
   broken(
     'keys are folded to lower case',
     'keys that differ only in case are different keys',
@@ -63,7 +63,7 @@ export const filing: readonly Broken[] = [
     },
   ),
   broken(
-    'calls at once share one slot for the payload',
+    'calls at once share one variable for the payload',
     '500 keys at once keep their own payloads',
     class extends HonestStore {
       #payload = ''

@@ -2,8 +2,8 @@ import type { Entry, Store, Written } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that the answer is not what happened. */
-export const answering: readonly Broken[] = [
+/** The answer is not what happened. */
+export const answers: readonly Broken[] = [
   broken(
     'destroy of nothing is ok',
     'destroy of nothing is gone, with a base and without',
@@ -40,7 +40,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'a write tells what was there before it',
+    'a write returns what was stored before it',
     'create and replace return the entry as it is now stored',
     class extends HonestStore {
       override async replace(
@@ -55,7 +55,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'a store on a server gives out a credential',
+    'a store on a server returns a credential',
     'only a store on the client returns a credential',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -64,7 +64,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'the object in the map is the one handed out',
+    'the object in the map is the one that is returned',
     'a caller that changes a returned entry does not change the store',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -75,7 +75,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'what was handed out changes with the store',
+    'a returned entry changes with the store',
     'an entry that was returned does not change later',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -86,7 +86,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'create answers before it is done, and forgets about it',
+    'create answers before it is done, and never does it',
     'what create stored is read back',
     class extends HonestStore {
       override async create(_key: string, payload: string, at: number): ReturnType<Store['create']> {
@@ -96,7 +96,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'read does not know how long the entry lives',
+    'read returns no valid expiresAt',
     'read returns when the entry expires',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
@@ -106,7 +106,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy only marks the row, and tells everybody that it was he',
+    'destroy only marks the row, and answers ok to every call',
     'destroy ends the entry, and only the first call answers ok',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
@@ -118,7 +118,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'destroyed keys are banned for good',
+    'a destroyed key can never be created again',
     'a destroyed key can be created again with another payload',
     class extends HonestStore {
       readonly #banned = new Set<string>()

@@ -2,10 +2,10 @@ import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../../s
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that versions are compared wrongly. */
-export const comparing: readonly Broken[] = [
+/** Versions are compared wrongly. */
+export const compareAndSwap: readonly Broken[] = [
   broken(
-    'replace does not compare',
+    'replace does not compare versions',
     'replace from an older base is a conflict and changes nothing',
     class extends HonestStore {
       override same(): boolean {
@@ -14,7 +14,7 @@ export const comparing: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy does not compare',
+    'destroy does not compare versions',
     'destroy with an older base is a conflict and changes nothing',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
@@ -33,7 +33,7 @@ export const comparing: readonly Broken[] = [
     },
   ),
   broken(
-    'versions are compared but for the last character',
+    'versions are compared without their last character',
     'a version is compared in full, to the last character and its case',
     class extends HonestStore {
       override same(row: Entry, base: Entry): boolean {
@@ -69,7 +69,7 @@ export const comparing: readonly Broken[] = [
     },
   ),
   broken(
-    'revisions are counted, and begin anew with the row',
+    'the token is a revision that starts again at 1 for each row',
     'an old base stays old after destroy and create under the same key',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {

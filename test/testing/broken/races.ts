@@ -2,10 +2,10 @@ import type { Entry, Store } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that somebody gets in between the look and the leap of a verb. */
-export const twoSteps: readonly Broken[] = [
+/** A verb is not atomic: another call gets in between its read and its write. */
+export const races: readonly Broken[] = [
   broken(
-    'replace looks first and leaps later',
+    'replace reads first and writes later',
     'of many replaces from one base one is applied, and the rest are conflicts',
     class extends HonestStore {
       override async replace(
@@ -23,7 +23,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'two processes each lock for themselves',
+    'each process has its own lock',
     'of the increments of many workers none is lost',
     class extends HonestStore {
       override async replace(
@@ -40,7 +40,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'create looks first and leaps later',
+    'create reads first and writes later',
     'of many creates at once one is applied, and the rest answer exists',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
@@ -51,7 +51,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'create removes an expired row first and inserts then',
+    'create removes an expired row first and then inserts',
     'of many creates at once over an expired entry one is applied',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
@@ -65,7 +65,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'read removes what it found expired a moment ago',
+    'read removes by key what it read as expired',
     'a verb that finds an expired entry does not remove one created at the same time',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
@@ -96,7 +96,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy with a base looks first and leaps later',
+    'destroy with a base reads first and deletes later',
     'of replace and destroy at once with one base, one is applied',
     class extends HonestStore {
       override async destroy(key: string, base?: Entry): ReturnType<Store['destroy']> {
@@ -110,7 +110,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy looks first, and everybody thinks that he was the one',
+    'destroy reads first, so that several calls answer ok',
     'of many destroys at once one answers ok, and the rest gone',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
@@ -122,7 +122,7 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'create takes its time, and writes whether or not somebody is there by then',
+    'create reads first, and overwrites what was created since',
     'after create and destroy at once the answers tell what is stored',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {

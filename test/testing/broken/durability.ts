@@ -2,10 +2,10 @@ import type { Entry, Store, StoreTraits, Written } from '../../../src/store.ts'
 import { Backend, HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that processes do not see each other, or do not end. */
-export const processing: readonly Broken[] = [
+/** Processes do not see each other's changes, entries do not outlive a process, or close goes wrong. */
+export const durability: readonly Broken[] = [
   broken(
-    'a process keeps what it read',
+    'a process caches what it read',
     "two stores on one backend see each other's changes",
     class extends HonestStore {
       readonly #cache = new Map<string, Entry>()
@@ -17,7 +17,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'each process has a backend of its own',
+    'each process has another backend',
     "two stores on one backend see each other's changes",
     class extends HonestStore {
       constructor({ time }: Backend) {
@@ -26,7 +26,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'a token is good in one process only',
+    'a token is valid in one process only',
     'a base from one store is valid in another',
     class extends HonestStore {
       readonly #made = new WeakSet<Entry>()
@@ -51,7 +51,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'close closes the connection of all',
+    'close closes the connection of every store',
     'closing one store does not close another',
     class extends HonestStore {
       override async close(): Promise<void> {
@@ -71,7 +71,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'close needs something to close',
+    'close fails if nothing was opened',
     'a store that was never used can be closed',
     class extends HonestStore {
       #used = false
@@ -86,7 +86,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'a closed store goes on',
+    'a closed store keeps working',
     'after close every verb rejects',
     class extends HonestStore {
       override async close(): Promise<void> {}
@@ -102,7 +102,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'the traits requirement what cannot be',
+    'the traits are impossible',
     'the traits are valid, and the harness agrees with the store',
     class extends HonestStore {
       override get traits(): StoreTraits {
