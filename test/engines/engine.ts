@@ -7,13 +7,13 @@ import { redisSentinelServer } from '../servers/redis-sentinel.ts'
 import { redisServer } from '../servers/redis.ts'
 import { temporaryFolder } from '../support/cleanup.ts'
 
-/** A running engine, as an application's settings name it. */
+/** A running engine, with the config string by which an application uses it. */
 export interface Engine {
   readonly config: string
   stop(): Promise<void>
 }
 
-/** Every engine whose sessions outlive the process, by the name of its provider, and how to have one of one's own. */
+/** Starts an engine, by the name of its provider: each engine whose sessions outlive the process. */
 export const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   file: async () => {
     const folder = await temporaryFolder('kts-engine-')

@@ -4,7 +4,7 @@ import { FileStore } from '../../src/stores/file.ts'
 import { testWalks, type Grounds } from './walker.ts'
 import { temporaryFolder } from '../support/cleanup.ts'
 
-/** A folder in memory where there is one: what is tried here is not the disk. */
+/** In memory where possible: the disk is not what is tested here. */
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 async function grounds(): Promise<Grounds> {

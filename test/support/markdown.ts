@@ -5,11 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../servers/server.ts'
 import { runCommand, startProcess, temporaryFolder } from './cleanup.ts'
 
-/** A program of a page: its TypeScript blocks from one that begins with `import` up to the next such, and its console. */
+/** A program of a page: a TypeScript block that begins with `import`, the blocks after it up to the next such, and its console. */
 export interface PageProgram {
   readonly title: string
   readonly code: string
-  /** Commands behind `$ `, and what each prints. */
+  /** Commands after `$ `, and what each of them prints. */
   readonly session: readonly { readonly command: string; readonly output: string }[]
 }
 
@@ -33,13 +33,13 @@ export async function programsOf(file: string): Promise<PageProgram[]> {
   return programs
 }
 
-/** What became of a program: it ended well, or it served and its console said what the page says. */
+/** How a program ended: `error` is empty if it succeeded, and `outputs` is what its console commands printed. */
 export interface PageResult {
   readonly outputs: readonly string[]
   readonly error: string
 }
 
-/** Runs a program in an empty folder inside this package, where it imports us by name. Port 3000 becomes a free one. */
+/** Runs a program in an empty folder inside this package, where it imports the package by name. Port 3000 becomes a free one. */
 export async function runProgram(program: PageProgram): Promise<PageResult> {
   await mkdir('.cache', { recursive: true })
   const folder = await temporaryFolder('page-', path.resolve('.cache'))
