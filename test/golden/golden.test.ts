@@ -1,7 +1,5 @@
 // Every later version must read the payloads in this folder.
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { cp, readdir, readFile } from 'node:fs/promises'
 import test from 'ava'
 import { hashId, createId } from '../../src/session/id.ts'
 import { SessionManager, type Session } from '../../src/index.ts'
@@ -21,6 +19,7 @@ import {
   sumOf,
   sums,
 } from './golden.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
 const NOW = 1_760_000_001_000
 const now = (): number => NOW
@@ -63,8 +62,7 @@ test('golden: no file was ever changed or removed', async (t) => {
 })
 
 test('golden: a folder of the file store can be read and written, and needs no sweep', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-golden-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+  const folder = await temporaryFolder('kts-golden-')
   await cp(shelves, folder, { recursive: true })
   const files = await readdir(folder, { recursive: true })
   const store = new FileStore({ folder, now })

@@ -1,15 +1,14 @@
 import { hash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import test from 'ava'
 import { FileStore } from '../../src/stores/file.ts'
 import type { Entry } from '../../src/store.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
 import { age, assertTidy, HOUR, KEY, LATER, NEW, OLD, START, storeAt } from './file/operations.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-')
 
 let clock = Date.now()
 const now = (): number => clock

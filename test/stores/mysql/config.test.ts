@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { inspect, promisify } from 'node:util'
 import test from 'ava'
@@ -10,6 +9,7 @@ import { MysqlStore, type MysqlStoreOptions } from '../../../src/stores/mysql.ts
 import { freshDatabase, privateMariadb } from '../../servers/mariadb.ts'
 import { locate, tools } from '../../servers/packages.ts'
 import { freePort } from '../../servers/server.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
 const run = promisify(execFile)
 const context = { now: Date.now }
@@ -17,7 +17,7 @@ const KEY = 'a'.repeat(64)
 const PAYLOAD = 'kts1 0123456789abcdef 1700000000000'
 
 // Of its own, because it is told to insist on TLS, and reached by its socket.
-const keys = await mkdtemp(path.join(tmpdir(), 'kts-tls-'))
+const keys = await temporaryFolder('kts-tls-')
 const [keyFile, certFile] = [path.join(keys, 'key.pem'), path.join(keys, 'cert.pem')]
 const openssl = await locate(tools.openssl)
 const request = 'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=kts.test'
@@ -29,7 +29,6 @@ const { username, password } = new URL(server.url)
 const secret = decodeURIComponent(password)
 test.after.always(async () => {
   await Promise.all([server.stop(), plain.stop()])
-  await rm(keys, { recursive: true })
 })
 
 const place = { host: '127.0.0.1', port: 3306, user: '', password: '' }
@@ -242,26 +241,22 @@ for (const [trouble, config, complaint] of [
 }
 
 test.serial('without the driver the error tells how to install it, and nothing is remembered', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-driver-'))
+  const folder = await temporaryFolder('kts-driver-')
   const root = path.resolve(import.meta.dirname, '../../..')
-  try {
-    await cp(path.join(root, 'src'), path.join(folder, 'src'), { recursive: true })
-    await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
-    const script =
-      "import { symlink } from 'node:fs/promises'\n" +
-      "import { MysqlStore } from './src/stores/mysql.ts'\n" +
-      `const store = new MysqlStore({ url: ${JSON.stringify(server.url)} })\n` +
-      'await store.open().catch(({ code, message }) => console.log(code, message))\n' +
-      `await symlink(${JSON.stringify(path.join(root, 'node_modules'))}, 'node_modules')\n` +
-      "await store.open().then(() => console.log('open'), ({ message }) => console.log(message))\n" +
-      'await store.close()\n'
-    await writeFile(path.join(folder, 'script.ts'), script)
-    const tsx = `--import=${import.meta.resolve('tsx')}`
-    const { stdout } = await run(process.execPath, [tsx, 'script.ts'], { cwd: folder })
-    const [first, second] = stdout.split('\n')
-    t.is(first, 'ERR_SESSION_OPTIONS the package mysql2 is missing: npm install mysql2')
-    t.is(second, 'open')
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  await cp(path.join(root, 'src'), path.join(folder, 'src'), { recursive: true })
+  await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
+  const script =
+    "import { symlink } from 'node:fs/promises'\n" +
+    "import { MysqlStore } from './src/stores/mysql.ts'\n" +
+    `const store = new MysqlStore({ url: ${JSON.stringify(server.url)} })\n` +
+    'await store.open().catch(({ code, message }) => console.log(code, message))\n' +
+    `await symlink(${JSON.stringify(path.join(root, 'node_modules'))}, 'node_modules')\n` +
+    "await store.open().then(() => console.log('open'), ({ message }) => console.log(message))\n" +
+    'await store.close()\n'
+  await writeFile(path.join(folder, 'script.ts'), script)
+  const tsx = `--import=${import.meta.resolve('tsx')}`
+  const { stdout } = await run(process.execPath, [tsx, 'script.ts'], { cwd: folder })
+  const [first, second] = stdout.split('\n')
+  t.is(first, 'ERR_SESSION_OPTIONS the package mysql2 is missing: npm install mysql2')
+  t.is(second, 'open')
 })

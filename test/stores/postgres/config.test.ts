@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'ava'
 import { parsePostgresConfig } from '../../../src/stores/postgres/config.ts'
 import { PostgresStore } from '../../../src/stores/postgres.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
 const SECRET = 'sw0rdfish'
 
@@ -88,12 +88,11 @@ test('time-out, name and search path are passed on', (t) => {
 })
 
 test('certificates are read from their files at once', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-address-'))
+  const folder = await temporaryFolder('kts-address-')
   const [cert, key, ca] = ['cert', 'key', 'ca'].map((name) => path.join(folder, name))
   for (const file of [cert, key, ca]) await writeFile(String(file), `in ${path.basename(String(file))}`)
   const text = `sslcert=${cert} sslkey=${key} sslpassword=pw sslrootcert=${ca}`
   const { encryption } = parsePostgresConfig(`${text} sslmode=verify-full`)
-  await rm(folder, { recursive: true })
   t.deepEqual(encryption, [
     { cert: Buffer.from('in cert'), key: Buffer.from('in key'), ca: Buffer.from('in ca'), passphrase: 'pw' },
   ])
