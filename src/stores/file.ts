@@ -5,7 +5,7 @@ import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
 import { systemError } from './shared/errno.ts'
 import { Semaphore } from './shared/semaphore.ts'
-import { momentOf, versionOf, type Generation } from './file/generation.ts'
+import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
 import { FileRecord } from './file/record.ts'
 import { Sweeper } from './file/sweeper.ts'
 
@@ -109,7 +109,7 @@ export class FileStore implements Store, Sweeping, Counting {
       for (;;) {
         const current = await this.#living(record)
         if (current === undefined) return 'gone'
-        if (current.version !== versionOf(base.payload)) return 'conflict'
+        if (current.version !== hexVersionOf(base.payload)) return 'conflict'
         const next = await record.replace(current, payload, expiresAt)
         if (next !== undefined) return { entry: { payload, expiresAt: next.expiresAt } }
       }
@@ -134,7 +134,7 @@ export class FileStore implements Store, Sweeping, Counting {
       for (;;) {
         const current = await this.#living(record)
         if (current === undefined) return 'gone'
-        if (base !== undefined && current.version !== versionOf(base.payload)) return 'conflict'
+        if (base !== undefined && current.version !== hexVersionOf(base.payload)) return 'conflict'
         if (await record.end(current, this.#sync)) return 'ok'
       }
     })

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { SessionError } from '../errors.ts'
 import {
-  VERSION_LENGTH,
+  versionOf,
   type Counting,
   type Entry,
   type Store,
@@ -90,7 +90,12 @@ export class PostgresStore implements Store, Sweeping, Counting {
     refuseLarge('replace', payload)
     return this.#use('replace', false, async (ask, statements) => {
       const stored = statements.keyOf(key)
-      const values = [stored, statements.stored(payload), this.#left(expiresAt), versionOf(base, statements)]
+      const values = [
+        stored,
+        statements.stored(payload),
+        this.#left(expiresAt),
+        statements.stored(versionOf(base.payload)),
+      ]
       const { count } = await ask(statements.replace, values)
       if (count === 1) return { entry: { payload, expiresAt } }
       return (await isLiving(ask, statements, stored)) ? 'conflict' : 'gone'
@@ -113,7 +118,10 @@ export class PostgresStore implements Store, Sweeping, Counting {
         const { rows } = await ask(statements.destroy, [stored])
         return rows[0]?.[0] === '1' ? 'ok' : 'gone'
       }
-      const { count } = await ask(statements.destroyBase, [stored, versionOf(base, statements)])
+      const { count } = await ask(statements.destroyBase, [
+        stored,
+        statements.stored(versionOf(base.payload)),
+      ])
       if (count === 1) return 'ok'
       return (await isLiving(ask, statements, stored)) ? 'conflict' : 'gone'
     })
@@ -188,10 +196,6 @@ export class PostgresStore implements Store, Sweeping, Counting {
  */
 async function isLiving(ask: Ask, statements: PostgresStatements, stored: string): Promise<boolean> {
   return (await ask(statements.look, [stored])).count === 1
-}
-
-function versionOf(base: Entry, statements: PostgresStatements): string | Buffer {
-  return statements.stored(base.payload.slice(0, VERSION_LENGTH))
 }
 
 function refuseLarge(verb: string, payload: string): void {

@@ -2,14 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import { SessionError } from '../errors.ts'
-import {
-  VERSION_LENGTH,
-  type Counting,
-  type Entry,
-  type Store,
-  type StoreTraits,
-  type Written,
-} from '../store.ts'
+import { versionOf, type Counting, type Entry, type Store, type StoreTraits, type Written } from '../store.ts'
 import { RedisRetry, type RedisVerb } from './redis/retry.ts'
 import { createRedisClient, whereabouts } from './redis/client.ts'
 import { parseRedisConfig, type RedisMode } from './redis/config.ts'
@@ -124,7 +117,7 @@ export class RedisStore implements Store, Counting {
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
     this.#refuseLarge('replace', payload)
-    const args = (now: number): readonly string[] => [versionOf(base), payload, span(expiresAt, now)]
+    const args = (now: number): readonly string[] => [versionOf(base.payload), payload, span(expiresAt, now)]
     const verb = { name: 'replace', script: scripts.REPLACE, key, args, doubtful: 'conflict' } as const
     const answer = await this.#answer(verb, ['ok', 'conflict', 'gone'])
     return answer === 'ok' ? { entry: { payload, expiresAt } } : answer
@@ -138,7 +131,7 @@ export class RedisStore implements Store, Counting {
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
     const verb = { name: 'destroy', script: scripts.DESTROY, key }
     if (base === undefined) return this.#answer({ ...verb, args: () => [''] }, ['ok', 'gone'])
-    return this.#answer({ ...verb, args: () => [versionOf(base)], doubtful: 'gone' }, [
+    return this.#answer({ ...verb, args: () => [versionOf(base.payload)], doubtful: 'gone' }, [
       'ok',
       'conflict',
       'gone',
@@ -178,10 +171,6 @@ export class RedisStore implements Store, Counting {
 /** From `now` until `moment`, in whole ms. Redis counts it down by its own clock. */
 function span(moment: number, now: number): string {
   return String(Math.min(Math.ceil(moment - now), LONGEST))
-}
-
-function versionOf({ payload }: Entry): string {
-  return payload.slice(0, VERSION_LENGTH)
 }
 
 function positive(field: string, value: number): number {

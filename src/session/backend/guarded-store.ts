@@ -4,7 +4,7 @@ import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'
 import type { ManagerSettings } from '../settings.ts'
-import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../store.ts'
+import { sameVersion, type Entry, type Store, type Written } from '../../store.ts'
 
 /** With fewer calls than this under way there is no crowd, and nothing to look up. */
 const CROWD = 8
@@ -134,9 +134,4 @@ export class GuardedStore {
 /** Whether a write that was rejected so may have been applied. */
 export function isUnknown(error: unknown): boolean {
   return error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && !isRefusal(error)
-}
-
-/** Whether two payloads are the same commit. */
-export function sameVersion(one: string, other: string): boolean {
-  return one.slice(0, VERSION_LENGTH) === other.slice(0, VERSION_LENGTH)
 }

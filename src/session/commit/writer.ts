@@ -1,8 +1,8 @@
 import { keyOf } from './retry.ts'
 import { SessionError } from '../../errors.ts'
-import { isUnknown, sameVersion, type GuardedStore } from '../backend/guarded-store.ts'
+import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import type { SessionState } from '../state.ts'
-import type { Entry, Written } from '../../store.ts'
+import { sameVersion, type Entry, type Written } from '../../store.ts'
 
 /**
  * Writes a session's payload. A write whose outcome is unknown is remembered: whoever commits the same object again settles

@@ -1,4 +1,4 @@
-import { VERSION_LENGTH } from '../../store.ts'
+import { versionOf } from '../../store.ts'
 
 /**
  * What a stored session is at one moment. Its name is the one entry in the session's directory and says everything but
@@ -32,8 +32,9 @@ export function generationOf(name: string): Generation | undefined {
   return { version, nonce, checksum, expiresAt: Number(expiresAt), turn: Number(turn) }
 }
 
-export function versionOf(payload: string): string {
-  return Buffer.from(payload.slice(0, VERSION_LENGTH)).toString('hex')
+/** The version of a payload as a generation holds it. */
+export function hexVersionOf(payload: string): string {
+  return Buffer.from(versionOf(payload)).toString('hex')
 }
 
 /** A moment as a name can hold it: whole, not negative, and never before the one that was asked for. */

@@ -4,7 +4,7 @@ import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../../errors.ts'
 import { errnoOf, unless } from '../shared/errno.ts'
-import { generationOf, momentOf, nameOf, versionOf, type Generation } from './generation.ts'
+import { generationOf, momentOf, nameOf, hexVersionOf, type Generation } from './generation.ts'
 
 /**
  * The files of one key:
@@ -185,7 +185,7 @@ function prepare(payload: string, expiresAt: number): { generation: Generation; 
   const bytes = Buffer.from(payload)
   const nonce = crypto.randomBytes(16).toString('hex')
   const generation = {
-    version: versionOf(payload),
+    version: hexVersionOf(payload),
     nonce,
     checksum: checksumOf(bytes),
     expiresAt: momentOf(expiresAt),

@@ -1,4 +1,4 @@
-import { VERSION_LENGTH, type Entry } from '../../store.ts'
+import { sameVersion, type Entry } from '../../store.ts'
 
 /** On text that V8 keeps in one byte per character this fails without looking at it, whatever the length. */
 const WIDE = /[\u0100-\uffff]/
@@ -27,7 +27,7 @@ export class MemoryEntry {
 
   /** Whether `base` has the version that is kept. Mostly it is the very same string. */
   is(base: Entry): boolean {
-    return base.payload === this.payload || this.payload.startsWith(base.payload.slice(0, VERSION_LENGTH))
+    return base.payload === this.payload || sameVersion(base.payload, this.payload)
   }
 
   /** Takes its place as the one used last. */

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { PoolConnection } from 'mysql2/promise'
 import { SessionError } from '../../errors.ts'
-import { VERSION_LENGTH, type Entry } from '../../store.ts'
+import { versionOf, type Entry } from '../../store.ts'
 import { isDuplicateKey } from './errors.ts'
 import { execute } from './execute.ts'
 import type { MysqlSchema } from './schema.ts'
@@ -62,7 +62,7 @@ export class MysqlTable {
     base: Entry,
   ): Promise<'ok' | 'conflict' | 'gone'> {
     const name = this.#named(key)
-    const values = [this.#checked('replace', payload), life, name, versionOf(base)]
+    const values = [this.#checked('replace', payload), life, name, versionOf(base.payload)]
     const { affected } = await execute(connection, this.statements.replace, values)
     return affected > 0 ? 'ok' : this.#rival(connection, name)
   }
@@ -80,7 +80,10 @@ export class MysqlTable {
       const { affected } = await execute(connection, this.statements.destroy, [name])
       return affected > 0 ? 'ok' : 'gone'
     }
-    const { affected } = await execute(connection, this.statements.destroyFrom, [name, versionOf(base)])
+    const { affected } = await execute(connection, this.statements.destroyFrom, [
+      name,
+      versionOf(base.payload),
+    ])
     return affected > 0 ? 'ok' : this.#rival(connection, name)
   }
 
@@ -122,8 +125,4 @@ export class MysqlTable {
 function isTaken(error: unknown): false {
   if (isDuplicateKey(error)) return false
   throw error
-}
-
-function versionOf(base: Entry): string {
-  return base.payload.slice(0, VERSION_LENGTH)
 }

@@ -1,4 +1,4 @@
-import { VERSION_LENGTH, type Entry, type Written } from '../../store.ts'
+import { sameVersion, type Entry, type Written } from '../../store.ts'
 import type { Item, Items } from './items.ts'
 
 /** Each failed try means that somebody else's write was applied. So many in a row are no accident. */
@@ -79,7 +79,7 @@ export class CasVerbs {
       if (token === undefined) {
         const item = await this.#living(key)
         if (item === undefined) return 'gone'
-        if (base !== undefined && !sameVersion(item, base)) return 'conflict'
+        if (base !== undefined && !sameVersion(item.payload, base.payload)) return 'conflict'
         token = item.token
       }
       const outcome = await write(token)
@@ -110,8 +110,4 @@ export class CasVerbs {
 /** The item as callers get it, who may do with it what they like. */
 function entryOf({ payload, expiresAt, token }: Item): Entry {
   return { payload, expiresAt, token }
-}
-
-function sameVersion(item: Item, base: Entry): boolean {
-  return item.payload.slice(0, VERSION_LENGTH) === base.payload.slice(0, VERSION_LENGTH)
 }

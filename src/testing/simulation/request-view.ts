@@ -1,5 +1,6 @@
+import { versionOf } from '../../store.ts'
 import type { Call } from './gated-store.ts'
-import { SessionHistory, versionOf } from './session-history.ts'
+import { SessionHistory } from './session-history.ts'
 import type { Change, Ground, Log, Look } from './replay-model.ts'
 
 /** What a request had done, and which key it claimed, when it made a payload. */

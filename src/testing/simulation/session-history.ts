@@ -1,4 +1,4 @@
-import { VERSION_LENGTH } from '../../store.ts'
+import { versionOf } from '../../store.ts'
 import type { State } from './values.ts'
 
 /** One session from its first commit to its end, under whatever IDs. */
@@ -27,8 +27,4 @@ export class SessionHistory {
   indexOf(payload: string): number {
     return this.#versions.lastIndexOf(versionOf(payload))
   }
-}
-
-export function versionOf(payload: string): string {
-  return payload.slice(0, VERSION_LENGTH)
 }

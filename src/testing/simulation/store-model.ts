@@ -1,5 +1,5 @@
 import type { Answer, Call } from './gated-store.ts'
-import { versionOf } from './session-history.ts'
+import { sameVersion, versionOf } from '../../store.ts'
 
 /** What a key holds, and until when. */
 export interface Row {
@@ -19,14 +19,14 @@ export function predict({ verb, base }: Call, row: Row | undefined, now: number)
   if (verb === 'read') return living ? versionOf(row.payload) : 'nobody'
   if (verb === 'create') return living ? 'exists' : 'written'
   if (!living) return 'gone'
-  if (base !== undefined && versionOf(base.payload) !== versionOf(row.payload)) return 'conflict'
+  if (base !== undefined && !sameVersion(base.payload, row.payload)) return 'conflict'
   return verb === 'replace' ? 'written' : 'ok'
 }
 
 /** Whether the payload lies there already: to be sent once more it may be refused, or taken for the first time. */
 export function isRepeated({ payload }: Call, row: Row | undefined, now: number): boolean {
   if (payload === undefined || row === undefined || row.until <= now) return false
-  return versionOf(payload) === versionOf(row.payload)
+  return sameVersion(payload, row.payload)
 }
 
 /** An answer, in the words of {@link predict}. */
