@@ -38,7 +38,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
     ours: /^(errors|store)\.ts$|^stores\/[a-z]+\.ts$|^stores\/cookie\/config\.ts$/,
     others: /^$/,
   },
-  { file: /^session\/manager\.ts$/, ours: /^(?!koa|stores)/, others: /^$/ },
+  { file: /^session\/manager\.ts$/, ours: /^(?!koa|stores\/(?!shared\/deadlines\.))/, others: /^$/ },
   {
     file: /^session\/((resolve|check)-)?options\.ts$/,
     ours: /^(?!koa\/(middleware|transport)|session\/manager\.|stores)/,
@@ -46,7 +46,7 @@ const layers: readonly { file: RegExp; ours: RegExp; others: RegExp; dynamic?: R
   },
   {
     file: /^session\//,
-    ours: /^(?!koa|session\/(manager|providers|(resolve-|check-)?options)\.|stores)/,
+    ours: /^(?!koa|session\/(manager|providers|(resolve-|check-)?options)\.|stores\/(?!shared\/deadlines\.))/,
     others: /^node:/,
   },
   {

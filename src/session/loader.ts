@@ -1,5 +1,5 @@
 import { Document } from '../codec/document/document.ts'
-import type { Deadline } from './backend/deadlines.ts'
+import type { Deadline } from '../stores/shared/deadlines.ts'
 import { SessionError } from '../errors.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { redirectIn } from './redirect.ts'

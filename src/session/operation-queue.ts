@@ -1,5 +1,5 @@
 import type { StoreCalls } from './backend/store-calls.ts'
-import { startDeadline } from './backend/deadlines.ts'
+import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { SessionState } from './state.ts'
 import type { ManagerSettings } from './settings.ts'
 

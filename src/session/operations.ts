@@ -1,7 +1,7 @@
 import { Document } from '../codec/document/document.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
 import { Committer } from './commit/committer.ts'
-import { noDeadline } from './backend/deadlines.ts'
+import { noDeadline } from '../stores/shared/deadlines.ts'
 import { Draft, type DraftSettings } from './draft.ts'
 import { endSession } from './commit/destroy.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'

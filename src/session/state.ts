@@ -1,4 +1,4 @@
-import { noDeadline, type Deadline } from './backend/deadlines.ts'
+import { noDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { Entry } from '../store.ts'
 import type { OpenOptions } from '../koa/request.ts'

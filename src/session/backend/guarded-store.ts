@@ -1,5 +1,5 @@
 import { isRefusal, type StoreCalls } from './store-calls.ts'
-import { startDeadline, type Deadline } from './deadlines.ts'
+import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'

@@ -1,5 +1,5 @@
 import { contention, MAX_TRIES } from './retry.ts'
-import { startDeadline, type Deadline } from '../backend/deadlines.ts'
+import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId } from '../id.ts'

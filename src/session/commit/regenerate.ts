@@ -1,5 +1,5 @@
 import { contention, entryOf, jitter, keyOf, MAX_TRIES, nextHeader, type CommitRetry } from './retry.ts'
-import type { Deadline } from '../backend/deadlines.ts'
+import type { Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { createId } from '../id.ts'
