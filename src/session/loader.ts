@@ -1,7 +1,7 @@
 import { Document } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
 import type { Entry } from '../store.ts'
-import type { Deadline } from './backend/deadlines.ts'
+import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { followRedirects, redirectIn, type Redirect } from './redirect.ts'
 import { storeKey } from './id.ts'

@@ -1,5 +1,5 @@
 import { StoreCalls } from './backend/store-calls.ts'
-import { startDeadline, type Deadline } from './backend/deadlines.ts'
+import { startDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import { endById } from './commit/destroy.ts'
 import { SessionError } from '../errors.ts'
 import { GuardedStore } from './backend/guarded-store.ts'

@@ -1,6 +1,6 @@
 import { Document } from '../codec/document/document.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
-import { startDeadline } from './backend/deadlines.ts'
+import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { Committer } from './commit/committer.ts'
 import { endSession } from './commit/destroy.ts'

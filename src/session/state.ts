@@ -1,7 +1,7 @@
 import { createVersion, type Header } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
 import type { Entry, Written } from '../store.ts'
-import { noDeadline, type Deadline } from './backend/deadlines.ts'
+import { noDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { OpenOptions } from './options.ts'
 

@@ -1,6 +1,6 @@
 import type { BreakerState } from './circuit-breaker.ts'
 import type { StoreCalls } from './store-calls.ts'
-import { startDeadline } from './deadlines.ts'
+import { startDeadline } from '../../stores/shared/deadlines.ts'
 import { createId, hashId } from '../id.ts'
 import type { ManagerSettings } from '../resolve-options.ts'
 

@@ -1,5 +1,5 @@
 import { CircuitBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
-import { Deadlines, msLeft, type Deadline } from './deadlines.ts'
+import { Deadlines, msLeft, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import type { ManagerSettings } from '../resolve-options.ts'

@@ -1,6 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
-import { startDeadline, type Deadline } from '../backend/deadlines.ts'
+import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'

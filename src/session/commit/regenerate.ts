@@ -1,7 +1,7 @@
 import { isEmptyPayload } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
-import type { Deadline } from '../backend/deadlines.ts'
+import type { Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'

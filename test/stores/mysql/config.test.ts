@@ -117,7 +117,7 @@ const malformed: ReadonlyArray<readonly [config: string, complaint: string]> = [
   ['mysql://bob:1/pikeperch@db/shop', 'has no valid name of a database'],
   ['mysql://bob:pikeperch@db', 'has no valid name of a database'],
   ['mysql://bob:pikeperch@db/shop?ssl-mode=PREFERRED', 'has a parameter ssl-mode without a valid value'],
-  ['postgres://bob:pikeperch@db/shop', 'is a URL, but neither of mysql:// nor of mariadb://'],
+  ['postgres://bob:pikeperch@db/shop', 'is a URL, but neither mysql:// nor mariadb://'],
 ]
 for (const [config, complaint] of malformed) {
   test(`'${config}' is refused at once: ${complaint}`, (t) => {
@@ -132,10 +132,10 @@ for (const [config, complaint] of malformed) {
 }
 
 const impossible: ReadonlyArray<readonly [options: MysqlStoreOptions, complaint: string]> = [
-  [{}, 'give either a client or a url'],
+  [{}, 'give either url or client'],
   [{ url: '/shop', table: 'a b' }, 'table must be the plain name of a table: letters, digits, _ and $'],
-  [{ url: '/shop', timeout: 0 }, 'timeout must be a whole number of ms, 1 or more'],
-  [{ url: '/shop', poolSize: 1.5 }, 'poolSize must be a whole number, 1 or more'],
+  [{ url: '/shop', timeout: 0 }, 'timeout must be a whole number from 1 to 2147483647'],
+  [{ url: '/shop', poolSize: 1.5 }, 'poolSize must be a whole number of at least 1'],
 ]
 for (const [options, complaint] of impossible) {
   test(`${JSON.stringify(options)} is refused at once: ${complaint}`, (t) => {
@@ -194,7 +194,7 @@ for (const [trouble, config, complaint] of [
   [
     'a wrong password',
     `${username}:pikeperch@tcp(${address})/kts`,
-    'the server refuses this user or password, or wants TLS (ER_ACCESS_DENIED_ERROR)',
+    'the server refuses this user or password, or requires TLS (ER_ACCESS_DENIED_ERROR)',
   ],
   [
     'a database that is not there',
@@ -204,7 +204,7 @@ for (const [trouble, config, complaint] of [
   [
     'a port where nobody listens',
     `${user}@tcp(127.0.0.1:${port})/kts`,
-    'nobody listens at this address (ECONNREFUSED)',
+    'no server listens at this address (ECONNREFUSED)',
   ],
   [
     'a host without an address',
@@ -219,7 +219,7 @@ for (const [trouble, config, complaint] of [
   [
     'a certificate that nobody knows',
     `${user}@tcp(${address})/kts?tls=true`,
-    'no TLS connection, the certificate may not be a trusted one (HANDSHAKE_SSL_ERROR)',
+    'no TLS connection; the certificate may not be trusted (HANDSHAKE_SSL_ERROR)',
   ],
   [
     'a server without TLS',
