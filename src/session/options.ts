@@ -2,8 +2,8 @@ import type { SealKey } from '../codec/seal/key-ring.ts'
 import type { Limits } from '../codec/limits.ts'
 import type { Registry } from '../registry.ts'
 import type { Store } from '../store.ts'
-import type { SessionEvent } from './events.ts'
-import type { Schema } from './schema.ts'
+import type { Events, SessionEvent } from './events.ts'
+import type { Schema, SessionSchema } from './schema.ts'
 
 /** The default of `idleTimeout`, in ms. */
 export const IDLE_TIMEOUT: number = 60 * 60 * 1000
@@ -129,4 +129,26 @@ export interface OpenOptions {
    * Default: it may.
    */
   readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+}
+
+/** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
+export interface ManagerSettings {
+  readonly store: Store
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly openTimeout: number
+  readonly commitTimeout: number
+  readonly maxPending: number
+  readonly rotateAfter: number | undefined
+  readonly rotateGrace: number
+  readonly hash: string
+  readonly idPrefix: string
+  readonly keepEmpty: boolean
+  readonly registry: Registry
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  readonly sweepInterval: number
+  readonly events: Events
+  readonly now: () => number
+  readonly pause: (ms: number) => Promise<void>
 }

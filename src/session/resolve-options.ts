@@ -1,35 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { defaultLimits, type Limits } from '../codec/limits.ts'
-import { defaultRegistry, type Registry } from '../registry.ts'
+import { defaultLimits } from '../codec/limits.ts'
+import { defaultRegistry } from '../registry.ts'
 import type { Store } from '../store.ts'
 import { SealedStore } from './backend/sealed-store.ts'
 import { checkManagerOptions, optionError } from './check-options.ts'
 import { Events } from './events.ts'
-import { IDLE_TIMEOUT, type ManagerOptions, type SealOptions } from './options.ts'
+import { IDLE_TIMEOUT, type ManagerOptions, type ManagerSettings, type SealOptions } from './options.ts'
 import { openProvider } from './providers.ts'
 import { SessionSchema } from './schema.ts'
-
-/** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
-export interface ManagerSettings {
-  readonly store: Store
-  readonly idleTimeout: number
-  readonly absoluteTimeout: number
-  readonly openTimeout: number
-  readonly commitTimeout: number
-  readonly maxPending: number
-  readonly rotateAfter: number | undefined
-  readonly rotateGrace: number
-  readonly hash: string
-  readonly idPrefix: string
-  readonly keepEmpty: boolean
-  readonly registry: Registry
-  readonly limits: Limits
-  readonly schema: SessionSchema | undefined
-  readonly sweepInterval: number
-  readonly events: Events
-  readonly now: () => number
-  readonly pause: (ms: number) => Promise<void>
-}
 
 /**
  * Checks a manager's options, opens the store and fills in the defaults.

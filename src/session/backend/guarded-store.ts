@@ -3,7 +3,7 @@ import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import { sameVersion, type Entry, type Store, type Written } from '../../store.ts'
 
 /** With fewer pending calls than this, reads are not coalesced. */

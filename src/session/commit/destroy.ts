@@ -4,7 +4,7 @@ import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import { contention, MAX_TRIES } from './retry.ts'
 
 /**

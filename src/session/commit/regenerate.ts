@@ -5,7 +5,7 @@ import type { Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import { contention, type CommitRetry } from './retry.ts'
 

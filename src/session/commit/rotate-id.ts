@@ -3,7 +3,7 @@ import type { GuardedStore } from '../backend/guarded-store.ts'
 import { issuedAtOf } from '../expiry.ts'
 import { createId } from '../id.ts'
 import { redirectOf, redirectPayload } from '../redirect.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { OldRecord, Regeneration } from './regenerate.ts'
 
