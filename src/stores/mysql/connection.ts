@@ -47,11 +47,11 @@ export async function execute(
 export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   readonly name = 'mysql'
   readonly maxWaiting = 1_000
-  readonly wasNotApplied = wasNotApplied
-  readonly wasLost = wasLost
-  readonly breaksConnection = breaksConnection
-  readonly outdatesTable = outdatesTable
-  readonly errorOf = mysqlError
+  readonly wasNotApplied: (error: unknown) => boolean = wasNotApplied
+  readonly wasLost: (error: unknown) => boolean = wasLost
+  readonly breaksConnection: (error: unknown) => boolean = breaksConnection
+  readonly outdatesTable: (error: unknown) => boolean = outdatesTable
+  readonly errorOf: (verb: string, error: unknown) => Error = mysqlError
   readonly #options: MysqlConnectionOptions
   readonly #sockets = new Set<Socket>()
 

@@ -51,11 +51,11 @@ export async function execute(
 export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
   readonly name = 'postgres'
   readonly maxWaiting = 10_000
-  readonly wasNotApplied = isRolledBack
-  readonly wasLost = isLost
-  readonly breaksConnection = breaksConnection
-  readonly outdatesTable = outdatesTable
-  readonly errorOf = postgresError
+  readonly wasNotApplied: (error: unknown) => boolean = isRolledBack
+  readonly wasLost: (error: unknown) => boolean = isLost
+  readonly breaksConnection: (error: unknown) => boolean = breaksConnection
+  readonly outdatesTable: (error: unknown) => boolean = outdatesTable
+  readonly errorOf: (verb: string, error: unknown) => Error = postgresError
   readonly #options: PostgresConnectionOptions
 
   constructor(options: PostgresConnectionOptions) {
