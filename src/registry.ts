@@ -1,82 +1,81 @@
 import { types } from 'node:util'
 import type { ZodObject } from 'zod'
 import { isBuiltin } from './codec/value/builtins.ts'
-import { type Hooks, type ClassPlan, Shapes } from './codec/value/class-plan.ts'
+import { type ClassPlan, type ClassPlans, type Hooks, Shapes } from './codec/value/class-plan.ts'
 import { SessionError } from './errors.ts'
 
-/** A class, concrete or abstract, whatever its constructor takes. */
+/** Any class, concrete or abstract, with any constructor. */
 export type Class<T extends object = object> = abstract new (...args: never[]) => T
 
 /**
- * How instances of a class are kept.
+ * How instances of a class are stored.
  *
- * Without `encode` and `decode` an instance is kept as its own fields, and comes back by `Object.create` and those
- * fields: **no constructor runs**. State in `#private` fields (`accessor` fields too) can neither be seen nor set from
- * outside, so a class that has any needs `encode` and `decode`. A subclass of Map, Set, Array, Error and the like cannot
- * be registered without them.
+ * By default an instance is stored as its own fields, and restored with `Object.create` and these fields: **no
+ * constructor runs**. Fields that are `#private` (or declared with `accessor`) cannot be read or set from outside, so a
+ * class that has any needs `encode` and `decode`. So does a subclass of a built-in class such as Map, Array or Error.
  */
 export interface TypeOptions<T extends object> {
   /**
-   * What stands for the class in payloads. Default: the class's own name. Give one if your code is minified, and keep
-   * it when you rename the class.
+   * The name of the class in stored sessions. Default: the class's own name. Set it if your code is minified, and do not
+   * change it when you rename the class.
    */
   readonly name?: string
 
   /**
-   * The fields, as a zod object. Instances are checked against it when they are written and when they are read, and
-   * may have no other own field. It only checks: the output of transforms and defaults is not used.
+   * The fields, as a zod object. Instances are validated when they are written and when they are read, and may have no
+   * other own fields. It only validates: the output of transforms and defaults is not used.
    */
   readonly schema?: ZodObject
 
-  /** Raise it when the fields change their meaning. A whole number from 1; default 1. */
+  /** The version of the fields, a whole number from 1. Increase it when their meaning changes. Default 1. */
   readonly version?: number
 
   /**
-   * Turns what an older version of the class wrote into the fields of this one. Without it the older fields are taken
-   * as they are. For a class with `encode` it gets what the older `encode` returned, and `decode` gets its result.
+   * Converts the fields that an older version of the class wrote into current ones. Without it, older fields are used
+   * unchanged. For a class with `encode` it gets what the older `encode` returned, and `decode` gets the result.
    */
   upgrade?(fields: Record<string, unknown>, fromVersion: number): Record<string, unknown>
 
-  /** Returns the state as any value that can be kept. It must return equal values for equal instances. */
+  /** Returns the state of an instance, as any value that can be stored. Equal instances must return equal values. */
   encode?(instance: T): unknown
 
-  /** Makes an instance of what {@link encode} returned. */
+  /** Creates an instance from what {@link encode} returned. */
   decode?(plain: unknown): T
 
   /**
-   * Makes one value of two changes that requests made at the same time. `base` is what both began with, and
-   * `undefined` if there was nothing.
+   * Merges two changes that concurrent requests made to one key. `base` is the value that both started from, `undefined`
+   * if there was none; `mine` is this request's value, `theirs` the one that was stored meanwhile.
    */
   merge?(base: T | undefined, mine: T, theirs: T): T
 }
 
-/** The classes whose instances a session can keep. */
+/** The classes whose instances a session can store. */
 export interface Registry {
   /**
-   * Makes instances of exactly this class keepable; a subclass is another class. Registering the same class under the
-   * same name again does nothing.
+   * Registers a class, so that sessions can store its instances. Instances of a subclass need their own registration.
+   * Registering the same class under the same name again does nothing.
    *
-   * @throws SessionError `ERR_SESSION_TYPE` if the name or the class is taken, the name looks minified, or the class
-   *   cannot be kept that way.
+   * @throws SessionError `ERR_SESSION_TYPE` if another class has the name, the class has another name, the name looks
+   *   minified, or the class cannot be stored with these options.
    */
   registerType<T extends object>(type: Class<T>, options?: TypeOptions<T>): void
 
-  /** The `merge` of the value's class, if it has one. */
+  /** The `merge` of a value's class, if it has one. */
   mergeOf(value: unknown): ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
 
-  /** @internal The plan for objects with this prototype. */
+  /** @internal */
   planOf(prototype: object): ClassPlan | undefined
 
-  /** @internal The plan for the class registered under this name. */
+  /** @internal */
   planNamed(name: string): ClassPlan | undefined
 }
 
-/** A registry of its own, for a program with several independent sessions, or a test. */
+/** Creates a separate registry, for tests or for a program with several independent kinds of sessions. */
 export function createRegistry(): Registry {
   return new ClassRegistry()
 }
 
-class ClassRegistry implements Registry {
+class ClassRegistry implements Registry, ClassPlans {
   readonly #byName = new Map<string, ClassPlan>()
   readonly #byPrototype = new Map<object, ClassPlan>()
 
@@ -109,11 +108,11 @@ class ClassRegistry implements Registry {
   }
 }
 
-/** The registry of {@link registerType}, which sessions use unless they are given another one. */
+/** The registry that {@link registerType} fills. Sessions use it unless they are given another one. */
 export const defaultRegistry: Registry = createRegistry()
 
 /**
- * Makes instances of a class keepable in every session that has no registry of its own. Call it at start-up, before the
+ * Registers a class with the default registry, so that sessions can store its instances. Call it at start-up, before the
  * first session is read.
  *
  * ```ts
@@ -121,7 +120,7 @@ export const defaultRegistry: Registry = createRegistry()
  * registerType(Cart)
  * ```
  *
- * The idea is `gob.Register` of the Go library.
+ * It is like `gob.Register` in Go.
  *
  * @throws SessionError `ERR_SESSION_TYPE`, see {@link Registry.registerType}.
  */
@@ -133,23 +132,25 @@ const NAME = /^[^\s\p{C}"'\\]{1,64}$/u
 
 function nameOf(type: { readonly name: unknown }, given: string | undefined): string {
   if (given !== undefined) {
-    if (!NAME.test(given)) throw wrong('a name is 1 to 64 characters without spaces and quotes')
+    if (!NAME.test(given))
+      throw wrong('a name must be 1 to 64 characters without spaces, quotes and backslashes')
     return given
   }
-  const name = type.name // a class may have a static member of that name
-  if (typeof name !== 'string' || name === '') throw wrong('the class has no name; give it one by `name`')
+  const name = type.name // not always a string: a class may have a static member `name`
+  if (typeof name !== 'string' || name === '')
+    throw wrong('the class has no name; set one with the option `name`')
   if (name.length < 3)
-    throw wrong(`the class name '${name}' looks minified and may change; give it one by \`name\``)
-  if (!NAME.test(name)) throw wrong('the class name cannot be used; give it another one by `name`')
+    throw wrong(`the class name '${name}' looks minified and may change; set one with the option \`name\``)
+  if (!NAME.test(name)) throw wrong('the class name is not allowed; set one with the option `name`')
   return name
 }
 
 function prototypeOf(type: unknown): object {
-  if (typeof type !== 'function') throw wrong('it takes a class')
+  if (typeof type !== 'function') throw wrong('the first argument must be a class')
   const prototype: unknown = type.prototype
-  if (typeof prototype !== 'object' || prototype === null) throw wrong('it takes a class')
+  if (typeof prototype !== 'object' || prototype === null) throw wrong('the first argument must be a class')
   if (prototype === Object.prototype || isBuiltin(prototype))
-    throw wrong('values of built-in classes are kept or refused without being registered')
+    throw wrong('built-in classes cannot be registered')
   return prototype
 }
 
@@ -160,8 +161,10 @@ function compile<T extends object>(
   options: TypeOptions<T>,
 ): ClassPlan {
   const { version = 1, schema } = options
-  if (!Number.isSafeInteger(version) || version < 1) throw wrong(`the version of '${name}' is not 1, 2, 3 …`)
-  if ('then' in prototype) throw wrong(`'${name}' has a method \`then\`: to await one would call it`)
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw wrong(`the version of '${name}' must be a whole number from 1`)
+  if ('then' in prototype)
+    throw wrong(`'${name}' has a method \`then\`, which \`await\` would call; rename it`)
   return {
     name,
     type,
@@ -171,7 +174,7 @@ function compile<T extends object>(
     fields: schema === undefined ? undefined : new Set(Object.keys(schema.shape)),
     hooks: hooksOf(name, prototype, options),
     upgrade: options.upgrade?.bind(options),
-    // The rebase asks by value: what it passes are values that this plan has decoded, or that have its prototype.
+    // The rebase finds this plan by the prototype of `mine`, and `theirs` has the same one.
     merge: options.merge?.bind(options) as ClassPlan['merge'],
     shapes: new Shapes(prototype, name, version),
   }
@@ -184,12 +187,12 @@ function hooksOf<T extends object>(
 ): Hooks | undefined {
   const encode = options.encode?.bind(options)
   const decode = options.decode?.bind(options)
-  // Only objects with the class's prototype are handed to its plan.
+  // The codec passes only objects with the prototype of the class.
   if (encode !== undefined && decode !== undefined) return { encode: encode as Hooks['encode'], decode }
   if (encode !== undefined || decode !== undefined)
     throw wrong(`'${name}' needs both \`encode\` and \`decode\``)
   for (let above: unknown = Object.getPrototypeOf(prototype); above !== null;) {
-    // Prototypes are objects, and null ends their chain.
+    // The prototype of an object is an object or null, and the loop ends at null.
     const link = above as object
     if (isBuiltin(link)) throw wrong(`'${name}' extends a built-in class and needs \`encode\` and \`decode\``)
     above = Object.getPrototypeOf(link)

@@ -53,7 +53,7 @@ test('a name belongs to one class, and a class has one name', (t) => {
   t.is(registry.planNamed('Cart')?.type, Cart)
 })
 
-test('a name that looks minified, or is none, asks for an explicit one', (t) => {
+test('a class without a name, or with one that looks minified, needs an explicit name', (t) => {
   const registry = createRegistry()
   const minified = {
     ab: class {
@@ -131,7 +131,7 @@ test('a class whose instances could be awaited by accident is refused', (t) => {
   )
 })
 
-test('built-in classes and what is no class are refused', (t) => {
+test('built-in classes, and values that are not classes, are refused', (t) => {
   const registry = createRegistry()
   const arrow = (): void => {}
   for (const type of [Object, Array, Map, Date, Error, TypeError, URL, Buffer, Promise, arrow, {}, 5, null]) {
@@ -166,13 +166,13 @@ test('a version is a whole number from 1', (t) => {
   t.is(registry.planNamed('Cart')?.version, 7)
 })
 
-test('the schema tells the fields', (t) => {
+test('the fields of a class are those of its schema', (t) => {
   const registry = createRegistry()
   registry.registerType(Cart, { schema: z.object({ items: z.array(z.string()) }) })
   t.deepEqual([...(registry.planNamed('Cart')?.fields ?? [])], ['items'])
 })
 
-test('mergeOf finds the merge of a value by its class, and nothing for all else', (t) => {
+test('mergeOf returns the merge of the class of a value, and undefined for any other value', (t) => {
   class Counter {
     readonly count: number
     constructor(count: number) {
@@ -201,7 +201,7 @@ test('mergeOf finds the merge of a value by its class, and nothing for all else'
   }
 })
 
-test('options that are a class instance keep their this', (t) => {
+test('the functions of options that are a class instance are called with it as `this`', (t) => {
   class Rules {
     readonly #prefix = 'kept '
     encode(value: Other): string {

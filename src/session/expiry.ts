@@ -1,7 +1,7 @@
 import { SessionError } from '../errors.ts'
 import type { Entry } from '../store.ts'
 import type { Draft } from './draft.ts'
-import type { ManagerSettings } from './resolve-options.ts'
+import type { ManagerSettings } from './options.ts'
 import type { SessionState } from './state.ts'
 
 /** No browser keeps a cookie longer (RFC 6265bis). In ms. */

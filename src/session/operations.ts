@@ -1,6 +1,6 @@
 import { Document } from '../codec/document/document.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
-import { startDeadline } from './backend/deadlines.ts'
+import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { Committer } from './commit/committer.ts'
 import type { Destroyer } from './commit/destroy.ts'
@@ -8,9 +8,9 @@ import { Draft, type DraftSettings } from './draft.ts'
 import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
 import type { Loader } from './loader.ts'
-import type { Committed, SessionOperations } from './session.ts'
-import type { ManagerSettings } from './resolve-options.ts'
-import type { SessionState } from './state.ts'
+import type { SessionOperations } from './session.ts'
+import type { ManagerSettings } from './options.ts'
+import type { Committed, SessionState } from './state.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 

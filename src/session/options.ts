@@ -2,9 +2,9 @@ import type { SealKey } from '../codec/seal/key-ring.ts'
 import type { Limits } from '../codec/limits.ts'
 import type { Registry } from '../registry.ts'
 import type { Store } from '../store.ts'
-import type { SessionEvent } from './events.ts'
-import type { Isolation, KeyOptions } from './isolation.ts'
-import type { Schema, ValuesOf } from './schema.ts'
+import type { Events, SessionEvent } from './events.ts'
+import type { Isolation, KeyOptions, KeyRules } from './isolation.ts'
+import type { Schema, SessionSchema, ValuesOf } from './schema.ts'
 
 /** The default of `idleTimeout`, in ms. */
 export const IDLE_TIMEOUT: number = 60 * 60 * 1000
@@ -142,4 +142,29 @@ export interface OpenOptions {
    * Default: it may.
    */
   readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+}
+
+/** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
+export interface ManagerSettings {
+  readonly store: Store
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly openTimeout: number
+  readonly commitTimeout: number
+  readonly maxPending: number
+  readonly rotateAfter: number | undefined
+  readonly rotateGrace: number
+  /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
+  readonly redirectLife: number
+  readonly hash: string
+  readonly idPrefix: string
+  readonly keepEmpty: boolean
+  readonly registry: Registry
+  readonly rules: KeyRules
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  readonly sweepInterval: number
+  readonly events: Events
+  readonly now: () => number
+  readonly pause: (ms: number) => Promise<void>
 }

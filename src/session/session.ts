@@ -3,10 +3,7 @@ import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
 import type { SessionValues } from './schema.ts'
-import type { SessionState } from './state.ts'
-
-/** Whether a commit was stored, or found that another request had ended or regenerated the session. */
-export type Committed = 'ok' | 'gone'
+import type { Committed, SessionState } from './state.ts'
 
 /** @internal The manager's side of a session: what needs a store or a clock. */
 export interface SessionOperations {

@@ -1,15 +1,14 @@
 import { hash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import test from 'ava'
 import { FileStore } from '../../src/stores/file.ts'
 import type { Entry } from '../../src/store.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
 import { age, assertTidy, HOUR, KEY, LATER, NEW, OLD, START, storeAt } from './file/operations.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-')
 
 let clock = Date.now()
 const now = (): number => clock
@@ -84,14 +83,14 @@ test('what is no key of the contract is refused before it comes near a file', as
   for (const key of ['', '../x', 'a/b', 'a.b', 'a\0', 'ä', 'x'.repeat(129), 'a\n']) {
     await t.throwsAsync(store.create(key, OLD, LIFE), {
       code: 'ERR_SESSION_STORE',
-      message: 'file: create failed: not a key of the contract',
+      message: 'file: create failed: a key has 1 to 128 characters of [0-9a-zA-Z_-]',
     })
   }
   await t.throwsAsync(fs.stat(at), { code: 'ENOENT' })
 })
 
 test('an empty folder name is a wrong setting', (t) => {
-  t.throws(() => new FileStore({ folder: '' }), { code: 'ERR_SESSION_OPTIONS', message: /^folder: / })
+  t.throws(() => new FileStore({ folder: '' }), { code: 'ERR_SESSION_OPTIONS', message: /^file: folder / })
 })
 
 test('the folder stays the one it was when the process goes elsewhere', async (t) => {
@@ -176,7 +175,7 @@ test('where a foreign file stands in the way of a session, create says so', asyn
   t.is(await store.read(KEY), undefined)
   await t.throwsAsync(store.create(KEY, NEW, LIFE), {
     code: 'ERR_SESSION_STORE',
-    message: 'file: a foreign file stands where a session should be',
+    message: 'file: there is a foreign file in the directory of a session',
   })
   t.is(await store.read(KEY), undefined)
 })
@@ -192,7 +191,7 @@ test('F14: a payload that was damaged is told, wherever it was, and never taken 
     await fs.writeFile(payload, bytes)
     await t.throwsAsync(store.read(KEY), {
       code: 'ERR_SESSION_PAYLOAD',
-      message: 'file: a stored session was damaged from outside',
+      message: 'file: the payload of a stored session was changed by another program',
     })
   }
   await fs.writeFile(payload, whole)
@@ -202,7 +201,10 @@ test('F14: a payload that was damaged is told, wherever it was, and never taken 
 test('F14: a payload that was removed is told', async (t) => {
   const { store, payload } = await kept()
   await fs.rm(payload)
-  await t.throwsAsync(store.read(KEY), { code: 'ERR_SESSION_PAYLOAD', message: /removed from outside$/ })
+  await t.throwsAsync(store.read(KEY), {
+    code: 'ERR_SESSION_PAYLOAD',
+    message: /was removed by another program$/,
+  })
 })
 
 test('F14: what is damaged can be replaced from a base, extended and ended', async (t) => {

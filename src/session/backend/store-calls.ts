@@ -1,8 +1,8 @@
 import { CircuitBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
-import { Deadlines, msLeft, type Deadline } from './deadlines.ts'
+import { Deadlines, msLeft, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 
 /** Allowed while the circuit is open and while too many calls wait: a logout gets its attempt, and so does `ready()`. */
 const always: ReadonlySet<StoreVerb> = new Set(['destroy', 'open', 'close'])

@@ -1,10 +1,10 @@
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
-import { startDeadline, type Deadline } from '../backend/deadlines.ts'
+import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
 import { redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import { conflict } from './retry.ts'
 
 /** A session moves only while it is being ended, so these many moves in a row do not happen. */

@@ -4,9 +4,8 @@ import type { Entry } from '../../store.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { rebase } from '../rebase.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
-import type { Committed } from '../session.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
-import type { SessionState } from '../state.ts'
+import type { ManagerSettings } from '../options.ts'
+import type { Committed, SessionState } from '../state.ts'
 import { KeyQueue } from './key-queue.ts'
 
 /**

@@ -98,7 +98,7 @@ test('beego: one key comes of securityKey and blockKey, and both are needed to o
 })
 
 test('beego 18: keys that are missing or short are an error at start, never random ones', (t) => {
-  t.regex(refused('{}'), /^cookie: securityKey: is missing, and so is keys/)
+  t.regex(refused('{}'), /^cookie: securityKey: is missing, and keys too/)
   t.regex(refused({ securityKey }), /^cookie: blockKey: is missing/)
   t.regex(refused({ blockKey }), /^cookie: securityKey: is missing/)
   t.regex(
@@ -123,8 +123,8 @@ test('what is malformed is refused by its field, and no key is shown', (t) => {
     [{ secure: 'yes' }, 'cookie: secure: must be true or false'],
     [{ maxage: -1 }, 'cookie: maxage: must be a whole number of seconds, 0 or more'],
     [{ maxage: '60' }, 'cookie: maxage: must be a whole number of seconds, 0 or more'],
-    [{ cookieName: 7 }, 'cookie: cookieName: must be a text'],
-    [{ securityName: {} }, 'cookie: securityName: must be a text'],
+    [{ cookieName: 7 }, 'cookie: cookieName: must be a string'],
+    [{ securityName: {} }, 'cookie: securityName: must be a string'],
     [{ cookieName: 'a b' }, 'session: name: must be a name of letters, digits and -_. only'],
     [
       { maxage: 40_000_000 },

@@ -129,8 +129,8 @@ const failures: ReadonlyArray<readonly [error: Error, code: string, complaint: R
     'ERR_SESSION_STORE',
     /in_flight$/,
   ],
-  [driverError(couchbase.AuthenticationFailureError), 'ERR_SESSION_STORE', /refuses user and password$/],
-  [driverError(couchbase.ValueTooLargeError), 'ERR_SESSION_LIMIT', /takes no document as large as this$/],
+  [driverError(couchbase.AuthenticationFailureError), 'ERR_SESSION_STORE', /refuses this user and password$/],
+  [driverError(couchbase.ValueTooLargeError), 'ERR_SESSION_LIMIT', /accepts no document as large as this$/],
   [
     driverError(couchbase.DurabilityImpossibleError),
     'ERR_SESSION_STORE',

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { hash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import test from 'ava'
@@ -22,9 +21,9 @@ import {
 } from './operations.ts'
 import { Children, run } from './child.ts'
 import { intercept, type Step } from './file-system-calls.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-trouble-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-trouble-')
 
 const CODES = ['ENOSPC', 'EROFS', 'EMFILE', 'EACCES', 'EIO', 'EDQUOT']
 

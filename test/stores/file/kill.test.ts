@@ -25,11 +25,11 @@ import {
 } from './operations.ts'
 import { Children } from './child.ts'
 import type { Mode } from './death.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
 const ROUNDS = Number(process.env['KTS_KILL_ROUNDS'] ?? 1)
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-kill-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-kill-')
 let children: Children
 test.before(async () => {
   children = await Children.compile(base)

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import * as fs from 'node:fs/promises'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
@@ -10,9 +9,9 @@ import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { Counting, Entry, Store, Sweeping } from '../../../src/store.ts'
 import { age, assertTidy, HOUR, KEY, NEW, OLD, START } from './operations.ts'
 import { intercept } from './file-system-calls.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-late-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-late-')
 
 /** A store with all its abilities, its clock, and what makes its files as old as the clock says. */
 interface World {

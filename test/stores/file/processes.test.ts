@@ -1,15 +1,13 @@
 import { spawn } from 'node:child_process'
-import * as fs from 'node:fs/promises'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { createInterface } from 'node:readline'
 import test from 'ava'
 import { FileStore } from '../../../src/stores/file.ts'
 import { age, assertTidy, KEY, LATER, OLD, storeAt } from './operations.ts'
 import { Children } from './child.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-processes-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-processes-')
 let children: Children
 test.before(async () => {
   children = await Children.compile(base)

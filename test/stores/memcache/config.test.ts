@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import memjs from 'memjs'
 import { SessionError } from '../../../src/errors.ts'
-import { parseMemcacheAddresses } from '../../../src/stores/memcache/config.ts'
+import { parseMemcacheConfig } from '../../../src/stores/memcache/config.ts'
 import { MemcacheStore, type MemcacheStoreOptions } from '../../../src/stores/memcache.ts'
 import { memcachedServer, startMemcached, startMemcachedWithUser } from '../../servers/memcached.ts'
 
@@ -34,7 +34,7 @@ const parsed: ReadonlyArray<readonly [config: string, ...addresses: object[]]> =
 ]
 for (const [config, ...addresses] of parsed) {
   test(`'${config}' names ${addresses.length} server(s)`, (t) => {
-    t.deepEqual(parseMemcacheAddresses(config), addresses)
+    t.deepEqual(parseMemcacheConfig(config), addresses)
   })
 }
 

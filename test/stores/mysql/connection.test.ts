@@ -66,9 +66,9 @@ test.serial('a client that was handed over stays open when the store is closed',
 })
 
 test.serial('a client and a url, or the size of a pool that is not ours, are a contradiction', (t) => {
-  t.throws(() => new MysqlStore({ client, url }), { message: 'mysql: give either a client or a url' })
+  t.throws(() => new MysqlStore({ client, url }), { message: 'mysql: give either url or client' })
   t.throws(() => new MysqlStore({ client, poolSize: 3 }), {
-    message: 'mysql: poolSize is for the client to say',
+    message: 'mysql: poolSize cannot be given with client: set its connectionLimit instead',
   })
 })
 

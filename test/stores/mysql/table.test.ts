@@ -98,7 +98,7 @@ for (const [what, ddl] of Object.entries({
       const error = await t.throwsAsync(attempt, { instanceOf: SessionError, code: 'ERR_SESSION_STORE' })
       t.regex(
         error.message,
-        /^mysql: open failed: the table session is not one for sessions\. It needs .*; it has /,
+        /^mysql: open failed: the table session is not a table of sessions\. It needs .*; it has /,
       )
     }
     t.deepEqual((await sql('SHOW CREATE TABLE session'))[0], before)
@@ -147,7 +147,7 @@ for (const [kind, setUp] of [
       const before = await sql('SELECT COUNT(*) AS n FROM session')
       await t.throwsAsync(keeps(store, large), {
         code: 'ERR_SESSION_LIMIT',
-        message: /^mysql: create refused, the payload has 1024035 bytes and the table takes 65535$/,
+        message: /^mysql: create refused, the payload has 1024035 bytes and may have 65535$/,
       })
       t.deepEqual(await sql('SELECT COUNT(*) AS n FROM session'), before)
     }
@@ -204,7 +204,7 @@ inDatabase(
     t.true(await keeps(store))
     await sql('DROP TABLE session')
     await t.throwsAsync(store.read(key()), {
-      message: 'mysql: read failed: the table is gone (ER_NO_SUCH_TABLE)',
+      message: 'mysql: read failed: the table does not exist any more (ER_NO_SUCH_TABLE)',
     })
     t.true(await keeps(store))
   },
@@ -219,7 +219,8 @@ inDatabase('F25: who may not create the table is told so', async (t, { open, url
   own.password = 'pikeperch'
   const store = open({ url: own.href })
   await t.throwsAsync(store.open(), {
-    message: 'mysql: open failed: this user may not do that with the table (ER_TABLEACCESS_DENIED_ERROR)',
+    message:
+      'mysql: open failed: this user has no right to do this with the table (ER_TABLEACCESS_DENIED_ERROR)',
   })
   await sql(`DROP USER ${user}@'%'`)
 })
@@ -238,7 +239,7 @@ inDatabase(
     undecided.on('connection', (connection) => void connection.query('SET autocommit = 0'))
     const other = open({ client: undecided })
     await t.throwsAsync(other.open(), {
-      message: 'mysql: open failed: autocommit is off, so nothing would ever be stored',
+      message: 'mysql: open failed: autocommit is off, so nothing would be stored',
     })
     await Promise.all([lost.end(), undecided.end()])
   },

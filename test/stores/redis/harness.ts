@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import type { Cluster, Redis } from 'ioredis'
-import { createRedisClient } from '../../../src/stores/redis/client.ts'
+import { createRedisClient } from '../../../src/stores/redis/connection.ts'
 import { parseRedisConfig, type RedisMode } from '../../../src/stores/redis/config.ts'
 import { RedisStore } from '../../../src/stores/redis.ts'
 import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'

@@ -106,10 +106,10 @@ test('Redis before 6.2 is refused with a sentence', async (t) => {
   const old = await stub(t, bulk('redis_version:6.0.16\r\nredis_mode:standalone\r\n'))
   t.is(
     await refusal(t, new RedisStore({ url: old })),
-    'redis: Redis 6.2 or newer is needed, the server is a 6.0',
+    'redis: Redis 6.2 or newer is needed, and the server is 6.0',
   )
   const older = await stub(t, bulk('redis_version:5.0.14\r\n'))
-  t.regex(await refusal(t, new RedisStore({ url: older })), /the server is a 5.0$/)
+  t.regex(await refusal(t, new RedisStore({ url: older })), /the server is 5.0$/)
   for (const version of ['6.2.0', '7.0.15', '10.1.0']) {
     const store = new RedisStore({ url: await stub(t, bulk(`redis_version:${version}\r\n`)) })
     await t.notThrowsAsync(store.open(), version)
@@ -157,7 +157,7 @@ test('what lies under the prefix and is no session is told, and left alone', asy
   t.teardown(async () => store.close())
   const key = randomKey()
   await observer.hset(`session:${key}`, 'a', 1)
-  const message = /what lies under this prefix is no session \(WRONGTYPE\)$/
+  const message = /a key with this prefix is no session \(WRONGTYPE\)$/
   await t.throwsAsync(store.read(key), { ...FAILED, message })
   await t.throwsAsync(store.create(key, payload(), soon()), { ...FAILED, message })
   await t.throwsAsync(store.replace(key, payload(), soon(), { payload: payload(), expiresAt: 0 }), {

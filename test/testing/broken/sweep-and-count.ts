@@ -4,10 +4,10 @@ import { broken, type Broken } from './broken.ts'
 
 const busy: WeakSet<Backend> = new WeakSet()
 
-/** Faults of the kind that too much or too little is swept and counted. */
-export const sweeping: readonly Broken[] = [
+/** Too much or too little is swept or counted. */
+export const sweepAndCount: readonly Broken[] = [
   broken(
-    'sweep knows no limit',
+    'sweep ignores its limit',
     'sweep removes no more than its limit, and goes on where it stopped',
     class extends HonestStore {
       override async sweep(): Promise<number> {
@@ -16,7 +16,7 @@ export const sweeping: readonly Broken[] = [
     },
   ),
   broken(
-    'sweep removes the living too',
+    'sweep removes living entries too',
     'sweep removes what has expired and nothing else',
     class extends HonestStore {
       override async sweep(limit: number): Promise<number> {
@@ -37,7 +37,7 @@ export const sweeping: readonly Broken[] = [
     },
   ),
   broken(
-    'sweep tells what it looked at',
+    'sweep returns how many rows it read',
     'a sweep of nothing removes nothing',
     class extends HonestStore {
       override async sweep(limit: number): Promise<number> {
@@ -47,19 +47,19 @@ export const sweeping: readonly Broken[] = [
     },
   ),
   broken(
-    'a sweep that meets another one fails',
-    'sweeps at once share the work and harm nobody',
+    'a sweep fails while another one runs',
+    'sweeps at once remove what has expired and nothing else',
     class extends HonestStore {
       override async sweep(limit: number): Promise<number> {
-        if (busy.has(this.backend)) throw new SessionError('ERR_SESSION_STORE', 'somebody else sweeps')
+        if (busy.has(this.backend)) throw new SessionError('ERR_SESSION_STORE', 'another sweep is running')
         busy.add(this.backend)
         return super.sweep(limit).finally(() => busy.delete(this.backend))
       }
     },
   ),
   broken(
-    'sweep removes what it found expired a moment ago',
-    'a sweep does not remove what is created anew or extended meanwhile',
+    'sweep removes by key what it read as expired',
+    'a sweep does not remove what is created or extended at the same time',
     class extends HonestStore {
       override async sweep(limit: number): Promise<number> {
         const expired = [...this.backend.rows.keys()].filter((key) => this.living(key) === undefined)
@@ -71,8 +71,8 @@ export const sweeping: readonly Broken[] = [
     },
   ),
   broken(
-    'count counts the rows of a moment ago',
-    'count tells how many live',
+    'count is out of date',
+    'count returns the number of living entries',
     class extends HonestStore {
       #counted: number | undefined
       override async count(): Promise<number> {
@@ -82,8 +82,8 @@ export const sweeping: readonly Broken[] = [
     },
   ),
   broken(
-    'count counts what has expired',
-    'count leaves out what has expired',
+    'count includes expired entries',
+    'count leaves out expired entries',
     class extends HonestStore {
       override async count(): Promise<number> {
         return this.backend.rows.size

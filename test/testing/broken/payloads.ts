@@ -3,11 +3,11 @@ import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../../s
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that text changes on its way, or is too large. */
-export const spoiling: readonly Broken[] = [
+/** A payload is changed on its way, or too large. */
+export const payloads: readonly Broken[] = [
   ...Object.entries({
     'of every size up to a megabyte': (text: string) => text.slice(0, 65_535),
-    'characters across the seams of buffers': (text: string) =>
+    'characters across the boundaries of buffers': (text: string) =>
       Buffer.from(text).subarray(0, 65_536).toString() + Buffer.from(text).subarray(65_536).toString(),
     'nothing but white space': (text: string) => text.trimEnd(),
     'white space at the end': (text: string) => text.replace(/ +$/, ''),
@@ -20,8 +20,8 @@ export const spoiling: readonly Broken[] = [
     'marks of order, width and direction': (text: string) => text.replaceAll('\uFEFF', ''),
     'quotes, backslashes and escapes': (text: string) => text.replaceAll('\\\\', '\\'),
     'wildcards and placeholders': (text: string) => text.replaceAll('$$', '$'),
-    'what looks like SQL, Lua or a protocol': (text: string) => text.replaceAll('\r\nEND\r\n', ''),
-    'no body at all': (text: string) => (text.length === VERSION_LENGTH ? `${text}\n` : text),
+    'text that looks like SQL, Lua or a protocol': (text: string) => text.replaceAll('\r\nEND\r\n', ''),
+    'no body': (text: string) => (text.length === VERSION_LENGTH ? `${text}\n` : text),
   }).map(([kind, spoil]) =>
     broken(
       `the backend spoils text: ${kind}`,
@@ -46,7 +46,7 @@ export const spoiling: readonly Broken[] = [
     },
   ),
   broken(
-    'what is too large is stored',
+    'a payload that is too large is stored',
     'a payload that is too large is refused before it is stored',
     class extends HonestStore {
       override measure(): void {}
@@ -62,7 +62,7 @@ export const spoiling: readonly Broken[] = [
     },
   ),
   broken(
-    'the largest size is one too many',
+    'a payload of the largest size is refused',
     'a payload of the largest size is kept',
     class extends HonestStore {
       override measure(payload: string): void {

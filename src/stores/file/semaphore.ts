@@ -1,4 +1,4 @@
-/** Lets a bounded number of tasks through at a time; the others wait in the order in which they came. */
+/** Runs a bounded number of tasks at a time. The others wait in the order in which they came. */
 export class Semaphore {
   readonly #waiting: (() => void)[] = []
   #free: number
@@ -13,7 +13,7 @@ export class Semaphore {
     try {
       return await task()
     } finally {
-      // The place goes straight to whoever waits longest, so nobody slips in between.
+      // The place goes directly to the task that has waited longest, so a new one cannot take it in between.
       const next = this.#waiting.shift()
       if (next === undefined) this.#free += 1
       else next()

@@ -6,11 +6,11 @@ const DAY = 86_400_000
 
 const seen: WeakSet<Backend> = new WeakSet()
 
-/** Faults of the kind that lives are too long or too short. */
-export const ageing: readonly Broken[] = [
+/** Entries live too long or not long enough. */
+export const expiry: readonly Broken[] = [
   broken(
-    'what has expired is there until it is swept',
-    'an entry lives until its moment and not beyond',
+    'an expired entry is found until it is swept',
+    'an entry lives until its expiresAt and not longer',
     class extends HonestStore {
       override now(): number {
         return 0
@@ -18,8 +18,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'the clock is that of the process, not the one that was given',
-    'an entry lives until its moment and not beyond',
+    'the store uses the clock of the process instead of the given one',
+    'an entry lives until its expiresAt and not longer',
     class extends HonestStore {
       override now(): number {
         return 1_750_000_000_000
@@ -28,7 +28,7 @@ export const ageing: readonly Broken[] = [
   ),
   broken(
     'one process has another clock than the other',
-    'two stores on one backend see what the other one did',
+    "two stores on one backend see each other's changes",
     class extends HonestStore {
       readonly #skew = seen.has(this.backend) ? DAY : seen.add(this.backend) && 0
       override now(): number {
@@ -37,8 +37,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'an entry dies a millisecond late',
-    'the moment of death is exact to the resolution',
+    'an entry expires a millisecond late',
+    'expiry is exact to the resolution',
     class extends HonestStore {
       override now(): number {
         return super.now() - 1
@@ -46,8 +46,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'lives are kept in whole seconds',
-    'the moment of death is exact to the resolution',
+    'expiry is stored in whole seconds',
+    'expiry is exact to the resolution',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         return super.put(key, payload, Math.floor((at - 1) / 1000) * 1000)
@@ -56,7 +56,7 @@ export const ageing: readonly Broken[] = [
   ),
   broken(
     'create takes an expired row for a living one',
-    'create where somebody expired makes a new entry with a new life',
+    'create over an expired entry makes a new entry with a new life',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()
@@ -65,7 +65,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'touch wakes what has expired',
+    'touch revives an expired entry',
     'what has expired is absent for every verb',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
@@ -78,7 +78,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'replace wakes what has expired',
+    'replace revives an expired entry',
     'what has expired is absent for every verb',
     class extends HonestStore {
       override async replace(
@@ -95,7 +95,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'an extending read wakes what has expired',
+    'an extending read revives an expired entry',
     'what has expired is absent for every verb',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
@@ -106,8 +106,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'lives are kept in 31 bits of milliseconds',
-    'an entry lives for 31 days if it is told to',
+    'lives are stored in 31 bits of milliseconds',
+    'an entry may live for 31 days',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         return super.put(key, payload, this.now() + ((at - this.now()) | 0))
@@ -115,8 +115,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'more than 30 days are taken for seconds since 1970',
-    'an entry lives for 31 days if it is told to',
+    'a life of more than 30 days is taken for seconds since 1970',
+    'an entry may live for 31 days',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const life = at - this.now()
@@ -126,7 +126,7 @@ export const ageing: readonly Broken[] = [
   ),
   broken(
     'no life is longer than a year',
-    'an entry lives for 10 years if it is told to',
+    'an entry may live for 10 years',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         return super.put(key, payload, Math.min(at, this.now() + 365 * DAY))
@@ -134,8 +134,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'a moment past means for ever',
-    'an entry that is created with its moment past is applied and absent',
+    'an expiresAt in the past means forever',
+    'a create with an expiresAt in the past is applied, and the entry is absent',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         return super.put(key, payload, at > this.now() ? at : Infinity)
@@ -143,8 +143,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'replace with a moment past changes nothing',
-    'a replace whose moment is past is applied and ends the entry',
+    'replace with an expiresAt in the past changes nothing',
+    'a replace with an expiresAt in the past is applied, and ends the entry',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -157,7 +157,7 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'replace never shortens',
+    'replace never shortens a life',
     'replace may shorten the life',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -180,8 +180,8 @@ export const ageing: readonly Broken[] = [
     },
   ),
   broken(
-    'one expired entry takes all with it',
-    'the end of one entry does not touch its neighbours',
+    'one expired entry removes all others',
+    'the expiry of one entry leaves other entries alone',
     class extends HonestStore {
       override living(key: string): Entry | undefined {
         const row = super.living(key)

@@ -3,11 +3,11 @@ import type { Entry, Store } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that trouble is hidden, tells secrets or leaves a mess. */
-export const failing: readonly Broken[] = [
+/** A failure is hidden, shows secrets or leaves something half-written. */
+export const failures: readonly Broken[] = [
   broken(
-    'trouble is taken for absence',
-    'in trouble every verb rejects',
+    'a failure is reported as absence',
+    'while the backend fails every verb rejects',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
         return super.read(key, extendTo).catch(() => undefined)
@@ -15,8 +15,8 @@ export const failing: readonly Broken[] = [
     },
   ),
   broken(
-    'the error of the driver comes through as it is',
-    'in trouble every verb rejects',
+    'the error of the driver is not wrapped',
+    'while the backend fails every verb rejects',
     class extends HonestStore {
       override async begin(): Promise<void> {
         if (this.backend.broken) throw new TypeError('ECONNREFUSED')
@@ -48,8 +48,8 @@ export const failing: readonly Broken[] = [
     },
   ),
   broken(
-    'a replace in trouble leaves half a payload',
-    'after trouble nothing is lost or half-written, and all goes on',
+    'a replace that fails leaves half a payload',
+    'after a failure nothing is lost or half-written, and every verb works again',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -63,8 +63,8 @@ export const failing: readonly Broken[] = [
     },
   ),
   broken(
-    'what failed to connect once never connects again',
-    'a store that is first used in trouble works once it is over',
+    'a store that failed to connect never tries again',
+    'a store that is first used while the backend fails works afterwards',
     class extends HonestStore {
       #connection: Promise<void> | undefined
       override async begin(): Promise<void> {

@@ -1,25 +1,25 @@
-/** By when an opening or a commit must be over. It counts on the monotonic clock: a wall clock that jumps ends nothing. */
+/** The time by which a call must be done. It is measured with the monotonic clock, so a change of the system time has no effect. */
 export interface Deadline {
-  /** The setting that says so. */
+  /** The option that sets the time limit. */
   readonly setting: 'openTimeout' | 'commitTimeout' | 'timeout'
   readonly ms: number
   readonly startedAt: number
 }
 
-/** A deadline that begins now. */
+/** A deadline that starts now. */
 export function startDeadline(setting: Deadline['setting'], ms: number): Deadline {
   return { setting, ms, startedAt: performance.now() }
 }
 
-/** That of a session that no commit has touched yet: a call outside of one would come too late. */
+/** A deadline that has always passed: that of a session outside of a commit, where no call may begin. */
 export const noDeadline: Deadline = { setting: 'commitTimeout', ms: 0, startedAt: 0 }
 
-/** How many ms are left of it; 0 or less if it has passed. */
+/** The ms that are left until the deadline; 0 or less if it has passed. */
 export function msLeft({ startedAt, ms }: Deadline): number {
   return startedAt + ms - performance.now()
 }
 
-/** Somebody who waits, in the ring of all who do. Unlike a `Set` it makes nothing that has to be cleared away. */
+/** One pending call, as a link of a ring. Unlike a member of a `Set` it leaves no garbage behind. */
 class Waiter {
   readonly until: number
   readonly giveUp: (() => void) | undefined
@@ -46,16 +46,19 @@ class Waiter {
   }
 }
 
-/** Node knows no longer timer; it would end at once. */
+/** Node fires a timer at once if it is set to more ms than this. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
-/** Ends waiting when its time is up. All that wait share one timer, which holds no process. */
+/** Rejects calls whose deadline passes. All pending calls share one timer, and it does not keep the process alive. */
 export class Deadlines {
   readonly #ring = new Waiter(Infinity)
   #timer: NodeJS.Timeout | undefined
   #wakesAt = Infinity
 
-  /** What `promise` comes to; or a rejection with `late()`, should the deadline come first. What comes after it is ignored. */
+  /**
+   * The outcome of `promise`, or a rejection with `late()` if the deadline passes first. The call behind `promise` is not
+   * cancelled: it may still take effect, and its outcome is ignored then.
+   */
   within<T>({ startedAt, ms }: Deadline, promise: Promise<T>, late: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiter = new Waiter(startedAt + ms, () => reject(late()))
@@ -74,12 +77,12 @@ export class Deadlines {
     })
   }
 
-  /** The timer is set to the earliest deadline and left alone until then: a call that is answered in time costs none. */
+  /** Sets the timer to the earliest deadline. It is not reset when a call is answered, so a call in time needs no timer. */
   #wakeAt(moment: number): void {
     clearTimeout(this.#timer)
     this.#wakesAt = moment
     const wake = (): void => this.#wake()
-    // Answers that came in while the process was busy are heard first.
+    // After a busy spell, setImmediate lets the answers that have arrived meanwhile be processed first.
     const ms = Math.min(Math.ceil(moment - performance.now()), LONGEST_TIMER)
     this.#timer = setTimeout(() => setImmediate(wake), ms)
     this.#timer.unref()

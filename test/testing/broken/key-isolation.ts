@@ -2,11 +2,11 @@ import type { Entry, Store, Written } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that one key is taken for another. */
-export const filing: readonly Broken[] = [
+/** One key is taken for another. */
+export const keyIsolation: readonly Broken[] = [
   broken(
     'keys are folded to lower case',
-    'keys that differ in case alone are different keys',
+    'keys that differ only in case are different keys',
     class extends HonestStore {
       override living(key: string): Entry | undefined {
         return super.living(key.toLowerCase())
@@ -30,7 +30,7 @@ export const filing: readonly Broken[] = [
   ),
   broken(
     'keys of 128 characters are cut',
-    'keys of one character and of 128 are keys',
+    'keys have 1 to 128 characters',
     class extends HonestStore {
       override living(key: string): Entry | undefined {
         return super.living(key.slice(0, 127))
@@ -42,7 +42,7 @@ export const filing: readonly Broken[] = [
   ),
   broken(
     'rows are properties of an object',
-    'names that mean something elsewhere are plain keys',
+    'names that are special elsewhere are ordinary keys',
     class extends HonestStore {
       override living(key: string): Entry | undefined {
         return key in {} ? { payload: '', expiresAt: Infinity } : super.living(key)
@@ -63,8 +63,8 @@ export const filing: readonly Broken[] = [
     },
   ),
   broken(
-    'calls at once share one slot for the payload',
-    '500 keys at once keep their own',
+    'calls at once share one variable for the payload',
+    '500 keys at once keep their own payloads',
     class extends HonestStore {
       #payload = ''
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {

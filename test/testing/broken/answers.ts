@@ -2,8 +2,8 @@ import type { Entry, Store, Written } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that the answer is not what happened. */
-export const answering: readonly Broken[] = [
+/** The answer is not what happened. */
+export const answers: readonly Broken[] = [
   broken(
     'destroy of nothing is ok',
     'destroy of nothing is gone, with a base and without',
@@ -40,8 +40,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'a write tells what was there before it',
-    'create and replace tell the entry as it now stands',
+    'a write returns what was stored before it',
+    'create and replace return the entry as it is now stored',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -55,8 +55,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'a store on a server gives out a credential',
-    'only a store on the client gives out a credential',
+    'a store on a server returns a credential',
+    'only a store on the client returns a credential',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         return { ...super.put(key, payload, at), credential: key }
@@ -64,8 +64,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'the object in the map is the one handed out',
-    'what a caller does to an entry does nothing to the store',
+    'the object in the map is the one that is returned',
+    'a caller that changes a returned entry does not change the store',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const entry = { payload, expiresAt: at }
@@ -75,8 +75,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'what was handed out changes with the store',
-    'an entry that was handed out stays as it was',
+    'a returned entry changes with the store',
+    'an entry that was returned does not change later',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const entry = Object.assign(this.backend.rows.get(key) ?? {}, { payload, expiresAt: at })
@@ -86,7 +86,7 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'create answers before it is done, and forgets about it',
+    'create answers before it is done, and never does it',
     'what create stored is read back',
     class extends HonestStore {
       override async create(_key: string, payload: string, at: number): ReturnType<Store['create']> {
@@ -96,8 +96,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'read does not know how long the entry lives',
-    'read tells how long the entry lives',
+    'read returns no valid expiresAt',
+    'read returns when the entry expires',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
         const entry = await super.read(key, extendTo)
@@ -106,8 +106,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy only marks the row, and tells everybody that it was he',
-    'destroy ends the entry, and tells the first caller only',
+    'destroy only marks the row, and answers ok to every call',
+    'destroy ends the entry, and only the first call answers ok',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
         await this.begin()
@@ -118,8 +118,8 @@ export const answering: readonly Broken[] = [
     },
   ),
   broken(
-    'destroyed keys are banned for good',
-    'a destroyed key can be created anew, as somebody else',
+    'a destroyed key can never be created again',
+    'a destroyed key can be created again with another payload',
     class extends HonestStore {
       readonly #banned = new Set<string>()
       override async destroy(key: string, base?: Entry): ReturnType<Store['destroy']> {

@@ -2,10 +2,10 @@ import type { Entry, Store, Written } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that some verb but create makes something exist. */
-export const upserting: readonly Broken[] = [
+/** A verb other than create makes an entry exist, or create overwrites one. */
+export const upserts: readonly Broken[] = [
   broken(
-    'replace writes where nobody is',
+    'replace creates an entry',
     'replace of nothing is gone and creates nothing',
     class extends HonestStore {
       override async replace(
@@ -20,8 +20,8 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'create overwrites',
-    'create where somebody lives answers exists and changes nothing',
+    'create overwrites an entry',
+    'create of an existing key answers exists and changes nothing',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()
@@ -30,8 +30,8 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'touch writes back what it read a moment ago',
-    'of touch and destroy at once, the end stays the end',
+    'touch writes back what it read earlier',
+    'after touch and destroy at once the entry is gone',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
         const entry = await this.read(key)
@@ -43,7 +43,7 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'touch writes back what it read, over a newer payload',
+    'touch writes back what it read over a newer payload',
     'of replace and touch at once, both are applied',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
@@ -56,7 +56,7 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'touch keeps an empty row for whoever is not there',
+    'touch makes an empty row for an absent key',
     'touch of nothing is gone and creates nothing',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
@@ -67,8 +67,8 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'an extending read writes back what it read a moment ago',
-    'of an extending read and destroy at once, the end stays the end',
+    'an extending read writes back what it read earlier',
+    'after an extending read and destroy at once the entry is gone',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
         const entry = await super.read(key)
@@ -79,8 +79,8 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'what was destroyed once is remembered, and touch brings it back',
-    'after destroy no verb brings the dead back',
+    'touch brings back a destroyed entry',
+    'after destroy no verb brings the entry back',
     class extends HonestStore {
       readonly #remembered = new Map<string, string>()
       override put(key: string, payload: string, at: number): Written {
@@ -97,7 +97,7 @@ export const upserting: readonly Broken[] = [
   ),
   broken(
     'a replace from another process inserts what it does not find',
-    'the late writes of a request that another one outran find nobody',
+    'late writes after another process has destroyed the entry answer gone',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -111,8 +111,8 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'replace writes back over an end that came in between',
-    'of replace and destroy at once, the end stays the end',
+    'replace writes although the entry was destroyed in between',
+    'after replace and destroy at once the entry is gone',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -129,8 +129,8 @@ export const upserting: readonly Broken[] = [
     },
   ),
   broken(
-    'reading makes an empty row',
-    'a key that nobody created is absent, and reading does not create it',
+    'read makes an empty row',
+    'a key that was never created is absent, and reading does not create it',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {
         const entry = await super.read(key, extendTo)

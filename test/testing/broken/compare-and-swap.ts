@@ -2,10 +2,10 @@ import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../../s
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that versions are compared wrongly. */
-export const comparing: readonly Broken[] = [
+/** Versions are compared wrongly. */
+export const compareAndSwap: readonly Broken[] = [
   broken(
-    'replace does not compare',
+    'replace does not compare versions',
     'replace from an older base is a conflict and changes nothing',
     class extends HonestStore {
       override same(): boolean {
@@ -14,7 +14,7 @@ export const comparing: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy does not compare',
+    'destroy does not compare versions',
     'destroy with an older base is a conflict and changes nothing',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
@@ -33,7 +33,7 @@ export const comparing: readonly Broken[] = [
     },
   ),
   broken(
-    'versions are compared but for the last character',
+    'versions are compared without their last character',
     'a version is compared in full, to the last character and its case',
     class extends HonestStore {
       override same(row: Entry, base: Entry): boolean {
@@ -61,7 +61,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'an extending read makes a new version',
-    'a read that extends the life is no conflict for anybody',
+    'a read that extends the life causes no conflict',
     class extends HonestStore {
       override same(row: Entry, base: Entry): boolean {
         return super.same(row, base) && row.expiresAt === base.expiresAt
@@ -69,7 +69,7 @@ export const comparing: readonly Broken[] = [
     },
   ),
   broken(
-    'revisions are counted, and begin anew with the row',
+    'the token is a revision that starts again at 1 for each row',
     'an old base stays old after destroy and create under the same key',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
@@ -86,7 +86,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'an entry from a write lacks the token that one from read has',
-    'an entry from a write is good as the base of the next one',
+    'an entry from a write is a valid base of the next write',
     class extends HonestStore {
       override async read(key: string): ReturnType<Store['read']> {
         const entry = await super.read(key)
@@ -99,7 +99,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'an entry from read lacks the token that one from a write has',
-    'an entry from read is good as the base of a replace',
+    'an entry from read is a valid base of a replace',
     class extends HonestStore {
       override put(key: string, payload: string, at: number): Written {
         const { entry } = super.put(key, payload, at)
@@ -117,7 +117,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'touch makes a new version, which destroy compares',
-    'a touch between read and destroy is no conflict',
+    'a touch between read and destroy causes no conflict',
     class extends HonestStore {
       override same(row: Entry, base: Entry): boolean {
         return super.same(row, base) && row.expiresAt === base.expiresAt
@@ -135,7 +135,7 @@ export const comparing: readonly Broken[] = [
   ),
   broken(
     'destroy without a base compares with what this process read last',
-    'destroy without a base ends whatever is there',
+    'destroy without a base ends the entry, whatever its version',
     class extends HonestStore {
       #last: Entry | undefined
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {

@@ -23,10 +23,10 @@ const odd = [
   '\\u',
 ]
 
-test('a name that JSON would escape comes back as it was, whatever the process has parsed before', (t) => {
+test('a name that JSON would escape comes back unchanged, whatever the process has parsed before', (t) => {
   for (const first of ['a', 'b', 'valueOf']) {
     for (const poison of odd) {
-      // V8 13 remembers the shape of what it parsed, and takes the next name for the one it remembers.
+      // V8 13 reuses the shape of an object that it parsed before, and takes the next name for the one in that shape.
       const posted = [1, 2, 3].map(
         () => JSON.parse(`{${JSON.stringify(first)}:1,${JSON.stringify(poison)}:2}`) as unknown,
       )
@@ -57,7 +57,7 @@ test('no name in a line has a backslash', (t) => {
   t.is(codec.encode({ a: 'line\nbreak' }, 'key'), 'J {"a":"line\\nbreak"}')
 })
 
-test('a spelled name that is not ours, or spells one that is there, is damage', (t) => {
+test('an encoded name that the encoder would not write, or that repeats another name, is damage', (t) => {
   const spell = (name: string): string => `~${Buffer.from(name, 'utf16le').toString('base64url')}`
   for (const name of [
     '~',

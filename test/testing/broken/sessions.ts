@@ -2,7 +2,7 @@ import type { Entry, Store } from '../../../src/store.ts'
 import type { Invariant } from '../../../src/testing/simulation/violations.ts'
 import { type Backend, HonestStore } from '../honest-store.ts'
 
-/** A store with one fault, and what it breaks for the sessions in it. */
+/** A store with one fault, and the invariant that this violates. */
 export interface Unsound {
   readonly fault: string
   readonly invariant: Invariant
@@ -20,10 +20,10 @@ function unsound(
   return { fault, invariant, open: (backend) => new Faulty(backend) }
 }
 
-/** Faults of stores, as sessions feel them. */
-export const walking: readonly Unsound[] = [
+/** Faults of stores, and what they do to sessions. */
+export const sessions: readonly Unsound[] = [
   unsound(
-    'replace ignores what it is based upon',
+    'replace ignores its base',
     'preserved',
     class extends HonestStore {
       override same(): boolean {
@@ -32,7 +32,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'replace ignores what it is based upon, so that two requests claim one token',
+    'replace ignores its base, so that two requests claim one token',
     'claimed',
     class extends HonestStore {
       override async replace(key: string, payload: string, at: number): Replace {
@@ -42,7 +42,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'replace creates what is gone',
+    'replace creates what was destroyed',
     'ended',
     class extends HonestStore {
       override async replace(key: string, payload: string, at: number, base: Entry): Replace {
@@ -52,7 +52,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'replace looks first and writes later',
+    'replace reads first and writes later',
     'counted',
     class extends HonestStore {
       override async replace(key: string, payload: string, at: number, base: Entry): Replace {
@@ -66,7 +66,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'replace tells of a conflict, and has written all the same',
+    'replace answers conflict, and has written nevertheless',
     'counted',
     class extends HonestStore {
       #calls = 0
@@ -78,7 +78,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'replace says that it has written, and has not',
+    'replace answers that it has written, and has not',
     'preserved',
     class extends HonestStore {
       #calls = 0
@@ -101,7 +101,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'what is there is never what replace is based upon',
+    'replace always answers conflict',
     'served',
     class extends HonestStore {
       override same(): boolean {
@@ -110,7 +110,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'touch of nothing says that it is done',
+    'touch of an absent key answers ok',
     'modelled',
     class extends HonestStore {
       override async read(key: string): ReturnType<Store['read']> {
@@ -123,7 +123,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'replace writes to what has expired',
+    'replace writes to an expired entry',
     'ended',
     class extends HonestStore {
       override async replace(key: string, payload: string, at: number, base: Entry): Replace {
@@ -135,7 +135,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'what has expired is found',
+    'an expired entry is found',
     'ended',
     class extends HonestStore {
       override async read(key: string): ReturnType<Store['read']> {
@@ -164,7 +164,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'destroy ignores what it is based upon, so that a regeneration loses what came in between',
+    'destroy ignores its base, so that a regeneration loses a change made in between',
     'preserved',
     class extends HonestStore {
       override async destroy(key: string): Destroy {
@@ -173,7 +173,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'destroy says that it is done, and nothing has happened',
+    'destroy answers ok, and has done nothing',
     'ended',
     class extends HonestStore {
       override async destroy(key: string, base?: Entry): Destroy {
@@ -185,7 +185,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'destroy with a base claims to have ended what somebody else has ended',
+    'destroy with a base answers ok for what another request has ended',
     'single',
     class extends HonestStore {
       override async destroy(key: string, base?: Entry): Destroy {
@@ -195,7 +195,7 @@ export const walking: readonly Unsound[] = [
     },
   ),
   unsound(
-    'a replica that lags behind answers reads',
+    'reads are answered by a replica that lags behind',
     'ended',
     class extends HonestStore {
       readonly #old = new Map<string, Entry>()

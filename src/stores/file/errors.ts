@@ -1,14 +1,7 @@
 import { SessionError } from '../../errors.ts'
+import { errnoOf, storeError } from '../shared/errors.ts'
 
-/** The code of a failed system call, `''` if `error` is not one. */
-export function errnoOf(error: unknown): string {
-  if (!(error instanceof Error) || !('code' in error)) return ''
-  return typeof error.code === 'string' ? error.code : ''
-}
-
-/**
- * Resolves to the task's result, or to `undefined` if it failed with one of `codes`; any other failure is passed on.
- */
+/** The result of `task`, or `undefined` if it fails with one of `codes`. Any other failure is thrown. */
 export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
   try {
     return await task
@@ -18,11 +11,11 @@ export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): 
   }
 }
 
-/** The failure of a system call as a `SessionError` that begins with `what`. Node's own text holds paths, so it stays out. */
+/** The failure of a system call as a `SessionError` that begins with `what`. Node's own text is left out: it contains paths. */
 export function systemError(what: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
   const code = errnoOf(error) || 'unknown error'
   const syscall = error instanceof Error && 'syscall' in error ? String(error.syscall) : 'file system'
   const cause = Object.assign(new Error(`${syscall}: ${code}`), { code, syscall })
-  return new SessionError('ERR_SESSION_STORE', `${what}: ${code}`, { cause })
+  return storeError('file', `${what}: ${code}`, cause)
 }

@@ -2,8 +2,8 @@ import type { Store } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that a life is extended too much or too little. */
-export const extending: readonly Broken[] = [
+/** A life is extended too much or too little. */
+export const touch: readonly Broken[] = [
   broken(
     'touch does nothing',
     'touch extends the life',
@@ -14,8 +14,8 @@ export const extending: readonly Broken[] = [
     },
   ),
   broken(
-    'touch shortens',
-    'touch never shortens the life, not even to a moment past',
+    'touch shortens a life',
+    'touch never shortens the life, not even to a time in the past',
     class extends HonestStore {
       override async touch(key: string, at: number): ReturnType<Store['touch']> {
         await this.begin()
@@ -40,8 +40,8 @@ export const extending: readonly Broken[] = [
     },
   ),
   broken(
-    'read says that it extended the life, and did not',
-    'a read that is to extend the life does so, or says that it did not',
+    'read returns an extended expiresAt, and has not extended it',
+    'a read with extendTo extends the life, or returns an expiresAt that says it did not',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
         const entry = await super.read(key)
@@ -50,7 +50,7 @@ export const extending: readonly Broken[] = [
     },
   ),
   broken(
-    'read sets the life it was given, shorter or not',
+    'read sets expiresAt to extendTo even if that is earlier',
     'a read never shortens the life',
     class extends HonestStore {
       override async read(key: string, extendTo?: number): ReturnType<Store['read']> {

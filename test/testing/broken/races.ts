@@ -2,11 +2,11 @@ import type { Entry, Store } from '../../../src/store.ts'
 import { HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that somebody gets in between the look and the leap of a verb. */
-export const twoSteps: readonly Broken[] = [
+/** A verb is not atomic: another call gets in between its read and its write. */
+export const races: readonly Broken[] = [
   broken(
-    'replace looks first and leaps later',
-    'of many replaces from one base one wins, and the rest are conflicts',
+    'replace reads first and writes later',
+    'of many replaces from one base one is applied, and the rest are conflicts',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -23,8 +23,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'two processes each lock for themselves',
-    'of increments by many workers none is lost',
+    'each process has its own lock',
+    'of the increments of many workers none is lost',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -40,8 +40,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'create looks first and leaps later',
-    'of many creates at once one wins, and the rest are told',
+    'create reads first and writes later',
+    'of many creates at once one is applied, and the rest answer exists',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         if ((await this.read(key)) !== undefined) return 'exists'
@@ -51,8 +51,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'create removes an expired row first and inserts then',
-    'of many creates at once where somebody expired one wins',
+    'create removes an expired row first and then inserts',
+    'of many creates at once over an expired entry one is applied',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()
@@ -65,8 +65,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'read removes what it found expired a moment ago',
-    'who finds an expired entry does not remove the one created anew meanwhile',
+    'read removes by key what it read as expired',
+    'a verb that finds an expired entry does not remove one created at the same time',
     class extends HonestStore {
       override async read(key: string, extendTo = 0): ReturnType<Store['read']> {
         const entry = await super.read(key, extendTo)
@@ -80,7 +80,7 @@ export const twoSteps: readonly Broken[] = [
   ),
   broken(
     'replace is a delete and an insert',
-    'who reads during a replace sees the old payload or the new one',
+    'a read during a replace sees the old payload or the new one',
     class extends HonestStore {
       override async replace(
         key: string,
@@ -96,8 +96,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy with a base looks first and leaps later',
-    'of replace and destroy from one base, one is applied',
+    'destroy with a base reads first and deletes later',
+    'of replace and destroy at once with one base, one is applied',
     class extends HonestStore {
       override async destroy(key: string, base?: Entry): ReturnType<Store['destroy']> {
         const row = await this.read(key)
@@ -110,8 +110,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'destroy looks first, and everybody thinks that he was the one',
-    'of many destroys at once one is told that it was the one',
+    'destroy reads first, so that several calls answer ok',
+    'of many destroys at once one answers ok, and the rest gone',
     class extends HonestStore {
       override async destroy(key: string): ReturnType<Store['destroy']> {
         if ((await this.read(key)) === undefined) return 'gone'
@@ -122,8 +122,8 @@ export const twoSteps: readonly Broken[] = [
     },
   ),
   broken(
-    'create takes its time, and writes whether or not somebody is there by then',
-    'of create and destroy at once, the answers tell what is left',
+    'create reads first, and overwrites what was created since',
+    'after create and destroy at once the answers tell what is stored',
     class extends HonestStore {
       override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
         await this.begin()

@@ -2,11 +2,11 @@ import type { Entry, Store, StoreTraits, Written } from '../../../src/store.ts'
 import { Backend, HonestStore } from '../honest-store.ts'
 import { broken, type Broken } from './broken.ts'
 
-/** Faults of the kind that processes do not see each other, or do not end. */
-export const processing: readonly Broken[] = [
+/** Processes do not see each other's changes, entries do not outlive a process, or close goes wrong. */
+export const durability: readonly Broken[] = [
   broken(
-    'a process keeps what it read',
-    'two stores on one backend see what the other one did',
+    'a process caches what it read',
+    "two stores on one backend see each other's changes",
     class extends HonestStore {
       readonly #cache = new Map<string, Entry>()
       override async read(key: string): ReturnType<Store['read']> {
@@ -17,8 +17,8 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'each process has a backend of its own',
-    'two stores on one backend see what the other one did',
+    'each process has another backend',
+    "two stores on one backend see each other's changes",
     class extends HonestStore {
       constructor({ time }: Backend) {
         super(Object.assign(new Backend(), { time }))
@@ -26,8 +26,8 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'a token is good in one process only',
-    'a base that one store handed out is good in another',
+    'a token is valid in one process only',
+    'a base from one store is valid in another',
     class extends HonestStore {
       readonly #made = new WeakSet<Entry>()
       override put(key: string, payload: string, at: number): Written {
@@ -51,7 +51,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'close closes the connection of all',
+    'close closes the connection of every store',
     'closing one store does not close another',
     class extends HonestStore {
       override async close(): Promise<void> {
@@ -62,7 +62,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'a second close rejects',
-    'close may be called again, and at once',
+    'close may be called again, also at the same time',
     class extends HonestStore {
       override async close(): Promise<void> {
         await this.begin()
@@ -71,7 +71,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'close needs something to close',
+    'close fails if nothing was opened',
     'a store that was never used can be closed',
     class extends HonestStore {
       #used = false
@@ -86,7 +86,7 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'a closed store goes on',
+    'a closed store keeps working',
     'after close every verb rejects',
     class extends HonestStore {
       override async close(): Promise<void> {}
@@ -94,7 +94,7 @@ export const processing: readonly Broken[] = [
   ),
   broken(
     'opening twice connects twice, and the second one to an empty backend',
-    'a store connects by itself, and an explicit open, even twice, does no harm',
+    'a store connects by itself, and open may be called again',
     class extends HonestStore {
       async open(): Promise<void> {
         this.backend.rows.clear()
@@ -102,8 +102,8 @@ export const processing: readonly Broken[] = [
     },
   ),
   broken(
-    'the traits requirement what cannot be',
-    'the traits are possible ones, and store and harness agree',
+    'the traits are impossible',
+    'the traits are valid, and the harness agrees with the store',
     class extends HonestStore {
       override get traits(): StoreTraits {
         return { ...super.traits, resolution: 0 }
