@@ -243,6 +243,12 @@ class State {
     this.draft.settle(payload)
   }
 
+  /** The session is stored under a new key, and the draft builds on `payload`, but the client keeps its old ID. */
+  movedUntold(key: string, payload: string, written: Written): void {
+    this.redirectedTo(key, [this.storedKey])
+    this.committed(payload, written)
+  }
+
   /** Another request has ended the session. It stays ended, and the changes are dropped. */
   lost(): 'gone' {
     this.status = 'gone'

@@ -10,7 +10,7 @@ import type { Committed, SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
 import { Mover } from './move.ts'
 import { endedMeanwhile, Regeneration } from './regenerate.ts'
-import { CommitRetry } from './retry.ts'
+import { CommitRetry, regenerated } from './retry.ts'
 import { IdRotation } from './rotate-id.ts'
 import { Writer } from './writer.ts'
 
@@ -150,9 +150,11 @@ export class Committer {
       const touched = await this.#touchIfDue(state, base)
       return touched === 'ok' && (await this.#mayRepeat(state)) ? 'ok' : this.#retry.gone(state)
     }
-    return this.#retry.commit(state, (latest) =>
+    const outcome = await this.#retry.commit(state, (latest) =>
       this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
     )
+    if (outcome === 'regenerated') throw regenerated()
+    return outcome
   }
 
   /** One attempt to store the changes, based on `base`. */

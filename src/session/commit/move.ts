@@ -9,7 +9,7 @@ import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
-import type { CommitRetry } from './retry.ts'
+import { regenerated, type CommitRetry } from './retry.ts'
 
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
@@ -63,11 +63,10 @@ export class Mover {
         created = written.entry
         const left = await this.#leaveRedirect(state, newKey, base, mode)
         if (left !== 'ok') return left
-        if (await this.#isEnded(state)) return 'gone'
-        state.movedTo(nextId, newKey, payload, written)
-        return 'moved'
+        return this.#settle(state, nextId, newKey, payload, written, mode)
       }
       const outcome = await this.#retry.run<Moved>(state, attempt, mode === 'commit')
+      if (outcome === 'regenerated') throw regenerated()
       if (outcome !== 'moved' && created !== undefined) await withdraw()
       return outcome
     } catch (error) {
@@ -98,6 +97,26 @@ export class Mover {
       if (await this.#leadsTo(state, successor)) return 'ok'
       throw error
     }
+  }
+
+  /** The redirect is stored, and with it the changes. Unless the session was ended meanwhile, the client can be told. */
+  async #settle(
+    state: SessionState,
+    nextId: string,
+    newKey: string,
+    payload: string,
+    written: Written,
+    mode: Redirect['mode'],
+  ): Promise<'moved' | 'gone'> {
+    try {
+      if (await this.#isEnded(state)) return 'gone'
+      state.movedTo(nextId, newKey, payload, written)
+    } catch (error) {
+      if (mode === 'commit') throw error
+      // Whether it was ended is unknown, so the new ID is not told. The old one leads to the session, if that is still there.
+      state.movedUntold(newKey, payload, written)
+    }
+    return 'moved'
   }
 
   async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
