@@ -1,6 +1,7 @@
 import type { Document } from '../codec/document/document.ts'
 import type { Registry } from '../registry.ts'
 import { applyUpdate, isObject, type Draft, type KeyChange } from './draft.ts'
+import { merge } from './merge.ts'
 
 /**
  * Replays a request's log on a newer snapshot of its session, after another request has committed.
@@ -52,13 +53,19 @@ function combine(
     replaceValue(draft, key, change, value)
     return true
   }
-  const merge = isObject(change.value) ? registry.mergeOf(change.value) : undefined
-  if (merge === undefined) return false
+  const rule = isObject(change.value) ? registry.mergeOf(change.value) : undefined
+  if (rule === undefined) return false
   const other = draft.decode(key, theirs)
   if (!isObject(other) || Object.getPrototypeOf(other) !== Object.getPrototypeOf(change.value)) return false
   const ancestor = base === undefined ? undefined : draft.decode(key, base)
-  replaceValue(draft, key, change, merge(ancestor, change.value, other))
-  return true
+  const { codec } = draft.settings
+  const result = merge(rule, key, ancestor, change.value, other, {
+    encode: (value, path) => codec.encode(value, path),
+    mergeOf: (value) => registry.mergeOf(value),
+    planOf: (prototype) => registry.planOf(prototype),
+  })
+  if (result.merged) replaceValue(draft, key, change, result.value)
+  return result.merged
 }
 
 function replaceValue(draft: Draft, key: string, change: KeyChange, value: unknown): void {

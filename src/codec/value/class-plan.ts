@@ -2,6 +2,12 @@ import type { ZodObject } from 'zod'
 import { define } from './define.ts'
 import { mayHaveSlots } from './own-properties.ts'
 
+/** Makes one value of two: `base` is what both requests began with, `undefined` if there was nothing. */
+export type MergeFunction = (base: unknown, mine: unknown, theirs: unknown) => unknown
+
+/** How the changes that two requests made to one value become one value. See `TypeOptions.merge`. */
+export type Merge = 'fields' | 'items' | MergeFunction
+
 /** What the registry knows of a class: how its instances become fields, and fields an instance. */
 export interface ClassPlan {
   readonly name: string
@@ -14,7 +20,7 @@ export interface ClassPlan {
   readonly fields: ReadonlySet<string> | undefined
   readonly hooks: Hooks | undefined
   readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
-  readonly merge: ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
+  readonly merge: Merge | undefined
   readonly shapes: Shapes
 }
 
