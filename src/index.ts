@@ -8,6 +8,8 @@ export { registerProvider, type OpenProvider, type ProviderContext } from './ses
 export type { ManagerOptions, OpenOptions, SealOptions } from './session/options.ts'
 export type { Schema, SessionValues, ValuesOf } from './session/schema.ts'
 export type { SessionEvent, StoreVerb } from './session/events.ts'
+export type { Isolation, KeyOptions } from './session/isolation.ts'
+export type { Merge, MergeFunction } from './codec/value/class-plan.ts'
 export type { Health } from './session/backend/health.ts'
 export type { BreakerState } from './session/backend/circuit-breaker.ts'
 export { createRegistry, registerType, type Class, type Registry, type TypeOptions } from './registry.ts'

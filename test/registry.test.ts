@@ -186,8 +186,9 @@ test('mergeOf returns the merge of the class of a value, and undefined for any o
     merge: (base, mine, theirs) => new Counter(mine.count + theirs.count - (base?.count ?? 0)),
   })
   const merge = registry.mergeOf(new Counter(1))
-  t.deepEqual(merge?.(new Counter(2), new Counter(3), new Counter(5)), new Counter(6))
-  t.deepEqual(merge?.(undefined, new Counter(3), new Counter(5)), new Counter(8))
+  if (typeof merge !== 'function') return t.fail('the function of the class was expected')
+  t.deepEqual(merge(new Counter(2), new Counter(3), new Counter(5)), new Counter(6))
+  t.deepEqual(merge(undefined, new Counter(3), new Counter(5)), new Counter(8))
   for (const value of [
     new Cart(),
     new Loud(1),
@@ -199,6 +200,60 @@ test('mergeOf returns the merge of the class of a value, and undefined for any o
   ]) {
     t.is(registry.mergeOf(value), undefined)
   }
+})
+
+test('a class that is kept as its fields may be merged by them, and mergeOf says so', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Cart, { merge: 'fields' })
+  t.is(registry.mergeOf(new Cart()), 'fields')
+})
+
+test('a collection with encode and decode may be merged by its items', (t) => {
+  class Prices extends Map<string, number> {}
+  class Tags extends Set<string> {}
+  class Rows extends Array<number> {}
+  class LongRows extends Rows {}
+  const registry = createRegistry()
+  for (const instance of [new Prices(), new Tags(), new Rows(), new LongRows()]) {
+    const type = instance.constructor as Class
+    registry.registerType(type, { encode: () => [], decode: () => instance, merge: 'items' })
+    t.is(registry.mergeOf(instance), 'items', type.name)
+  }
+})
+
+test('a merge that cannot work for the class is refused, and the text says what can', (t) => {
+  const hooks = { encode: () => 1, decode: () => new Cart() }
+  const refused: [title: string, options: object, text: RegExp][] = [
+    ['an unknown word', { merge: 'deep' }, /'fields', 'items' or a function/],
+    ['an empty word', { merge: '' }, /'fields', 'items' or a function/],
+    ['not a word', { merge: true }, /'fields', 'items' or a function/],
+    ['null', { merge: null }, /'fields', 'items' or a function/],
+    ['fields of a class with encode', { ...hooks, merge: 'fields' }, /`encode`.*function/],
+    ['items of a class without any', { merge: 'items' }, /Array, Map or Set.*function or 'fields'/],
+    ['items of such a class with encode', { ...hooks, merge: 'items' }, /Array, Map or Set.*function$/],
+  ]
+  for (const [title, options, text] of refused) {
+    const registry = createRegistry()
+    const error = t.throws(() => registry.registerType(Cart, options), { instanceOf: SessionError }, title)
+    t.is(error.code, 'ERR_SESSION_TYPE', title)
+    t.regex(error.message, text, title)
+    t.is(registry.planNamed('Cart'), undefined, title)
+  }
+})
+
+test('a merge function keeps the this of its options', (t) => {
+  class Rules {
+    readonly #suffix = ' (merged)'
+    merge(_base: Other | undefined, mine: Other, _theirs: Other): Other {
+      mine.name += this.#suffix
+      return mine
+    }
+  }
+  const registry = createRegistry()
+  registry.registerType(Other, new Rules())
+  const merge = registry.mergeOf(new Other())
+  if (typeof merge !== 'function') return t.fail('the function of the class was expected')
+  t.like(merge(undefined, new Other(), new Other()), { name: 'other (merged)' })
 })
 
 test('the functions of options that are a class instance are called with it as `this`', (t) => {

@@ -259,10 +259,16 @@ export class Draft {
     this.#markOutdated(key)
   }
 
+  /** @throws SessionError `ERR_SESSION_VALUE` or `ERR_SESSION_LIMIT` if the value cannot be stored under the key */
+  check(key: string, value: unknown, isValue: boolean): void {
+    if (!isValue) return
+    this.settings.schema?.check(key, value)
+    this.settings.codec.encode(value, key)
+  }
+
   /** Gives a change another value, or none: then the key is deleted. */
   replaceValue(key: string, change: KeyChange, value: unknown, isValue: boolean): void {
     if (value !== change.value) this.#retire(key, change)
-    if (isValue) this.settings.schema?.check(key, value)
     change.value = value
     change.text = isValue ? this.settings.codec.encode(value, key) : undefined
     if (change.kind === 'read') change.kind = 'set'

@@ -204,7 +204,8 @@ test('a set of a key that the request has read is refused with 409 if another re
     ],
   )
   const told = events.filter(({ type }) => type === 'conflict')
-  t.deepEqual(told, Array(2).fill({ type: 'conflict', keys: 1, outcome: 'refused' }))
+  const refused = { type: 'conflict', keys: 1, outcome: 'refused' }
+  t.deepEqual(told, [refused, refused])
 })
 
 test('update is run again on the newer value, on objects too', async (t) => {
