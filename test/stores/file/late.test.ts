@@ -194,7 +194,7 @@ async function interleave(
 }
 
 for (const [name, act] of Object.entries(late)) {
-  test.serial(`${name} may sleep at any step, and finds out what others did meanwhile`, async (t) => {
+  test.serial(`${name} may pause at any step, and notices what other processes did meanwhile`, async (t) => {
     let stopsReached = 0
     for (const [what, others] of Object.entries(meanwhile)) {
       for (const present of [true, false]) {
@@ -244,7 +244,7 @@ test.serial(
   },
 )
 
-test.serial('a sweep leaves a staged home alone in which somebody keeps something', async (t) => {
+test.serial('a sweep leaves a staged home that contains a foreign file', async (t) => {
   const { folder, mine, theirs } = await opened(false)
   const goOn = await start(late['create'] ?? assert.fail(), mine, 'rename')
   const staging = (await fs.readdir(folder, { recursive: true })).find((name) => name.endsWith('.new'))

@@ -15,7 +15,7 @@ test.before(async () => {
   children = await Children.compile(base)
 })
 
-test.serial('of 1,000 increments by four processes none is lost', async (t) => {
+test.serial('1,000 increments by four processes are all kept', async (t) => {
   const folder = path.join(base, 'sessions')
   const store = new FileStore({ folder })
   await store.create(KEY, `${OLD.slice(0, 21)} 0`, Date.now() + 3_600_000)

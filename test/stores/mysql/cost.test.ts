@@ -27,7 +27,7 @@ for (const [kind, setUp] of [
   ['ours', undefined],
   ['the documented one', CLASSIC],
 ] as const) {
-  test.serial(`each verb is as many statements as the page of the store says: ${kind}`, async (t) => {
+  test.serial(`each verb takes as many statements as the documentation says: ${kind}`, async (t) => {
     const database = await freshDatabase(server)
     if (setUp !== undefined) await database.sql(setUp)
     const store = new MysqlStore({ url: database.url })

@@ -32,7 +32,7 @@ function lockOf({ name }: MariadbDatabase): string {
 }
 
 for (const [kind, setUp] of KINDS) {
-  test.serial(`F18: what has expired goes in batches, and what lives stays: ${kind}`, async (t) => {
+  test.serial(`F18: expired rows are removed in batches, and living ones stay: ${kind}`, async (t) => {
     const { database, store } = await fill(setUp)
     const name = key()
     await store.create(name, payload(), soon())
@@ -47,7 +47,7 @@ for (const [kind, setUp] of KINDS) {
     await database.drop()
   })
 
-  test.serial(`F18: while another process sweeps, a sweep leaves it to that one: ${kind}`, async (t) => {
+  test.serial(`F18: while another process sweeps, a sweep does nothing: ${kind}`, async (t) => {
     const { database, store } = await fill(setUp)
     const other = await createConnection(database.url)
     await other.query('SELECT GET_LOCK(?, 0)', [lockOf(database)])

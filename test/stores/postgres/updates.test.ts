@@ -44,7 +44,7 @@ async function figuresOf({ query }: Database): Promise<Readonly<Record<string, n
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, Number(value)]))
 }
 
-test.serial('touches and replaces leave the indexes alone', async (t) => {
+test.serial('touch and replace do not update indexes', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   await store.open()
@@ -70,7 +70,7 @@ test.serial('touches and replaces leave the indexes alone', async (t) => {
   t.true((figures['hot'] ?? 0) / 3_000 > 0.9, `${figures['hot']} of 3,000 updates were HOT`)
 })
 
-test.serial('a sweep puts off who has lived on, and ends who has not', async (t) => {
+test.serial('a sweep postpones extended rows, and removes expired ones', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   const moment = Date.now() + HOUR
@@ -96,7 +96,7 @@ test.serial('a sweep puts off who has lived on, and ends who has not', async (t)
   await store.close()
 })
 
-test.serial('F18: a sweep goes on past any number of the living, in both tables', async (t) => {
+test.serial('F18: a sweep proceeds past any number of living rows, in both tables', async (t) => {
   for (const classic of [false, true]) {
     const database = await fresh()
     if (classic) await database.query(CLASSIC_TABLE)
@@ -115,7 +115,7 @@ test.serial('F18: a sweep goes on past any number of the living, in both tables'
   }
 })
 
-test.serial('F18: a sweep leaves alone who is at work, and waits for nobody', async (t) => {
+test.serial('F18: a sweep skips locked rows, and waits for no lock', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   await keep(store, 'busy', Date.now() - HOUR)
@@ -169,7 +169,7 @@ test.serial('no verb reads the whole table, however many rows there are', async 
   }
 })
 
-test.serial('each verb is one statement, and one more where it finds nothing to change', async (t) => {
+test.serial('each verb is one statement, and one more if it matches no row', async (t) => {
   const database = await fresh()
   await database.query('CREATE EXTENSION pg_stat_statements')
   const store = new PostgresStore({ url: database.url })

@@ -15,7 +15,7 @@ test.after.always(async () => {
   await servers.stop()
 })
 
-test.serial('F7: a failover loses nothing that the replica had, and confuses nobody', async (t) => {
+test.serial('F7: a failover loses nothing that was replicated, and mixes up no sessions', async (t) => {
   const store = new RedisStore({ url: servers.url, mode: 'sentinel', timeout: 20_000 })
   t.teardown(async () => store.close())
   const [kept, ended] = [await keep(store), await keep(store)]
