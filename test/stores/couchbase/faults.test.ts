@@ -19,7 +19,7 @@ test.afterEach.always(async () => server.fail(BUSY, 0))
 async function keep(store: CouchbaseStore, key: string = KEY): Promise<Entry> {
   await store.destroy(key)
   const written = await store.create(key, payload(), soon())
-  if (written === 'exists') throw new Error('somebody is there')
+  if (written === 'exists') throw new Error('there is an entry already')
   return written.entry
 }
 
@@ -45,7 +45,7 @@ test.serial('F3: if the server never answers, every verb rejects at the deadline
   const later = new CouchbaseStore({ url: server.url, timeout: 20_000 })
   const now = await later.read(KEY)
   if (now) t.is(typeof (await later.replace(KEY, payload(), soon(), now)), 'object')
-  else t.fail('the session is gone, though nobody ended it')
+  else t.fail('the session is gone, though it was not destroyed')
   await Promise.all([store.close(), fresh.close(), later.close()])
 })
 

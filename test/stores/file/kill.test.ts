@@ -162,7 +162,7 @@ for (const [number, name] of names.entries()) {
 
 for (const name of ['create', 'replace'] as const) {
   test.serial(
-    `F12: whatever part of a payload reached the disk when a ${name} was killed, it is nobody's session`,
+    `F12: whatever part of a payload reached the disk when a ${name} was killed, it is not taken for a session`,
     async (t) => {
       const act = actsOf(OLD, NEW)[name]
       const { stdout } = await children.run('victim', await prepared(act, neighbours), name, '0')

@@ -119,7 +119,7 @@ async function expected(acts: readonly Act[], present: boolean): Promise<readonl
   return [...answers, await store.read(KEY)]
 }
 
-/** Every order in which somebody who sees no more than answers may think that `act` and `others` took place. */
+/** Every order of `act` and `others` that is consistent with their answers. */
 async function orders(
   act: Act,
   others: readonly Act[],
@@ -218,7 +218,7 @@ for (const [name, act] of Object.entries(late)) {
 }
 
 test.serial(
-  'a sweep may sleep at any step, and removes nothing that somebody has come to need',
+  'a sweep may pause at any step, and removes nothing that has come into use meanwhile',
   async (t) => {
     let stopsReached = 0
     for (const act of ['create', 'replace', 'destroy']) {

@@ -66,7 +66,7 @@ test.serial(
       'no mark that was said to be stored is lost',
     )
     t.is(kept.filter((each) => each.startsWith('survivor')).length, 100)
-    // One who was killed may have stored marks that nobody heard of; but none is there of anybody without those before it.
+    // A killed process may have stored marks that it did not report, but no mark is there without those before it.
     for (const name of new Set(kept.map((each) => each.split('.')[0]))) {
       const own = kept.filter((each) => each.startsWith(`${name}.`))
       t.deepEqual(

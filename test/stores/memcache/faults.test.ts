@@ -16,7 +16,7 @@ const soon = (): number => Date.now() + 60_000
 
 async function keep(store: MemcacheStore, text: string = payload()): Promise<Entry> {
   const written = await store.create(KEY, text, soon())
-  if (written === 'exists') throw new Error('somebody is there')
+  if (written === 'exists') throw new Error('there is an entry already')
   return written.entry
 }
 

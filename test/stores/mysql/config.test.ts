@@ -203,7 +203,7 @@ for (const [trouble, config, complaint] of [
     'there is no such database (ER_BAD_DB_ERROR)',
   ],
   [
-    'a port where nobody listens',
+    'a port without a server',
     `${user}@tcp(127.0.0.1:${port})/kts`,
     'no server listens at this address (ECONNREFUSED)',
   ],
@@ -218,7 +218,7 @@ for (const [trouble, config, complaint] of [
     'there is no socket at this path (ENOENT)',
   ],
   [
-    'a certificate that nobody knows',
+    'an untrusted certificate',
     `${user}@tcp(${address})/kts?tls=true`,
     'no TLS connection; the certificate may not be trusted (HANDSHAKE_SSL_ERROR)',
   ],

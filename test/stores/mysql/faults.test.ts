@@ -173,29 +173,26 @@ test.serial('an answer in another protocol is an error, not a crash', async (t) 
   await new Promise((resolve) => liar.close(resolve))
 })
 
-test.serial(
-  'F9: a lock that somebody holds for longer than the server waits is waited for again',
-  async (t) => {
-    const client = createPool({ uri: url, connectionLimit: 1 })
-    const { store, name, entry } = await begin({ client })
-    await client.query('SET SESSION innodb_lock_wait_timeout = 0') // gives up at once
-    const holder = await createConnection(database.url)
-    await holder.query('START TRANSACTION')
-    await holder.query('SELECT * FROM session WHERE session_key = ? FOR UPDATE', [name])
-    await t.throwsAsync(store.replace(name, payload(), soon(), entry), {
-      message: 'mysql: replace failed: another transaction holds a lock on the row (ER_LOCK_WAIT_TIMEOUT)',
-    })
-    const before = await counted('Com_stmt_execute')
-    const next = payload()
-    const replacing = store.replace(name, next, soon(), entry)
-    while ((await counted('Com_stmt_execute')) === before) await new Promise(setImmediate)
-    await holder.query('ROLLBACK')
-    t.is(typeof (await replacing), 'object')
-    t.is((await store.read(name))?.payload, next)
-    await holder.end()
-    await client.end()
-  },
-)
+test.serial('F9: a lock that is held for longer than the server waits is waited for again', async (t) => {
+  const client = createPool({ uri: url, connectionLimit: 1 })
+  const { store, name, entry } = await begin({ client })
+  await client.query('SET SESSION innodb_lock_wait_timeout = 0') // gives up at once
+  const holder = await createConnection(database.url)
+  await holder.query('START TRANSACTION')
+  await holder.query('SELECT * FROM session WHERE session_key = ? FOR UPDATE', [name])
+  await t.throwsAsync(store.replace(name, payload(), soon(), entry), {
+    message: 'mysql: replace failed: another transaction holds a lock on the row (ER_LOCK_WAIT_TIMEOUT)',
+  })
+  const before = await counted('Com_stmt_execute')
+  const next = payload()
+  const replacing = store.replace(name, next, soon(), entry)
+  while ((await counted('Com_stmt_execute')) === before) await new Promise(setImmediate)
+  await holder.query('ROLLBACK')
+  t.is(typeof (await replacing), 'object')
+  t.is((await store.read(name))?.payload, next)
+  await holder.end()
+  await client.end()
+})
 
 test.serial('F9: the statement that is rolled back in a deadlock is repeated', async (t) => {
   const { store, name, entry } = await begin()

@@ -157,7 +157,7 @@ test.serial('if the server requires TLS, only sslmode=disable is refused', async
   await database.query('SELECT pg_reload_conf()')
   try {
     for (;;) {
-      // The reload is in force once somebody unencrypted is turned away.
+      // The reload is in force once an unencrypted connection is refused.
       const unencrypted = new PostgresStore({ url: `${words} sslmode=disable` })
       const [opening] = await Promise.allSettled([unencrypted.open()])
       await unencrypted.close()

@@ -26,7 +26,7 @@ function soon(): number {
   return Date.now() + HOUR
 }
 
-/** The database by another address, or as somebody else. */
+/** The database with another address or user. */
 function by(change: (url: URL) => void, from: string = database.url): string {
   const url = new URL(from)
   change(url)

@@ -46,7 +46,7 @@ async function stage(t: ExecutionContext, options: PostgresStoreOptions = {}): P
   return { site, database, id, reports, rival }
 }
 
-/** Until somebody waits for a lock in the database; tells their process. */
+/** Waits until a server process waits for a lock in the database, and returns its process ID. */
 async function waiting({ query, name }: Database): Promise<number> {
   for (;;) {
     const [row] = await query(

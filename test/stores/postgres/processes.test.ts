@@ -55,7 +55,7 @@ for (const [kind, database] of [
             const payload = `kts1 ${randomBytes(12).toString('base64url')} ${text}`
             await store.create(key, 'kts1 0123456789abcdef x', Date.now() + HOUR)
             const small = await store.read(key)
-            if (small === undefined) throw new Error('nobody is there')
+            if (small === undefined) throw new Error('there is no entry')
             t.is(typeof (await store.replace(key, payload, Date.now() + HOUR, small)), 'object')
             const entry = await store.read(key)
             t.true(entry?.payload === payload, `${kilobytes} KB`)

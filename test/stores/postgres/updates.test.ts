@@ -129,7 +129,7 @@ test.serial('F18: a sweep skips locked rows, and waits for no lock', async (t) =
   await other.query('BEGIN')
   await other.query(`SELECT pg_advisory_xact_lock(hashtext('koa-typed-session'), hashtext('"session"'))`)
   await keep(store, 'late', Date.now() - HOUR)
-  t.is(await store.sweep(10), 0, 'somebody else is sweeping')
+  t.is(await store.sweep(10), 0, 'another process is sweeping')
   await other.query('COMMIT')
   t.is(await store.sweep(10), 1)
   await other.end()
@@ -179,16 +179,16 @@ test.serial('each verb is one statement, and one more if it matches no row', asy
   const now = typeof written === 'string' ? base : written.entry
   for (const [verb, expected, doing] of [
     ['read', 1, async () => store.read('key')],
-    ['read of nobody', 1, async () => store.read('nobody')],
+    ['read of an absent entry', 1, async () => store.read('nobody')],
     ['create', 1, async () => store.create('another', payload(), soon())],
-    ['create where somebody is', 1, async () => store.create('key', payload(), soon())],
+    ['create of an existing entry', 1, async () => store.create('key', payload(), soon())],
     ['touch', 1, async () => store.touch('key', soon() + HOUR)],
     ['touch that would shorten', 2, async () => store.touch('key', soon())],
     ['replace in conflict', 2, async () => store.replace('key', payload(), soon(), base)],
     ['destroy in conflict', 2, async () => store.destroy('key', base)],
     ['replace', 1, async () => store.replace('key', now.payload, soon(), now)],
     ['destroy', 1, async () => store.destroy('key', now)],
-    ['destroy of nobody', 1, async () => store.destroy('key')],
+    ['destroy of an absent entry', 1, async () => store.destroy('key')],
     ['count', 1, async () => store.count()],
     ['sweep', 1, async () => store.sweep(100)],
   ] as const) {

@@ -109,7 +109,7 @@ test.serial('F7: when a primary dies, what its replica had is kept, and verbs co
     await t.notThrowsAsync(workers.stop())
   }
   await crowd.more(60)
-  // What the dead primary acknowledged last may be lost with it; nothing is counted twice, and nobody is logged out.
+  // What the dead primary acknowledged last may be lost with it; nothing is counted twice, and no user is logged out.
   for (const { n, most } of await crowd.disperse()) t.true(n > 0 && n <= most, `${n} of ${most}`)
   const heir = await find(nodes, async (node) => node !== primary && (await servesSlot(node, 0)))
   t.not(heir, primary)
