@@ -168,24 +168,21 @@ class State {
     this.nextId = id
   }
 
-  /** An operation on this session object begins; it must be over by `deadline`. */
-  begin(deadline: Deadline): void {
+  /**
+   * Runs an operation on this session object, which must be over by `deadline`; the next one waits for it. A session that is
+   * stored afterwards was so at `now`, when the operation began.
+   */
+  async run<T>(operation: () => Promise<T>, deadline: Deadline, now: number): Promise<T> {
     this.deadline = deadline
-  }
-
-  /** The next operation on this session object waits for this one. */
-  waitFor(operation: Promise<unknown>): void {
-    this.pending = operation
-  }
-
-  /** The operation is over, whatever became of it. */
-  end(operation: Promise<unknown>): void {
-    if (this.pending === operation) this.pending = undefined
-  }
-
-  /** The session was stored at `now`. */
-  confirmedAt(now: number): void {
-    this.knownAt = now
+    const pending = operation()
+    this.pending = pending
+    try {
+      const result = await pending
+      if (this.status === 'stored') this.knownAt = now
+      return result
+    } finally {
+      if (this.pending === pending) this.pending = undefined
+    }
   }
 
   /** `payload` is stored, and the draft builds on it from now on. */

@@ -62,7 +62,7 @@ export class CommitRetry {
     attempt: Attempt<T>,
     isUrgent = false,
   ): Promise<T | 'gone' | 'regenerated'> {
-    const isQueued = this.#keyQueue.has(state.storedKey)
+    const isQueued = this.#keyQueue.active.has(state.storedKey)
     const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
     const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued, isUrgent) : first
     if (outcome === 'gone') this.#refuseOtherEnds(state)
