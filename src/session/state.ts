@@ -159,8 +159,11 @@ class State {
 
   /** `regenerate()`: the next commit moves the session to `id`. A session that was never stored just gets another ID. */
   regenerate(id: string): void {
-    if (this.status === 'new' && this.unsettled === undefined) this.id = undefined
-    else this.nextId ??= id
+    if (this.status !== 'new' || this.unsettled !== undefined) this.nextId ??= id
+    else {
+      this.id = undefined
+      this.isIdKnown = false
+    }
   }
 
   /** After a failed move to `nextId`: the record may still arrive late, so this ID is not used again. */

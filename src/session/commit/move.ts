@@ -84,7 +84,10 @@ export class Mover {
     base: Entry,
     mode: Redirect['mode'],
   ): Promise<'ok' | 'conflict' | 'gone'> {
-    const { now, rotateGrace, idleTimeout, redirectLife, limits } = this.#settings
+    const { now, rotateGrace, idleTimeout, redirectLife, limits, store } = this.#settings
+    // A store on the client keeps no records. It can at most remember that the old credentials are no longer valid.
+    if (store.traits.location === 'client')
+      return this.#store.destroy(state.storedKey, base, state.deadline, absoluteEnd(state, this.#settings))
     const at = now()
     const until = at + (mode === 'open' ? rotateGrace : redirectLife)
     const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, at + redirectLife) : until
@@ -120,6 +123,7 @@ export class Mover {
   }
 
   async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
+    if (this.#settings.store.traits.location === 'client') return false
     for (const key of [...passedKeys, storedKey])
       if (await this.#destroyer.isEnded(key, deadline)) return true
     return false
