@@ -20,7 +20,7 @@ for (const [index, program] of programs.flat().entries()) {
   })
 }
 
-test.serial("of 20 items that one visitor adds to the README's first cart at once, 20 are kept", async (t) => {
+test.serial("the README's first example keeps all of 20 items that are added at once", async (t) => {
   const [first] = await programsOf('README.md')
   if (first === undefined) return t.fail('the README has no program')
   const addAll =
