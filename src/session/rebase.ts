@@ -1,6 +1,6 @@
 import type { Document } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
-import { applyUpdate, isObject, type Draft, type KeyChange } from './draft.ts'
+import { applyUpdate, type Draft, type KeyChange } from './draft.ts'
 import { conflictOf, type ChangeKind } from './isolation.ts'
 import { merge } from './merge.ts'
 
@@ -85,7 +85,7 @@ function resolve(
       return drop
     case 'set':
       if (!change.isRead) return keep
-      if (change.text === base && !draft.isChangedInPlace(key, change)) return drop
+      if (change.text === base && !draft.isChangedInPlace(key, change)) break
       return combine(draft, key, change, 'read and changed', base, theirs)
     case 'update':
       if (draft.isChangedInPlace(key, change))
@@ -126,7 +126,7 @@ function combine(
   const { rules, codec } = draft.settings
   if (rules.isolationOf(key) === 'last-wins') return overwrite
   if (theirs === undefined) throw conflictOf(key, kind, DELETED)
-  const rule = isObject(change.value) ? rules.mergeOf(key, change.value) : undefined
+  const rule = rules.mergeOf(key, change.value)
   if (rule === undefined) throw conflictOf(key, kind, CHANGED)
   const other = draft.decode(key, theirs)
   const ancestor = base === undefined ? undefined : draft.decode(key, base)
