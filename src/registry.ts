@@ -1,6 +1,6 @@
 import { types } from 'node:util'
-import type { ZodObject } from 'zod'
 import { isBuiltin } from './codec/value/builtins.ts'
+import { fieldsOf, type ObjectSchema } from './codec/standard-schema.ts'
 import { type Hooks, type ClassPlan, Shapes } from './codec/value/class-plan.ts'
 import { SessionError } from './errors.ts'
 
@@ -23,10 +23,11 @@ export interface TypeOptions<T extends object> {
   readonly name?: string
 
   /**
-   * The fields, as a zod object. Instances are checked against it when they are written and when they are read, and
-   * may have no other own field. It only checks: the output of transforms and defaults is not used.
+   * The fields, as an object schema that lists them: `z.object()` of zod, `v.object()` of valibot. Instances are checked
+   * against it when they are written and when they are read, and may have no other own field. It only checks: the output of
+   * transforms and defaults is not used. It must be synchronous.
    */
-  readonly schema?: ZodObject
+  readonly schema?: ObjectSchema
 
   /** Raise it when the fields change their meaning. A whole number from 1; default 1. */
   readonly version?: number
@@ -160,7 +161,12 @@ function compile<T extends object>(
   options: TypeOptions<T>,
 ): ClassPlan {
   const { version = 1, schema } = options
+  const fields = fieldsOf(schema)
   if (!Number.isSafeInteger(version) || version < 1) throw wrong(`the version of '${name}' is not 1, 2, 3 …`)
+  if (schema !== undefined && fields === undefined)
+    throw wrong(
+      `the schema of '${name}' is no object schema that lists its fields, as z.object() of zod 4 and v.object() of valibot are`,
+    )
   if ('then' in prototype) throw wrong(`'${name}' has a method \`then\`: to await one would call it`)
   return {
     name,
@@ -168,7 +174,7 @@ function compile<T extends object>(
     prototype,
     version,
     schema,
-    fields: schema === undefined ? undefined : new Set(Object.keys(schema.shape)),
+    fields: fields && new Set(fields),
     hooks: hooksOf(name, prototype, options),
     upgrade: options.upgrade?.bind(options),
     // The rebase asks by value: what it passes are values that this plan has decoded, or that have its prototype.

@@ -1,4 +1,4 @@
-import type { ZodObject } from 'zod'
+import type { ObjectSchema } from '../standard-schema.ts'
 import { define } from './define.ts'
 import { mayHaveSlots } from './own-properties.ts'
 
@@ -9,7 +9,7 @@ export interface ClassPlan {
   readonly type: unknown
   readonly prototype: object
   readonly version: number
-  readonly schema: ZodObject | undefined
+  readonly schema: ObjectSchema | undefined
   /** The names that the schema knows; any other own field is refused. */
   readonly fields: ReadonlySet<string> | undefined
   readonly hooks: Hooks | undefined

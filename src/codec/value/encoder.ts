@@ -7,6 +7,7 @@ import { define } from './define.ts'
 import { writeError } from './failure.ts'
 import { LeafList } from './leaf-list.ts'
 import type { Limits } from '../limits.ts'
+import { type ObjectSchema, type Verdict, verdictOf } from '../standard-schema.ts'
 import { SeenObjects } from './seen-objects.ts'
 import { writeName } from './names.ts'
 import { mayHaveSlots } from './own-properties.ts'
@@ -158,7 +159,7 @@ export class Encoder implements PartWriter {
       const name = fields[i] ?? ''
       row[i + 1] = this.part(name, this.#probe.read(instance, name), depth)
     }
-    if (plan.schema !== undefined) this.#check(instance, plan)
+    if (plan.schema !== undefined) this.#check(instance, plan, plan.schema)
     return row
   }
 
@@ -218,16 +219,16 @@ export class Encoder implements PartWriter {
     return added
   }
 
-  #check(instance: object, plan: ClassPlan): void {
-    let result
+  #check(instance: object, plan: ClassPlan, schema: ObjectSchema): void {
+    let verdict: Verdict
     try {
-      result = plan.schema?.safeParse(instance)
+      verdict = verdictOf(schema, instance)
     } catch (cause) {
       throw this.#trail.failed(`the schema of '${plan.name}' failed`, cause)
     }
-    if (result === undefined || result.success) return
+    if (verdict.fits) return
     const why = `it is not what the schema of '${plan.name}' asks for`
-    const [field] = result.error.issues[0]?.path ?? []
+    const [field] = verdict.path
     throw this.#trail.refused(why, typeof field === 'string' ? field : undefined)
   }
 

@@ -1,4 +1,5 @@
 import { SessionError } from '../../errors.ts'
+import { verdictOf } from '../standard-schema.ts'
 import { define } from './define.ts'
 import type { ClassPlan } from './class-plan.ts'
 import { checkNames, unreadable } from './type-table.ts'
@@ -49,8 +50,7 @@ export function attempt(plan: ClassPlan, what: string, action: () => unknown): u
 /** Asks the schema of a class whether an instance is right. */
 export function check(plan: ClassPlan, instance: object): void {
   const { schema } = plan
-  if (schema === undefined || attempt(plan, 'schema', () => schema.safeParse(instance).success) === true)
-    return
+  if (schema === undefined || attempt(plan, 'schema', () => verdictOf(schema, instance).fits) === true) return
   throw unreadable(plan.name, 'is not what its schema asks for')
 }
 
