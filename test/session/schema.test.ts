@@ -32,7 +32,7 @@ interface UntypedSession {
 }
 
 function untypedSession(given: Schema): UntypedSession {
-  return new SessionManager({ schema: given }).begin() as unknown as UntypedSession
+  return new SessionManager({ schema: given }).begin()
 }
 
 /** A schema as a library makes one that is neither zod, valibot nor arktype. */
