@@ -1,6 +1,6 @@
 import { types } from 'node:util'
-import type { ZodObject } from 'zod'
 import { isBuiltin } from './codec/value/builtins.ts'
+import { fieldsOf, type ObjectSchema } from './codec/standard-schema.ts'
 import {
   type ClassPlan,
   type ClassPlans,
@@ -29,10 +29,11 @@ export interface TypeOptions<T extends object> {
   readonly name?: string
 
   /**
-   * The fields, as a zod object. Instances are validated when they are written and when they are read, and may have no
-   * other own fields. It only validates: the output of transforms and defaults is not used.
+   * The fields, as an object schema that lists them: `z.object()` of zod, `v.object()` of valibot. Instances are validated
+   * when they are written and when they are read, and may have no other own fields. It only validates: the output of
+   * transforms and defaults is not used. It must be synchronous.
    */
-  readonly schema?: ZodObject
+  readonly schema?: ObjectSchema
 
   /** The version of the fields, a whole number from 1. Increase it when their meaning changes. Default 1. */
   readonly version?: number
@@ -178,6 +179,11 @@ function compile<T extends object>(
   options: TypeOptions<T>,
 ): ClassPlan {
   const { version = 1, schema } = options
+  const fields = fieldsOf(schema)
+  if (schema !== undefined && fields === undefined)
+    throw wrong(
+      `the schema of '${name}' is no object schema that lists its fields, as z.object() of zod 4 and v.object() of valibot are`,
+    )
   if (!Number.isSafeInteger(version) || version < 1)
     throw wrong(`the version of '${name}' must be a whole number from 1`)
   if ('then' in prototype)
@@ -189,7 +195,7 @@ function compile<T extends object>(
     prototype,
     version,
     schema,
-    fields: schema === undefined ? undefined : new Set(Object.keys(schema.shape)),
+    fields: fields && new Set(fields),
     hooks,
     upgrade: options.upgrade?.bind(options),
     merge: mergeRuleOf(name, prototype, options, hooks),

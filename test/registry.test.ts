@@ -1,7 +1,9 @@
 import test from 'ava'
 import { z } from 'zod'
+import type { ObjectSchema, StandardSchemaV1 } from '../src/codec/standard-schema.ts'
 import { SessionError } from '../src/errors.ts'
 import { type Class, createRegistry, defaultRegistry, registerType } from '../src/registry.ts'
+import { SessionManager } from '../src/session/manager.ts'
 
 class Cart {
   items: string[] = []
@@ -19,6 +21,14 @@ function codeOf(action: () => unknown): string | undefined {
     throw error
   }
   return undefined
+}
+
+/** An object schema as a library makes one that is not zod. */
+function objectSchema(
+  fields: { readonly entries: object },
+  validate: StandardSchemaV1['~standard']['validate'],
+): ObjectSchema {
+  return { ...fields, '~standard': { version: 1, vendor: 'test', validate } }
 }
 
 test('a class is found by its name and by its prototype', (t) => {
@@ -170,6 +180,61 @@ test('the fields of a class are those of its schema', (t) => {
   const registry = createRegistry()
   registry.registerType(Cart, { schema: z.object({ items: z.array(z.string()) }) })
   t.deepEqual([...(registry.planNamed('Cart')?.fields ?? [])], ['items'])
+  registry.registerType(Other, { schema: objectSchema({ entries: { name: 0 } }, () => ({ value: 0 })) })
+  t.deepEqual([...(registry.planNamed('Other')?.fields ?? [])], ['name'])
+})
+
+test('a schema that lists no fields is refused', (t) => {
+  const wrong: unknown[] = [
+    z.string(),
+    { shape: { name: 0 } }, // as zod before 3.24
+    { '~standard': { version: 2, vendor: 'test', validate: () => ({ value: 0 }) }, shape: { name: 0 } },
+    null,
+  ]
+  for (const schema of wrong) {
+    t.throws(() => createRegistry().registerType(Other, { schema: schema as ObjectSchema }), {
+      instanceOf: SessionError,
+      code: 'ERR_SESSION_TYPE',
+      message: /^registerType: the schema of 'Other' is no object schema/,
+    })
+  }
+})
+
+test('an object schema of any library checks instances, and no other field is kept', (t) => {
+  const schema = objectSchema({ entries: { name: 0 } }, (value) =>
+    value instanceof Other && value.name === 'other'
+      ? { value }
+      : { issues: [{ message: '', path: [{ key: 'name' }] }] },
+  )
+  const registry = createRegistry()
+  registry.registerType(Other, { schema })
+  const session = new SessionManager({ registry }).begin()
+  t.notThrows(() => session.set('other', new Other()))
+  const expected = { instanceOf: SessionError, code: 'ERR_SESSION_VALUE' }
+  t.throws(() => session.set('other', Object.assign(new Other(), { name: 'x' })), {
+    ...expected,
+    message: /^other\.name: it is not what the schema of 'Other' asks for/,
+  })
+  t.throws(() => session.set('other', Object.assign(new Other(), { more: 1 })), {
+    ...expected,
+    message: /^other\.more: a field of 'Other' that its schema does not know/,
+  })
+})
+
+test('an object schema that answers later is an error when an instance is written', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Other, {
+    schema: objectSchema({ entries: { name: 0 } }, async () => {
+      throw new Error('not handled')
+    }),
+  })
+  const session = new SessionManager({ registry }).begin()
+  const error = t.throws(() => session.set('other', new Other()), {
+    instanceOf: SessionError,
+    code: 'ERR_SESSION_VALUE',
+    message: "other: the schema of 'Other' failed",
+  })
+  t.regex(String(error.cause), /asynchronous/)
 })
 
 test('mergeOf returns the merge of the class of a value, and undefined for any other value', (t) => {

@@ -3,7 +3,7 @@ import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
 import { SessionError } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
-import type { Schema, ValuesOf } from '../session/schema.ts'
+import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
 import { stateOf, type Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
 import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
@@ -12,7 +12,9 @@ import { SessionResponse } from './response.ts'
 import { Transport } from './transport.ts'
 
 /** What the middleware adds to Koa's context: `ctx.session`, or the property that the option `property` names. */
-export type SessionContext<S, P extends string = 'session'> = { readonly [K in P]: Session<ValuesOf<S>> }
+export type SessionContext<S = RegisteredSchema, P extends string = 'session'> = {
+  readonly [K in P]: Session<ValuesOf<S>>
+}
 
 /** A session middleware, and access to its sessions outside of Koa requests. */
 export interface SessionMiddleware<

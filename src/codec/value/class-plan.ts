@@ -1,4 +1,4 @@
-import type { ZodObject } from 'zod'
+import type { ObjectSchema } from '../standard-schema.ts'
 import { define, mayHaveSlots } from './own-properties.ts'
 
 /** Makes one value of two: `base` is what both requests began with, `undefined` if there was nothing. */
@@ -23,7 +23,7 @@ export interface ClassPlan {
   readonly type: unknown
   readonly prototype: object
   readonly version: number
-  readonly schema: ZodObject | undefined
+  readonly schema: ObjectSchema | undefined
   /** The names in the schema. If there is one, instances may have no other own field. */
   readonly fields: ReadonlySet<string> | undefined
   readonly hooks: Hooks | undefined
