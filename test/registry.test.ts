@@ -213,7 +213,7 @@ test('an object schema of any library checks instances, and no other field is ke
   const expected = { instanceOf: SessionError, code: 'ERR_SESSION_VALUE' }
   t.throws(() => session.set('other', Object.assign(new Other(), { name: 'x' })), {
     ...expected,
-    message: /^other\.name: it is not what the schema of 'Other' asks for/,
+    message: /^other\.name: it does not match the schema of 'Other'/,
   })
   t.throws(() => session.set('other', Object.assign(new Other(), { more: 1 })), {
     ...expected,
