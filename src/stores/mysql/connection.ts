@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { Pool as CallbackPool } from 'mysql2'
 import type { ExecuteValues, Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
 import { loadDriver } from '../shared/driver.ts'
-import type { PoolDriver } from '../shared/pooled-runner.ts'
+import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { MysqlConfig } from './config.ts'
 import { breaksConnection, mysqlError, outdatesTable, wasLost, wasNotApplied } from './errors.ts'
 
@@ -50,11 +50,13 @@ export async function execute(
 export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   readonly name = 'mysql'
   readonly maxWaiting = 1_000
-  readonly wasNotApplied = wasNotApplied
-  readonly wasLost = wasLost
-  readonly breaksConnection = breaksConnection
-  readonly outdatesTable = outdatesTable
-  readonly errorOf = mysqlError
+  readonly errors: PoolErrors = {
+    wasNotApplied,
+    wasLost,
+    breaksConnection,
+    outdatesTable,
+    errorOf: mysqlError,
+  }
   readonly #options: MysqlConnectionOptions
   readonly #sockets = new Set<Socket>()
 
