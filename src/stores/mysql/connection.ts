@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { Pool as CallbackPool } from 'mysql2'
 import type { ExecuteValues, Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
 import { loadDriver } from '../shared/driver.ts'
-import type { PoolDriver } from '../shared/pooled-runner.ts'
+import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { MysqlConfig } from './config.ts'
 import { breaksConnection, mysqlError, outdatesTable, wasLost, wasNotApplied } from './errors.ts'
 
@@ -50,11 +50,13 @@ export async function execute(
 export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   readonly name = 'mysql'
   readonly maxWaiting = 1_000
-  readonly wasNotApplied: (error: unknown) => boolean = wasNotApplied
-  readonly wasLost: (error: unknown) => boolean = wasLost
-  readonly breaksConnection: (error: unknown) => boolean = breaksConnection
-  readonly outdatesTable: (error: unknown) => boolean = outdatesTable
-  readonly errorOf: (verb: string, error: unknown) => Error = mysqlError
+  readonly errors: PoolErrors = {
+    wasNotApplied,
+    wasLost,
+    breaksConnection,
+    outdatesTable,
+    errorOf: mysqlError,
+  }
   readonly #options: MysqlConnectionOptions
   readonly #sockets = new Set<Socket>()
 

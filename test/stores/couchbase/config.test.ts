@@ -106,7 +106,7 @@ const forms = [
   '{"save_path":"http://Administrator:password@127.0.0.1:MANAGER","pool":"default","bucket":"default"}',
 ]
 for (const [at, form] of forms.entries()) {
-  test(`${form} opens, and keeps sessions`, async (t) => {
+  test.serial(`${form} opens, and keeps sessions`, async (t) => {
     const config = form.replace('NODE', String(server.port)).replace('MANAGER', String(server.managerPort))
     const store = CouchbaseStore.fromConfig(config, { now })
     await store.open()

@@ -24,10 +24,10 @@ async function keep(store: CouchbaseStore, key: string = KEY): Promise<Entry> {
 }
 
 test.serial('F3: if the server never answers, every verb rejects at the deadline', async (t) => {
-  const store = new CouchbaseStore({ url: server.url, timeout: 1_000 })
+  const store = new CouchbaseStore({ url: server.url, timeout: 3_000 })
   const entry = await keep(store)
   process.kill(server.pid, 'SIGSTOP')
-  const fresh = new CouchbaseStore({ url: server.url, timeout: 1_000 })
+  const fresh = new CouchbaseStore({ url: server.url, timeout: 3_000 })
   const calls = [
     store.read(KEY),
     store.create(KEY, payload(), soon()),

@@ -316,6 +316,7 @@ test.serial('after close every verb is refused, and verbs under way finish', asy
 })
 
 async function created(store: PostgresStore, key: string, payload: string = PAYLOAD) {
+  await store.open() // so that a short timeout need not cover the first connection
   const written = await store.create(key, payload, soon())
   if (written === 'exists') throw new Error('a key is taken')
   return written

@@ -39,7 +39,7 @@ test('an address without a server is reported', async (t) => {
   const port = await freePort()
   const url = `redis://:${SECRET}@127.0.0.1:${port}`
   const message = `redis: open failed: 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`
-  t.is(await refusal(t, new RedisStore({ url, timeout: 200 })), message)
+  t.is(await refusal(t, new RedisStore({ url, timeout: 1_000 })), message)
   t.regex(
     await refusal(t, new RedisStore({ url, mode: 'cluster', timeout: 200 })),
     /: there is no connection to 127\.0\.0\.1:\d+$/,
