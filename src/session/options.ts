@@ -142,4 +142,7 @@ export interface OpenOptions {
    * Default: it may.
    */
   readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+
+  /** @internal The session as the program writes it, for error messages. Default: `'session'`. */
+  readonly expression?: string
 }
