@@ -70,7 +70,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       try {
         await next()
       } catch (error) {
-        if (commitOnError(error) && request.session !== undefined) await request.commit()
+        if (request.session !== undefined) await (commitOnError(error) ? request.commit() : request.abandon())
         throw error
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.

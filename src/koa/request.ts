@@ -78,6 +78,12 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     await this.manager.commit(session)
   }
 
+  /** The handlers have failed: changes throw from now on, and nothing is stored but what was begun. */
+  async abandon(): Promise<void> {
+    // The response is an error already.
+    if (this.#session !== undefined) await endRequest(this.#session)?.catch(() => {})
+  }
+
   /** The request is over, whatever became of it. The session can be read. */
   close(): void {
     this.#isOver = true

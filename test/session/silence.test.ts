@@ -150,9 +150,7 @@ test('a property name in a sentence is short and cannot forge a line of a log', 
 })
 
 test('a member is suggested for one wrong letter in four and not for other names', (t) => {
-  const members = new Map(
-    [...'get set size claim regenerate'.split(' ')].map((name) => [name, 'method'] as const),
-  )
+  const members = new Map('get set size claim regenerate'.split(' ').map((name) => [name, 'method'] as const))
   const suggestion = (name: string): string | undefined =>
     /write s\.(\w+), or for/.exec(unknownProperty('s', name, 'read', members).message)?.[1]
   for (const [name, member] of Object.entries({
@@ -283,10 +281,9 @@ test('util.inspect, JSON, await, assert and the conversions to text see a sessio
   t.is(JSON.stringify({ session }), '{"session":{"isNew":true}}')
   t.is(await Promise.resolve(session), session)
   t.is(await (async () => session)(), session)
-  t.is(String(session), '[object Object]')
-  t.is(`${session as unknown as string}`, '[object Object]') // as a program without types does
+  t.is(sloppy('`${session}` + session')(session), '[object Object][object Object]')
   t.deepEqual(Object.keys(session), [])
-  t.deepEqual({ ...session }, {})
+  t.deepEqual(sloppy('({ ...session })')(session), {})
   assert.deepEqual(session, session)
   assert.throws(() => assert.deepEqual(session, { user: 'ann' }), assert.AssertionError)
   assert.throws(() => assert.deepStrictEqual({ a: session }, { a: {} }), assert.AssertionError)
@@ -355,7 +352,7 @@ test('a promise is no value: set says to await it, and keeps what was there', as
   const session = open()
   session.set('user', 'ann')
   const failing = Promise.reject(new Error('its own failure is not reported a second time'))
-  const builder = { first: () => builder, then: (resolve: (row: unknown) => void) => resolve('row') }
+  const builder: unknown = runInThisContext('new (class QueryBuilder { then(resolve) { resolve("row") } })()')
   for (const value of [
     Promise.resolve('bob'),
     (async () => 'bob')(),
