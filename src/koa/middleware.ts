@@ -4,7 +4,7 @@ import { SessionError } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
 import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
-import { stateOf, type Session } from '../session/session.ts'
+import type { Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
 import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
 import { RequestOptions, RequestSession } from './request.ts'
@@ -63,7 +63,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
     if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
 
     const response = new SessionResponse(ctx, transport, events)
-    const openOptions = new RequestOptions(ctx, hooks)
+    const openOptions = new RequestOptions(ctx, hooks, property.expression)
     const credentials = enabled ? transport.read(ctx.req) : []
     const request = new RequestSession(manager, cookieName, credentials, openOptions, onStoreError, response)
     property.set(ctx, enabled ? request : disabled)
@@ -72,18 +72,18 @@ export function session<S extends Schema | undefined = undefined, const P extend
       try {
         await next()
       } catch (error) {
-        if (commitOnError(error) && request.session !== undefined) await manager.commit(request.session)
+        if (request.session !== undefined) await (commitOnError(error) ? request.commit() : request.abandon())
         throw error
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.
-      if (request.session !== undefined) await manager.commit(request.session)
+      if (request.session !== undefined) await request.commit()
       response.finish()
     } catch (error) {
       response.attach()
       throw error
     } finally {
-      if (request.session !== undefined) stateOf(request.session).close()
-      if (outer !== undefined) property.set(ctx, outer)
+      request.close()
+      if (outer !== undefined || !enabled) property.restore(ctx, outer)
     }
   }
 

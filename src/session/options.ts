@@ -143,6 +143,9 @@ export interface OpenOptions {
    * Default: it may.
    */
   readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+
+  /** @internal The session as the program writes it, for error messages. Default: `'session'`. */
+  readonly expression?: string
 }
 
 /** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
