@@ -113,7 +113,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
-  /** Stores the changes made to `session`. `'gone'` if it was ended or regenerated meanwhile; nothing is stored then. */
+  /** Stores the changes made to `session`, as its own `commit()` does. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
     return this.#operations.commit(stateOf(session))
   }

@@ -225,7 +225,9 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   /**
-   * Stores `value` under `key` with the next commit.
+   * Stores `value` under `key` with the next commit. If the request has not read the key before, the value wins over what other
+   * requests have done to it meanwhile. If it has, and another request has changed the key since, the commit is refused with
+   * `ERR_SESSION_CONFLICT`, unless a `merge` is declared: use {@link update} for a value that depends on the one before.
    *
    * @throws SessionError `ERR_SESSION_VALUE`, with the path of the part that cannot be kept exactly
    */
@@ -239,15 +241,20 @@ export class Session<V extends SessionValues = SessionValues> {
     return this.#proxy
   }
 
-  /** Forgets `key`; tells whether it was there. Wins over what other requests do to the key meanwhile. */
+  /**
+   * Deletes `key` with the next commit, whatever other requests have set meanwhile; if this request has read the key before, and
+   * another one has changed it since, the commit is refused instead.
+   *
+   * @returns whether the key was there
+   */
   delete(key: SessionKey<V>): boolean {
     return this.#writable(key).delete(key)
   }
 
   /**
-   * Changes the value under `key`, exactly: if another request commits in between, `change` runs again on its newer
-   * value, so no increment is lost. It may return the new value, or change an object in place and return nothing. It
-   * must be synchronous and do nothing else, since it may run more than once.
+   * Changes the value under `key`, exactly: if another request commits in between, `change` runs again on the newer value, or on
+   * `undefined` if the key was deleted, so no increment is lost. It may return the new value, or change an object in place
+   * and return nothing. It must be synchronous and do nothing else, since it may run more than once.
    *
    * @returns the value as this request sees it now
    */
@@ -266,8 +273,9 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   /**
-   * Reads and forgets, a flash message for instance. Two concurrent requests may both get it; `claim` is exact. Where
-   * nobody may ever see the answer, to a prefetch or to `HEAD`, it only reads.
+   * Reads and forgets, a flash message for instance. Only the value that was handed out is forgotten: one that another request
+   * sets meanwhile stays. Two concurrent requests may both get the same value; `claim` is exact. Where the user may never see
+   * the response, as with a prefetch or `HEAD`, it only reads.
    */
   take<K extends SessionKey<V>>(key: K): V[K] | undefined {
     const draft = this.#writable(key)
@@ -309,8 +317,9 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   /**
-   * Gives the session a new ID at the next commit; the data stays, the old ID is dead from then on. Call it whenever
-   * the user's rights change, at login above all. Requests that began under the old ID can no longer commit.
+   * Gives the session a new ID at the next commit; the data stays, and the old ID opens nothing from then on. Call it whenever
+   * the user's rights change, at log-in above all. Requests that began under the old ID are refused with
+   * `ERR_SESSION_CONFLICT` when they commit, and so is the second of two that regenerate at the same time.
    */
   regenerate(callback?: never): void {
     refuseRegenerateCallback(this.#name, callback)
@@ -331,6 +340,9 @@ export class Session<V extends SessionValues = SessionValues> {
    * Stores the changes now instead of before the response: for streams and long work. `'gone'` if another request ended
    * the session meanwhile; then nothing was stored. Objects read before may have been replaced by a concurrent
    * request's: `get` them again.
+   *
+   * @throws SessionError `ERR_SESSION_CONFLICT` if a change cannot be stored beside another request's: see
+   *   `docs/concurrency.md`. Nothing was stored then. `ERR_SESSION_STORE` if the store failed.
    */
   commit(callback?: never): Promise<Committed> {
     refuseCallback(this.#name, 'commit', callback)

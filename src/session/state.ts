@@ -5,7 +5,7 @@ import { noDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { OpenOptions } from './options.ts'
 
-/** Whether a commit was stored, or found that another request had ended or regenerated the session. */
+/** Whether a commit was stored, or found that another request had ended the session. */
 export type Committed = 'ok' | 'gone'
 
 /** What an existing session was opened from. */
