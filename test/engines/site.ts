@@ -1,4 +1,4 @@
-import { Agent, request as ask, type IncomingHttpHeaders } from 'node:http'
+import { Agent, request as ask, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import Koa from 'koa'
 import { session, type Session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 
@@ -11,13 +11,16 @@ export interface Answer {
 }
 
 /** A route of a site, told the part of the path behind its name. */
-export type Route = (ctx: { readonly session: Session }, rest: string) => unknown
+export type Route = (
+  ctx: { readonly session: Session; readonly res: ServerResponse },
+  rest: string,
+) => unknown
 
 /** A real Koa application with sessions, listening, and a client that keeps its connections. */
 export interface Site {
   readonly sessions: SessionMiddleware
-  /** Asks `/name/rest` with the cookie of that value, if any. */
-  ask(path: string, cookie?: string): Promise<Answer>
+  /** Asks `/name/rest` with the cookie of that value, if any. `signal` has the client drop the connection. */
+  ask(path: string, cookie?: string, signal?: AbortSignal): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -45,10 +48,11 @@ export async function openSite(
 
   return {
     sessions,
-    ask: async (path, cookie) =>
+    ask: async (path, cookie, signal) =>
       new Promise((resolve, reject) => {
         const headers = cookie === undefined ? {} : { cookie: `sid=${cookie}` }
-        const request = ask({ host: '127.0.0.1', port, path, agent, headers }, (response) => {
+        const options = { host: '127.0.0.1', port, path, agent, headers, signal }
+        const request = ask(options, (response) => {
           let text = ''
           response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
           response.on('error', reject).on('end', () => {
