@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import type { Store } from '../../src/store.ts'
 import { engines, type Engine } from './engine.ts'
 import { makeStore, PATIENCE } from './stores.ts'
@@ -26,6 +26,29 @@ export async function sharedStore(provider: string): Promise<Store> {
   const opening = opened.get(provider) ?? open(provider)
   opened.set(provider, opening)
   return (await opening).store
+}
+
+const lanes = new Map<string, Promise<unknown>>()
+
+/** A test on the shared store of a provider. Those of one provider run one after another, those of others at the same time. */
+export function testOn(
+  provider: string,
+  title: string,
+  run: (t: ExecutionContext) => Promise<unknown>,
+): void {
+  test(`${provider}: ${title}`, async (t) => {
+    const before = lanes.get(provider)
+    const turn = (async () => {
+      await before
+      await run(t)
+    })()
+    // One that fails does not hold up the next one.
+    lanes.set(
+      provider,
+      turn.catch(() => {}),
+    )
+    await turn
+  })
 }
 
 async function open(provider: string): Promise<Opened> {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { Agent, request as ask, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import Koa from 'koa'
 import { session, type Session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
@@ -21,6 +22,8 @@ export interface Site {
   readonly sessions: SessionMiddleware
   /** Asks `/name/rest` with the cookie of that value, if any. `signal` has the client drop the connection. */
   ask(path: string, cookie?: string, signal?: AbortSignal): Promise<Answer>
+  /** Resolves when the next request for this path has been handled, whether or not its client is still there. */
+  handled(path: string): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -30,7 +33,8 @@ export async function openSite(
   routes: Readonly<Record<string, Route>>,
 ): Promise<Site> {
   const sessions = session(options)
-  const app = new Koa().use(sessions)
+  const requests = new EventEmitter()
+  const app = new Koa().use(async (ctx, next) => next().finally(() => requests.emit(ctx.path))).use(sessions)
   app.silent = true
   app.use(async (ctx) => {
     const [, name = '', rest = ''] = ctx.path.split('/')
@@ -61,6 +65,7 @@ export async function openSite(
         })
         request.on('error', reject).end()
       }),
+    handled: async (path) => once(requests, path),
     async close() {
       agent.destroy()
       server.closeAllConnections()
