@@ -263,7 +263,7 @@ for (const provider of concurrentProviders) {
               await held.pass()
             }
             gates.first.open()
-            await held.arrived
+            await Promise.race([held.arrived, handled])
           }
           if (later === 'second') {
             held.open()
