@@ -1,51 +1,58 @@
 /**
- * The contract of a store. It imports nothing: whoever can keep these promises is a store.
+ * The contract of a store. Anything that keeps these promises is a store; this file imports nothing.
  *
- * A store keeps opaque text under a key, until a moment. It never looks into the text, save for one thing: the first
- * {@link VERSION_LENGTH} characters of a payload are its *version*. They are ASCII, unique to one commit, and all that
- * a backend without a token of its own has to compare: `LEFT(session_data, 21)`, `GETRANGE key 0 20`, the head of a file.
+ * A store keeps text under a key until a given time. The text, the *payload*, is opaque to it, with one exception: the
+ * first {@link VERSION_LENGTH} characters are the payload's *version*. They are ASCII and unique to one commit, so a
+ * backend without a compare-and-swap token of its own can compare them: `LEFT(session_data, 21)` in SQL,
+ * `GETRANGE key 0 20` in Redis, the first 21 bytes of a file.
  *
- * Four rules hold for every verb:
+ * Five rules hold for every verb:
  *
- * 1. **No verb upserts.** Only `create` makes something exist. A slow request can therefore never bring back what
- *    another one destroyed.
- * 2. **Each verb is one atomic step of the backend.** Between its look and its leap nobody else gets in.
+ * 1. **No verb upserts.** Only `create` makes an entry exist. A slow request can therefore never bring back a session
+ *    that another request destroyed.
+ * 2. **Each verb is one atomic step of the backend.** No other call takes effect between its comparison and its write.
  * 3. **Absence is a value, trouble is a rejection.** `undefined`, `'gone'`, `'exists'` and `'conflict'` are answers. A
  *    rejection means that the outcome is unknown, and should be a `SessionError` with the code `ERR_SESSION_STORE`.
- * 4. **Expired is absent.** Every verb treats an entry whose `expiresAt` has come as not there, to the trait's
- *    `resolution`, whether or not the backend has removed it yet.
+ *    After a write that was rejected, the caller reads the entry and compares versions to find out what happened.
+ * 4. **Expired is absent.** Every verb treats an entry whose `expiresAt` has come as absent, within the trait
+ *    `resolution`, even if the backend has not removed it yet. So `create` replaces an expired entry.
+ * 5. **Only the version identifies a payload.** A store whose token changes with every write, a `touch` included, must
+ *    fall back on the version when the token of `base` does not match: an extension by `touch` is no conflict.
  *
- * All times are milliseconds since the epoch. Keys are 1 to 128 characters of `[0-9a-zA-Z_-]`. Calls may overlap freely. Nothing in a rejection's text shows a key, a payload or a password.
+ * All times are milliseconds since the epoch. A key is 1 to 128 characters of `[0-9a-zA-Z_-]`, and case matters. Calls
+ * may overlap. The text of a rejection contains no key, no payload and no password.
  */
 export interface Store {
   readonly traits: StoreTraits
 
   /**
-   * For a `'client'` store: the same store for one carrier alone, a cookie's name. What it hands out opens nothing when it
-   * is presented under another name.
+   * For a `'client'` store: returns the same store for one carrier, which is the name of a cookie. A credential that one
+   * carrier has issued is not accepted by another.
    */
   bind?(carrier: string): Store
 
-  /** Connects now, and rejects when that fails. Without it a store connects by itself at the first verb. */
+  /** Connects, and rejects if that fails. A store whose `open` is not called connects at its first verb. */
   open?(): Promise<void>
 
   /**
-   * The living entry, or `undefined`.
+   * Returns the entry, or `undefined` if it is absent.
    *
-   * With `extendTo`, a backend that can do so in the same round trip also extends the entry's life to that moment; one
-   * that cannot ignores it. Either way the returned `expiresAt` tells how long the entry now lives at least, and that
-   * is how the manager knows whether a `touch` is due.
+   * `extendTo` asks for an extension of the entry's life to that time. A store obeys if the backend can do so in the
+   * same round trip and without shortening a life; otherwise it ignores `extendTo`. In both cases the returned
+   * `expiresAt` is a time until which the entry is certain to live, and the manager calls `touch` if that is too early.
    *
-   * In a `'client'` store `key` is the credential, whatever a client may have sent, and what is no credential of ours is nobody.
+   * In a `'client'` store `key` is the credential, exactly as the client sent it. A credential that the store did not
+   * issue is answered with `undefined`, not with a rejection.
    */
   read(key: string, extendTo?: number): Promise<Entry | undefined>
 
-  /** Inserts if nobody living is there, else `'exists'` and nothing has changed. */
+  /** Adds an entry. Answers `'exists'`, and changes nothing, if there is one already. */
   create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'>
 
   /**
-   * Replaces payload and life if the stored version is still the one of `base`. Never creates: `'gone'` if nobody is
-   * there, `'conflict'` if somebody else's payload is. `base` may come from `read`, or from an earlier `Written`.
+   * Replaces payload and `expiresAt` if the stored version is still that of `base`. Answers `'gone'` if the entry is
+   * absent, and `'conflict'` if it has another version; both change nothing. `base` comes from `read` or from an earlier
+   * {@link Written}.
    */
   replace(
     key: string,
@@ -54,83 +61,98 @@ export interface Store {
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'>
 
-  /** Extends the life, and never shortens it. Never creates, never carries data, leaves the version alone. */
+  /**
+   * Extends the entry's life to `expiresAt`; if it already lives longer, nothing changes and the answer is `'ok'`. It
+   * never shortens a life, never creates an entry, and changes neither payload nor version.
+   */
   touch(key: string, expiresAt: number): Promise<'ok' | 'gone'>
 
   /**
-   * Ends the entry for good. `'gone'` if nobody was there, which is no error. With `base`, only if the stored version is
-   * still that one, else `'conflict'` and nothing has changed.
+   * Removes the entry. `'gone'` means that it was absent already, which is no error. With `base` it removes the entry
+   * only if the stored version is still that one; otherwise it answers `'conflict'` and changes nothing.
    *
-   * By `until` every credential of the session will have expired: a `'client'` store need not remember its end for longer.
+   * `until` is a time by which every credential of the session will have expired. A `'client'` store that lists
+   * destroyed sessions may forget this one then.
    */
   destroy(key: string, base?: Entry, until?: number): Promise<'ok' | 'conflict' | 'gone'>
 
-  /** Lets go of what the store opened itself: connections, timers, files. Calling it again does nothing. */
+  /** Releases what the store opened itself: connections, timers, files. A second call does nothing. */
   close(): Promise<void>
 }
 
-/** What a store hands out: a payload, how long it lives, and whatever the backend needs to recognise it again. */
+/** What a store returns: a payload, how long it lives, and what the backend needs to recognise it. */
 export interface Entry {
   readonly payload: string
-  /** The entry lives at least until then, unless somebody ends it. */
+  /** The entry lives at least until this time, unless it is destroyed. */
   readonly expiresAt: number
-  /** The backend's own compare-and-swap token, where it has one. Only the store that made it looks at it. */
+  /** The backend's own compare-and-swap token, if it has one. Only the store that made it reads it. */
   readonly token?: unknown
-  /** In a `'client'` store: the key that the entry was created under, which the credential carries. */
+  /** In a `'client'` store: the key under which the entry was created. The credential contains it. */
   readonly key?: string
-  /** It should be written anew when there is occasion: it was sealed by a key that is on its way out. */
+  /** Whether the payload should be written again at the next occasion, because an old key sealed it. */
   readonly stale?: boolean
 }
 
 /** A write that was applied. */
 export interface Written {
-  /** The entry as it now stands, good as the `base` of the next write. */
+  /** The entry as it is stored now. It can be the `base` of the next write. */
   readonly entry: Entry
-  /** What the client must hold from now on, where that is not the session ID: the sealed payload of the cookie store. */
+  /** What the client must hold from now on, if that is not the session ID: the sealed payload of the cookie store. */
   readonly credential?: string
 }
 
-/** How stores differ. The manager, the contract suite and the documentation read this, never a store's name. */
+/** How stores differ. The manager, the contract suite and the documentation read these, never a store's name. */
 export interface StoreTraits {
-  /** What errors and documentation call the store: `'redis'`. */
+  /** What error messages and the documentation call the store: `'redis'`. */
   readonly name: string
   /**
-   * Where the payload lives. A `'client'` store keeps nothing: each write answers with a credential that holds it all. Its keys
-   * are session IDs as they are, since there is nothing of which they could leak, and it neither conflicts nor extends.
+   * Where the payload lives. A `'client'` store keeps nothing on the server: each write returns a credential that
+   * contains the payload. Its keys are session IDs rather than their hashes, since no backend could leak them. It never
+   * answers `'conflict'`, and it does not extend lives.
    */
   readonly location: 'server' | 'client'
-  /** Destroyed means gone, everywhere and at once; in a `'client'` store for all credentials of the session. */
+  /** Whether `destroy` takes effect at once and everywhere; in a `'client'` store, for all credentials of the session. */
   readonly revocable: boolean
-  /** Several processes that open the same store see the same sessions. */
+  /** Whether several processes that open the same store see the same sessions. */
   readonly shared: boolean
-  /** Entries survive a restart of the process. */
+  /** Whether entries survive a restart of the process. */
   readonly durable: boolean
-  /** The grain of `expiresAt` in ms: an entry is gone at most this long after its moment, and never before it. */
+  /** The precision of `expiresAt` in ms: an entry is absent at most this long after that time, and never before it. */
   readonly resolution: number
   /** The largest payload in bytes of UTF-8; `Infinity` if the store sets no limit. */
   readonly maxBytes: number
 }
 
-/** How many characters at the head of every payload are its version. */
+/** The length of a version: how many characters at the beginning of a payload. */
 export const VERSION_LENGTH = 21
+
+/** The version of a payload. */
+export function versionOf(payload: string): string {
+  return payload.slice(0, VERSION_LENGTH)
+}
+
+/** Whether two payloads come from the same commit. */
+export function sameVersion(one: string, other: string): boolean {
+  return versionOf(one) === versionOf(other)
+}
 
 /** A store whose backend does not remove expired entries by itself. */
 export interface Sweeping {
-  /** Removes up to `limit` expired entries and tells how many it removed. Touches nothing that is not the store's own. */
+  /** Removes up to `limit` expired entries and returns how many it removed. It leaves all that is not the store's own. */
   sweep(limit: number): Promise<number>
 }
 
-/** A store that can tell how many entries live in it (beego's `SessionAll`). */
+/** A store that can count its living entries (beego's `SessionAll`). */
 export interface Counting {
   count(): Promise<number>
 }
 
-/** Whether a store has what {@link Sweeping} asks for. */
+/** Whether a store has the method of {@link Sweeping}. */
 export function isSweeping(store: object): store is Sweeping {
   return 'sweep' in store && typeof store.sweep === 'function'
 }
 
-/** Whether a store has what {@link Counting} asks for. */
+/** Whether a store has the method of {@link Counting}. */
 export function isCounting(store: object): store is Counting {
   return 'count' in store && typeof store.count === 'function'
 }

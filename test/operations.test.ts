@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { freePort, listens } from './servers/server.ts'
 import { Client } from './support/client.ts'
 import { programsOf } from './support/markdown.ts'
+import { startProcess, temporaryFolder } from './support/cleanup.ts'
 
 interface Running {
   readonly visitor: Client
@@ -19,7 +19,10 @@ async function run(t: ExecutionContext, folder: string): Promise<Running> {
   const recipe = programs.find(({ code }) => code.includes('SIGTERM'))
   const port = await freePort()
   await writeFile(path.join(folder, 'program.mts'), (recipe?.code ?? '').replaceAll('3000', String(port)))
-  const child = spawn(process.execPath, ['--import=tsx', 'program.mts'], { cwd: folder, stdio: 'inherit' })
+  const child = startProcess(process.execPath, ['--import=tsx', 'program.mts'], {
+    cwd: folder,
+    stdio: 'inherit',
+  })
   const ended = new Promise<readonly [number | null, string | null]>((resolve) =>
     child.once('exit', (code, signal) => resolve([code, signal])),
   )
@@ -48,8 +51,7 @@ async function run(t: ExecutionContext, folder: string): Promise<Running> {
 
 test('F21: the recipe for readiness and shutdown ends a process by itself, and what it acknowledged is there afterwards', async (t) => {
   await mkdir('.cache', { recursive: true })
-  const folder = await mkdtemp(path.resolve('.cache', 'operations-'))
-  t.teardown(async () => rm(folder, { recursive: true, force: true }))
+  const folder = await temporaryFolder('operations-', path.resolve('.cache'))
   const first = await run(t, folder)
   const ready = await first.visitor.get('/ready')
   t.is(ready.status, 200)

@@ -1,11 +1,11 @@
 import { Document } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
 import type { Entry } from '../store.ts'
-import type { Deadline } from './backend/deadlines.ts'
+import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { followRedirects, redirectIn, type Redirect } from './redirect.ts'
 import { storeKey } from './id.ts'
-import type { ManagerSettings } from './resolve-options.ts'
+import type { ManagerSettings } from './options.ts'
 import type { OpenOptions } from './options.ts'
 
 /** One reading of the store on behalf of one request. */

@@ -1,18 +1,19 @@
 import { StoreCalls } from './backend/store-calls.ts'
-import { startDeadline, type Deadline } from './backend/deadlines.ts'
+import { startDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import { SessionError } from '../errors.ts'
 import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
 import { isId } from './id.ts'
 import { Loader } from './loader.ts'
 import type { ManagerOptions, OpenOptions } from './options.ts'
-import { resolveOptions, type ManagerSettings } from './resolve-options.ts'
+import type { ManagerSettings } from './options.ts'
+import { resolveOptions } from './resolve-options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Destroyer } from './commit/destroy.ts'
 import { Operations } from './operations.ts'
-import { createState } from './state.ts'
-import { createSession, stateOf, type Committed, type Session } from './session.ts'
-import { isCounting, type StoreTraits } from '../store.ts'
+import { createState, type Committed } from './state.ts'
+import { createSession, stateOf, type Session } from './session.ts'
+import { isCounting, isSweeping, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
 
 /**
@@ -46,9 +47,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#loader = new Loader(settings, this.#store)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     this.#destroyer = new Destroyer(settings, this.#store)
-    this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, () =>
-      this.#sweeper.start(),
-    )
+    const onStored = isSweeping(settings.store) ? () => this.#sweeper.start() : undefined
+    this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, onStored)
   }
 
   /** What the store of this manager can do. */
@@ -113,7 +113,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
-  /** Stores the changes made to `session`. `'gone'` if it was ended or regenerated meanwhile; nothing is stored then. */
+  /** Stores the changes made to `session`, as its own `commit()` does. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
     return this.#operations.commit(stateOf(session))
   }

@@ -1,6 +1,6 @@
 import { Document } from '../codec/document/document.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
-import { startDeadline } from './backend/deadlines.ts'
+import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { Committer } from './commit/committer.ts'
 import type { Destroyer } from './commit/destroy.ts'
@@ -8,9 +8,9 @@ import { Draft, type DraftSettings } from './draft.ts'
 import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
 import type { Loader } from './loader.ts'
-import type { Committed, SessionOperations } from './session.ts'
-import type { ManagerSettings } from './resolve-options.ts'
-import type { SessionState } from './state.ts'
+import type { SessionOperations } from './session.ts'
+import type { ManagerSettings } from './options.ts'
+import type { Committed, SessionState } from './state.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 
@@ -22,18 +22,18 @@ export class Operations implements SessionOperations {
   readonly #committer: Committer
   readonly #destroyer: Destroyer
   readonly #draftSettings: DraftSettings
-  readonly #onStored: () => void
+  readonly #onStored: (() => void) | undefined
   /** How many operations are under way. */
   #running = 0
   #onIdle: (() => void) | undefined
 
-  /** @param onStored called when a session is stored, which will expire some day */
+  /** @param onStored called when a session is stored, whose expiry needs a sweep */
   constructor(
     settings: ManagerSettings,
     store: GuardedStore,
     loader: Loader,
     destroyer: Destroyer,
-    onStored: () => void,
+    onStored: (() => void) | undefined,
   ) {
     this.#settings = settings
     this.#store = store
@@ -88,7 +88,7 @@ export class Operations implements SessionOperations {
     const outcome = this.#committer.isIdle(state)
       ? 'ok'
       : await this.#run(state, () => this.#committer.commit(state))
-    if (state.status === 'stored') this.#onStored()
+    if (this.#onStored !== undefined && state.status === 'stored') this.#onStored()
     if (outcome === 'ok') state.response?.update()
     return outcome
   }
@@ -120,26 +120,15 @@ export class Operations implements SessionOperations {
 
   /** Runs one operation at a time per session object: a second one waits for the first, whatever became of it. */
   async #run<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
-    const deadline = startDeadline('commitTimeout', this.#settings.commitTimeout)
+    const { commitTimeout, now } = this.#settings
+    const deadline = startDeadline('commitTimeout', commitTimeout)
     this.#running += 1
     try {
-      while (state.pending !== undefined)
-        await this.#store.calls.queue(
-          state.pending.catch(() => {}),
-          deadline,
-        )
-      state.begin(deadline)
-      const startedAt = this.#settings.now()
-      const pending = operation()
-      state.waitFor(pending)
-      try {
-        const result = await pending
-        // What was found or stored by it was there after it had begun.
-        if (state.status === 'stored') state.confirmedAt(startedAt)
-        return result
-      } finally {
-        state.end(pending)
+      while (state.pending !== undefined) {
+        const before = state.pending.catch(() => {})
+        await this.#store.calls.queue(before, deadline)
       }
+      return await state.run(operation, deadline, now())
     } finally {
       this.#running -= 1
       if (this.#running === 0) this.#onIdle?.()

@@ -2,9 +2,9 @@ import type { SealKey } from '../codec/seal/key-ring.ts'
 import type { Limits } from '../codec/limits.ts'
 import type { Registry } from '../registry.ts'
 import type { Store } from '../store.ts'
-import type { SessionEvent } from './events.ts'
-import type { Isolation, KeyOptions } from './isolation.ts'
-import type { Schema, ValuesOf } from './schema.ts'
+import type { Events, SessionEvent } from './events.ts'
+import type { Isolation, KeyOptions, KeyRules } from './isolation.ts'
+import type { Schema, SessionSchema, ValuesOf } from './schema.ts'
 
 /** The default of `idleTimeout`, in ms. */
 export const IDLE_TIMEOUT: number = 60 * 60 * 1000
@@ -78,8 +78,9 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly keepEmpty?: boolean
 
   /**
-   * A zod type for each key, such as `{ userId: z.int() }`. It types the session; `set` throws for a value that does not fit,
-   * and for any other key. Default: any key may hold any value.
+   * A schema for each key, such as `{ userId: z.int() }`, of zod 4 or any library that follows Standard Schema. It types the
+   * session; `set` throws for a value that does not fit, and for any other key. Schemas must be synchronous and must not change
+   * values. Default: any key may hold any value.
    */
   readonly schema?: S
 
@@ -142,4 +143,32 @@ export interface OpenOptions {
    * Default: it may.
    */
   readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+
+  /** @internal The session as the program writes it, for error messages. Default: `'session'`. */
+  readonly expression?: string
+}
+
+/** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
+export interface ManagerSettings {
+  readonly store: Store
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly openTimeout: number
+  readonly commitTimeout: number
+  readonly maxPending: number
+  readonly rotateAfter: number | undefined
+  readonly rotateGrace: number
+  /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
+  readonly redirectLife: number
+  readonly hash: string
+  readonly idPrefix: string
+  readonly keepEmpty: boolean
+  readonly registry: Registry
+  readonly rules: KeyRules
+  readonly limits: Limits
+  readonly schema: SessionSchema | undefined
+  readonly sweepInterval: number
+  readonly events: Events
+  readonly now: () => number
+  readonly pause: (ms: number) => Promise<void>
 }

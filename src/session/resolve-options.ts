@@ -1,42 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { defaultLimits, type Limits } from '../codec/limits.ts'
-import { defaultRegistry, type Registry } from '../registry.ts'
+import { defaultLimits } from '../codec/limits.ts'
+import { defaultRegistry } from '../registry.ts'
 import type { Store } from '../store.ts'
 import { SealedStore } from './backend/sealed-store.ts'
 import { checkManagerOptions, optionError } from './check-options.ts'
 import { Events } from './events.ts'
 import { KeyRules } from './isolation.ts'
-import { IDLE_TIMEOUT, type ManagerOptions, type SealOptions } from './options.ts'
+import { IDLE_TIMEOUT, type ManagerOptions, type ManagerSettings, type SealOptions } from './options.ts'
 import { openProvider } from './providers.ts'
 import { SessionSchema } from './schema.ts'
 
 /** A request that lasts longer than this while its session gets a new ID is refused even to `destroy()`. In ms. */
 const REDIRECT_LIFE = 5 * 60 * 1000
-
-/** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */
-export interface ManagerSettings {
-  readonly store: Store
-  readonly idleTimeout: number
-  readonly absoluteTimeout: number
-  readonly openTimeout: number
-  readonly commitTimeout: number
-  readonly maxPending: number
-  readonly rotateAfter: number | undefined
-  readonly rotateGrace: number
-  /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
-  readonly redirectLife: number
-  readonly hash: string
-  readonly idPrefix: string
-  readonly keepEmpty: boolean
-  readonly registry: Registry
-  readonly rules: KeyRules
-  readonly limits: Limits
-  readonly schema: SessionSchema | undefined
-  readonly sweepInterval: number
-  readonly events: Events
-  readonly now: () => number
-  readonly pause: (ms: number) => Promise<void>
-}
 
 /**
  * Checks a manager's options, opens the store and fills in the defaults.

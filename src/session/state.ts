@@ -1,9 +1,12 @@
 import { createVersion, type Header } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
 import type { Entry, Written } from '../store.ts'
-import { noDeadline, type Deadline } from './backend/deadlines.ts'
+import { noDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { OpenOptions } from './options.ts'
+
+/** Whether a commit was stored, or found that another request had ended the session. */
+export type Committed = 'ok' | 'gone'
 
 /** What an existing session was opened from. */
 export interface Origin {
@@ -50,68 +53,61 @@ export function createState(
 
 const NONE: readonly string[] = []
 
-/** All fields are set in the constructor, so that V8 gives every state the same hidden class. */
+/** All fields are initialised in this order, so that V8 gives every state the same hidden class. */
 class State {
   /** `new`: nothing is stored. `stored`: {@link entry} is. `gone`: another request ended the session, and it stays ended. */
-  status: 'new' | 'stored' | 'gone'
+  status: 'new' | 'stored' | 'gone' = 'new'
   readonly isNew: boolean
   readonly openOptions: OpenOptions
   /** The session ID. A new session gets one when it is first needed. */
-  id: string | undefined
+  id: string | undefined = undefined
   /** The key that the store files the session under: the hash of the ID. */
-  key: string | undefined
+  key: string | undefined = undefined
   /** The ID that the next commit moves the session to, after `regenerate()`. */
-  nextId: string | undefined
+  nextId: string | undefined = undefined
   /** The stored entry that the draft builds on. */
-  entry: Entry | undefined
+  entry: Entry | undefined = undefined
   /** What the client must hold, where that is not the ID. */
-  credential: string | undefined
+  credential: string | undefined = undefined
   /** Another request has rotated the ID and told the client; this request must not tell it the old one again. */
-  isRedirected: boolean
+  isRedirected = false
   /** The keys that the session had before, as far as this request has come by them. */
-  passedKeys: readonly string[]
+  passedKeys: readonly string[] = NONE
   /** The program has read the session's ID, so that it cannot be exchanged for another one. */
-  isIdKnown: boolean
+  isIdKnown = false
   /** When the session was last known to be stored, in ms since the epoch. */
   knownAt: number
   createdAt: number
   draft: Draft
   /** The operation under way on this session object; the next one waits for it. */
-  pending: Promise<unknown> | undefined
+  pending: Promise<unknown> | undefined = undefined
   /** When the operation under way must be over. */
-  deadline: Deadline
+  deadline: Deadline = noDeadline
   /** Settled before anything else is written. */
-  unsettled: UnsettledWrite | undefined
+  unsettled: UnsettledWrite | undefined = undefined
   /** Why the session could not be opened. It is empty and read-only then. */
-  failure: unknown
+  failure: unknown = undefined
   /** The request is over: a change would be lost, so it throws. */
-  closed: boolean
+  closed = false
   /** This object ended a stored session, so the client should delete its cookie. */
-  ended: boolean
-  response: ClientResponse | undefined
+  ended = false
+  response: ClientResponse | undefined = undefined
 
   constructor(openOptions: OpenOptions, createdAt: number, knownAt: number, draft: Draft, origin?: Origin) {
-    this.status = origin === undefined ? 'new' : 'stored'
-    this.isNew = origin === undefined
     this.openOptions = openOptions
-    this.id = origin?.id
-    this.key = origin?.key
-    this.nextId = undefined
-    this.entry = origin?.entry
-    this.credential = origin?.credential
-    this.isRedirected = origin?.isRedirected ?? false
-    this.passedKeys = origin?.passedKeys ?? NONE
-    this.isIdKnown = origin !== undefined
     this.knownAt = knownAt
     this.createdAt = createdAt
     this.draft = draft
-    this.pending = undefined
-    this.deadline = noDeadline
-    this.unsettled = undefined
-    this.failure = undefined
-    this.closed = false
-    this.ended = false
-    this.response = undefined
+    this.isNew = origin === undefined
+    if (origin === undefined) return
+    this.status = 'stored'
+    this.id = origin.id
+    this.key = origin.key
+    this.entry = origin.entry
+    this.credential = origin.credential
+    this.isRedirected = origin.isRedirected
+    this.passedKeys = origin.passedKeys
+    this.isIdKnown = true
   }
 
   /** The key of the stored session. */
@@ -163,8 +159,11 @@ class State {
 
   /** `regenerate()`: the next commit moves the session to `id`. A session that was never stored just gets another ID. */
   regenerate(id: string): void {
-    if (this.status === 'new' && this.unsettled === undefined) this.id = undefined
-    else this.nextId ??= id
+    if (this.status !== 'new' || this.unsettled !== undefined) this.nextId ??= id
+    else {
+      this.id = undefined
+      this.isIdKnown = false
+    }
   }
 
   /** After a failed move to `nextId`: the record may still arrive late, so this ID is not used again. */
@@ -172,24 +171,21 @@ class State {
     this.nextId = id
   }
 
-  /** An operation on this session object begins; it must be over by `deadline`. */
-  begin(deadline: Deadline): void {
+  /**
+   * Runs an operation on this session object, which must be over by `deadline`; the next one waits for it. A session that is
+   * stored afterwards was so at `now`, when the operation began.
+   */
+  async run<T>(operation: () => Promise<T>, deadline: Deadline, now: number): Promise<T> {
     this.deadline = deadline
-  }
-
-  /** The next operation on this session object waits for this one. */
-  waitFor(operation: Promise<unknown>): void {
-    this.pending = operation
-  }
-
-  /** The operation is over, whatever became of it. */
-  end(operation: Promise<unknown>): void {
-    if (this.pending === operation) this.pending = undefined
-  }
-
-  /** The session was stored at `now`. */
-  confirmedAt(now: number): void {
-    this.knownAt = now
+    const pending = operation()
+    this.pending = pending
+    try {
+      const result = await pending
+      if (this.status === 'stored') this.knownAt = now
+      return result
+    } finally {
+      if (this.pending === pending) this.pending = undefined
+    }
   }
 
   /** `payload` is stored, and the draft builds on it from now on. */
@@ -245,6 +241,12 @@ class State {
     this.isRedirected = false
     this.passedKeys = NONE
     this.draft.settle(payload)
+  }
+
+  /** The session is stored under a new key, and the draft builds on `payload`, but the client keeps its old ID. */
+  movedUntold(key: string, payload: string, written: Written): void {
+    this.redirectedTo(key, [this.storedKey])
+    this.committed(payload, written)
   }
 
   /** Another request has ended the session. It stays ended, and the changes are dropped. */

@@ -3,39 +3,42 @@ import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
-import { systemError } from './shared/errno.ts'
-import { Semaphore } from './shared/semaphore.ts'
-import { momentOf, versionOf, type Generation } from './file/generation.ts'
+import { systemError } from './file/errors.ts'
+import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
 import { FileRecord } from './file/record.ts'
-import { Sweeper } from './file/sweeper.ts'
+import { Semaphore } from './file/semaphore.ts'
+import { FileSweeper } from './file/sweeper.ts'
+import { closedError, storeError } from './shared/errors.ts'
+import { optionError } from './shared/options.ts'
 
+/** Options of the {@link FileStore}. */
 export interface FileStoreOptions {
-  /** Where the sessions are kept, for this store alone. Made with mode 0700 if it is not there. */
+  /** The directory of the sessions, and of nothing else. If it is missing, it is created with mode 0700. */
   readonly folder: string
   /**
-   * Whether a write waits until the disk has it, so that a power cut undoes no answer. Default `true`. With `false` a
-   * killed process still loses nothing; a power cut may cost the last seconds, and undo a logout.
+   * Whether a write waits until it is on disk, so that a power failure loses no write that was answered. With `false` a
+   * killed process still loses nothing, but a power failure may lose the last seconds, and undo a logout. Default: `true`.
    */
   readonly sync?: boolean
-  /** The clock, in ms since the epoch. Default `Date.now`. Processes that share a folder should agree on the time. */
+  /** The clock, in ms since the epoch. The clocks of processes that share a folder should agree. Default: `Date.now`. */
   readonly now?: () => number
 }
 
 const KEY = /^[\w-]{1,128}$/
 
-/** How many verbs of one store are at the disk at once: each may hold an open file, and four threads serve them all. */
+/** How many verbs of one store use the disk at once. Each may hold an open file, and Node has four threads for them. */
 const WIDTH = 16
 
 /**
- * Sessions in the files of a folder, for one machine without a database: they survive `kill -9` at any instant, and any
- * number of processes may share the folder, without locks. Needs a local POSIX file system.
+ * Sessions in the files of a folder, for one machine without a database. They survive `kill -9` at any time, and any number
+ * of processes may share the folder, without locks. Needs a local POSIX file system.
  *
- * What is damaged from outside is told: `read` rejects with `ERR_SESSION_PAYLOAD`, and the other verbs work on.
- * All other trouble is `ERR_SESSION_STORE` with the system's code in its text, `ENOSPC` for example.
+ * If another program changed or removed a payload, `read` rejects with `ERR_SESSION_PAYLOAD`; the other verbs still work.
+ * All other failures are `ERR_SESSION_STORE` with the code of the system in the text, such as `ENOSPC`.
  *
  * ```ts
  * const store = new FileStore({ folder: './sessions' })
- * await store.open() // rejects here, at start, if the folder cannot be used
+ * await store.open() // rejects at startup if the folder cannot be used
  * ```
  */
 export class FileStore implements Store, Sweeping, Counting {
@@ -52,27 +55,25 @@ export class FileStore implements Store, Sweeping, Counting {
   readonly #folder: string
   readonly #sync: boolean
   readonly #now: () => number
-  readonly #sweeper: Sweeper
+  readonly #sweeper: FileSweeper
   readonly #semaphore = new Semaphore(WIDTH)
   #opening: Promise<void> | undefined
   #closed = false
 
   constructor({ folder, sync = true, now = Date.now }: FileStoreOptions) {
-    if (folder === '') throw new SessionError('ERR_SESSION_OPTIONS', 'folder: must name a directory')
+    if (folder === '') throw optionError('file', 'folder must name a directory')
     this.#folder = path.resolve(folder)
     this.#sync = sync
     this.#now = now
-    this.#sweeper = new Sweeper(this.#folder, now, (digest) => this.#record(digest))
+    this.#sweeper = new FileSweeper(this.#folder, now, (digest) => this.#record(digest))
   }
 
-  /** Makes the folder if need be, and rejects if it cannot be made, read or written. */
+  /** Creates the folder if it is missing; rejects if it cannot be created, read or written. */
   async open(): Promise<void> {
-    if (this.#closed) throw new SessionError('ERR_SESSION_STORE', 'file: the store is closed')
-    this.#opening ??= this.#prepare()
-    return this.#opening
+    await this.#opened('open')
   }
 
-  /** Does not extend the life: that would be a write for each read. The manager's `touch` is one for many. */
+  /** Ignores `extendTo`: it would make every read a write. The manager calls `touch` once for many reads. */
   async read(key: string): Promise<Entry | undefined> {
     return this.#run('read', key, async (record) => {
       for (;;) {
@@ -83,7 +84,7 @@ export class FileStore implements Store, Sweeping, Counting {
         if ((await record.look())?.nonce !== current.nonce) continue
         throw new SessionError(
           'ERR_SESSION_PAYLOAD',
-          'file: the payload of a stored session was removed from outside',
+          'file: the payload of a stored session was removed by another program',
         )
       }
     })
@@ -109,14 +110,14 @@ export class FileStore implements Store, Sweeping, Counting {
       for (;;) {
         const current = await this.#living(record)
         if (current === undefined) return 'gone'
-        if (current.version !== versionOf(base.payload)) return 'conflict'
+        if (current.version !== hexVersionOf(base.payload)) return 'conflict'
         const next = await record.replace(current, payload, expiresAt)
         if (next !== undefined) return { entry: { payload, expiresAt: next.expiresAt } }
       }
     })
   }
 
-  /** Does not wait for the disk: what a power cut may cost is the extension, not the session. */
+  /** Does not wait for the disk: a power failure can lose the extension, but not the session. */
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
     const moment = momentOf(expiresAt)
     return this.#run('touch', key, async (record) => {
@@ -134,18 +135,18 @@ export class FileStore implements Store, Sweeping, Counting {
       for (;;) {
         const current = await this.#living(record)
         if (current === undefined) return 'gone'
-        if (base !== undefined && current.version !== versionOf(base.payload)) return 'conflict'
+        if (base !== undefined && current.version !== hexVersionOf(base.payload)) return 'conflict'
         if (await record.end(current, this.#sync)) return 'ok'
       }
     })
   }
 
-  /** Also clears away what killed processes have left, an hour later. Looks at every session: once a minute is plenty. */
+  /** Also removes what killed processes left, an hour later. It reads every session, so once a minute is often enough. */
   async sweep(limit: number): Promise<number> {
     return this.#attempt('sweep', async () => this.#sweeper.sweep(limit))
   }
 
-  /** Looks at every session, so it takes its time. */
+  /** Reads every session, so it is slow. */
   async count(): Promise<number> {
     return this.#attempt('count', async () => this.#sweeper.count())
   }
@@ -154,8 +155,16 @@ export class FileStore implements Store, Sweeping, Counting {
     this.#closed = true
   }
 
-  /** The current generation, if it lives. One that has expired is ended before anybody is told that it is absent, so that
-   *  nobody who looked at it earlier can extend it afterwards. */
+  #opened(verb: string): Promise<void> {
+    if (this.#closed) return Promise.reject(closedError('file', verb))
+    this.#opening ??= this.#prepare()
+    return this.#opening
+  }
+
+  /**
+   * The current generation, if it has not expired. An expired one is removed before the caller learns that it is absent, so
+   * that a process that has read it earlier cannot extend it afterwards.
+   */
   async #living(record: FileRecord): Promise<Generation | undefined> {
     for (;;) {
       const current = await record.look()
@@ -166,18 +175,18 @@ export class FileStore implements Store, Sweeping, Counting {
 
   async #run<T>(verb: string, key: string, task: (record: FileRecord) => Promise<T>): Promise<T> {
     if (!KEY.test(key))
-      throw new SessionError('ERR_SESSION_STORE', `file: ${verb} failed: not a key of the contract`)
-    // Keys may differ by case alone, be one character long, or be called CON. Their digests are file names anywhere.
+      throw storeError('file', `${verb} failed: a key has 1 to 128 characters of [0-9a-zA-Z_-]`)
+    // Two keys may differ only by case, and a key may be a reserved name such as CON. A digest is always a valid file name.
     const record = this.#record(crypto.hash('sha256', key, 'hex'))
     return this.#attempt(verb, async () => this.#semaphore.pass(async () => task(record)))
   }
 
   async #attempt<T>(verb: string, task: () => Promise<T>): Promise<T> {
-    await this.open()
+    await this.#opened(verb)
     try {
       return await task()
     } catch (error) {
-      throw systemError(`file: ${verb} failed`, error)
+      throw systemError(`${verb} failed`, error)
     }
   }
 
@@ -191,7 +200,7 @@ export class FileStore implements Store, Sweeping, Counting {
       await fs.access(this.#folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
     } catch (error) {
       this.#opening = undefined
-      throw systemError(`file: the folder ${JSON.stringify(this.#folder)} cannot be used`, error)
+      throw systemError(`the folder ${JSON.stringify(this.#folder)} cannot be used`, error)
     }
   }
 }

@@ -1,53 +1,31 @@
-import { SessionError } from '../errors.ts'
 import type { Entry, Store, StoreTraits, Written } from '../store.ts'
-import { CasVerbs } from './shared/cas-verbs.ts'
-import { MemcacheItems } from './memcache/items.ts'
 import { MemcacheConnection } from './memcache/connection.ts'
-import { memcacheSettings, type MemcacheSettings } from './memcache/options.ts'
-import type { MemcacheClient } from './memcache/protocol.ts'
-import { assertFits } from './shared/payload-limit.ts'
+import { MemcacheItems } from './memcache/items.ts'
+import { memcacheSettings, type MemcacheStoreOptions } from './memcache/options.ts'
+import { CasVerbs } from './shared/cas-verbs.ts'
 
-export type { MemcacheResponse, MemcacheServer } from './memcache/protocol.ts'
-export type { MemcacheClient }
+export type { MemcacheStoreOptions }
+export type { MemcacheClient, MemcacheResponse, MemcacheServer } from './memcache/protocol.ts'
 
-/** Settings of the {@link MemcacheStore}: `url` or `client`, and what is not as usual. */
-export interface MemcacheStoreOptions {
-  /**
-   * The servers: `host:port` or `memcache://user:password@host:port`, several separated by `;`. All processes name them
-   * in the same order, since a key belongs to a place in this list.
-   */
-  readonly url?: string
-  /** A `Client` of memjs, without its `failover`. The store never closes it. Its own `timeout` holds as well. */
-  readonly client?: MemcacheClient
-  /** What stands before each key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
-  readonly prefix?: string
-  /** How long a call may take, in ms. Default: 5,000. */
-  readonly timeout?: number
-  /** The largest item that the servers take, in bytes: their option `-I`. Default: 1 MiB, as theirs. */
-  readonly maxItemBytes?: number
-  /** The clock, in ms since the epoch. Default: `Date.now`. */
-  readonly now?: () => number
-}
-
-/** What an item needs beside its payload, with the longest key there is. */
+/** How many bytes of an item are not payload, with the longest possible key. */
 const OVERHEAD = 512
 
 /**
- * Sessions in memcached: shared by all processes, and gone when memcached restarts or needs the room.
+ * Sessions in memcached: shared by all processes, and lost when memcached restarts or evicts them.
  *
- * Writes are compare-and-swap by memcached's own token. Calls reject with `ERR_SESSION_STORE` when the server of a session
- * is down or too slow: that is never taken for the absence of the session.
+ * Writes are compare-and-swap with memcached's own token. If the server of a session is down or too slow, calls reject with
+ * `ERR_SESSION_STORE`; the session never counts as absent then.
  */
 export class MemcacheStore implements Store {
   readonly traits: StoreTraits
 
-  readonly #settings: MemcacheSettings
-  #connection: Promise<MemcacheConnection> | undefined
-  #closed = false
+  readonly #maxItemBytes: number
+  readonly #verbs: CasVerbs<MemcacheItems>
 
-  /** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong */
+  /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
   constructor(options: MemcacheStoreOptions) {
-    this.#settings = memcacheSettings(options)
+    const settings = memcacheSettings(options)
+    const { servers, prefix, timeout, maxItemBytes } = settings
     this.traits = {
       name: 'memcache',
       location: 'server',
@@ -55,8 +33,14 @@ export class MemcacheStore implements Store {
       shared: true,
       durable: true,
       resolution: 1_000,
-      maxBytes: this.#settings.maxItemBytes - OVERHEAD,
+      maxBytes: maxItemBytes - OVERHEAD,
     }
+    this.#maxItemBytes = maxItemBytes
+    this.#verbs = new CasVerbs(
+      this.traits,
+      settings,
+      async () => new MemcacheItems(await MemcacheConnection.open(servers, timeout), prefix),
+    )
   }
 
   /** A store from the config string of a provider, which is a `url`. */
@@ -64,19 +48,18 @@ export class MemcacheStore implements Store {
     return new MemcacheStore({ url: config, now })
   }
 
-  /** Asks all servers now; rejects if one is not there, refuses us, compares no tokens, or takes smaller items. */
+  /** Connects to all servers; rejects if one is down, refuses the user, has no tokens, or accepts only smaller items. */
   async open(): Promise<void> {
-    await this.#run('open', async (connection, until) => connection.check(this.#settings.maxItemBytes, until))
+    await this.#verbs.run('open', async (items, deadline) => items.check(this.#maxItemBytes, deadline))
   }
 
-  /** Extends no life: memcached could do that in the same step, but it might just as well shorten it. */
+  /** Ignores `extendTo`: memcached cannot extend a life without the risk of shortening it. */
   async read(key: string): Promise<Entry | undefined> {
-    return this.#ask('read', async (verbs) => verbs.read(key))
+    return this.#verbs.read(key)
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    assertFits(this.traits, 'create', payload)
-    return this.#ask('create', async (verbs) => verbs.create(key, payload, expiresAt))
+    return this.#verbs.create(key, payload, expiresAt)
   }
 
   async replace(
@@ -85,59 +68,18 @@ export class MemcacheStore implements Store {
     expiresAt: number,
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
-    assertFits(this.traits, 'replace', payload)
-    return this.#ask('replace', async (verbs) => verbs.replace(key, payload, expiresAt, base))
+    return this.#verbs.replace(key, payload, expiresAt, base)
   }
 
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    return this.#ask('touch', async (verbs) => verbs.touch(key, expiresAt))
+    return this.#verbs.touch(key, expiresAt)
   }
 
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.#ask('destroy', async (verbs) => verbs.destroy(key, base))
+    return this.#verbs.destroy(key, base)
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    if ('servers' in this.#settings.servers) return
-    const connection = await this.#connection?.catch(() => undefined)
-    connection?.end()
-  }
-
-  async #ask<T>(verb: string, question: (verbs: CasVerbs) => Promise<T>): Promise<T> {
-    const { prefix, now } = this.#settings
-    return this.#run(verb, async (connection, until) =>
-      question(new CasVerbs(new MemcacheItems(connection, prefix, until), now)),
-    )
-  }
-
-  /** Does something that must be over at a moment of `performance.now`. */
-  async #run<T>(
-    verb: string,
-    work: (connection: MemcacheConnection, until: number) => Promise<T>,
-  ): Promise<T> {
-    if (this.#closed) throw new SessionError('ERR_SESSION_STORE', `memcache: ${verb} after close`)
-    const until = performance.now() + this.#settings.timeout
-    try {
-      return await work(await this.#connect(), until)
-    } catch (cause) {
-      if (cause instanceof SessionError) throw cause
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new SessionError('ERR_SESSION_STORE', `memcache: ${verb} failed: ${reason}`, { cause })
-    }
-  }
-
-  /** Everybody waits for the same attempt; one that failed is made again. */
-  async #connect(): Promise<MemcacheConnection> {
-    const attempt = (this.#connection ??= MemcacheConnection.over(
-      this.#settings.servers,
-      this.#settings.timeout,
-    ))
-    try {
-      return await attempt
-    } catch (error) {
-      if (this.#connection === attempt) this.#connection = undefined
-      throw error
-    }
+    await this.#verbs.close()
   }
 }

@@ -1,5 +1,3 @@
-import { Buffer } from 'node:buffer'
-import { SessionError } from '../errors.ts'
 import {
   type Counting,
   type Entry,
@@ -10,37 +8,39 @@ import {
 } from '../store.ts'
 import { MemoryEntry } from './memory/entry.ts'
 import { Shards } from './memory/shards.ts'
+import { closedError } from './shared/errors.ts'
+import { assertWhole } from './shared/options.ts'
+import { fits, sizeError } from './shared/payload-limit.ts'
 
-/** Settings of the {@link MemoryStore}. */
+/** Options of the {@link MemoryStore}. */
 export interface MemoryStoreOptions {
-  /** How many sessions are kept at most; the one unused for longest makes room. `Infinity` for no bound. Default: 100,000. */
+  /** The largest number of sessions; beyond it, the least recently used one is removed. `Infinity`: no limit. Default: 100,000. */
   readonly maxEntries?: number
   /**
-   * How many bytes of payload are kept at most, as they lie in memory: one for each character, two if the payload has any
-   * beyond Latin-1. A single payload may take up to half of it. `Infinity` for no bound. Default: 256 MiB.
+   * The largest sum of payloads in bytes, as they are in memory: one byte per character, or two if the payload has any
+   * character beyond Latin-1. One payload may take up to half of it. `Infinity`: no limit. Default: 256 MiB.
    */
   readonly maxBytes?: number
-  /** The clock, in ms since the epoch. Default: `Date.now`, of which no more is taken than spans, so that it may be set. */
+  /** The clock, in ms since the epoch. Default: `Date.now`; a change of the system time then has no effect on lives. */
   readonly now?: () => number
 }
 
 const MAX_ENTRIES = 100_000
 const MAX_BYTES: number = 256 * 1024 * 1024
 
-// Answers without content need no promise of their own.
-const NOBODY: Promise<undefined> = Promise.resolve(undefined)
+// Constant answers share one promise.
+const ABSENT: Promise<undefined> = Promise.resolve(undefined)
 const OK: Promise<'ok'> = Promise.resolve('ok')
 const GONE: Promise<'gone'> = Promise.resolve('gone')
 const EXISTS: Promise<'exists'> = Promise.resolve('exists')
 const CONFLICT: Promise<'conflict'> = Promise.resolve('conflict')
 
 /**
- * Sessions in the memory of this process: for development, for tests, and for a single process that may forget. It keeps
- * payloads, not objects, so a value that works here works in any other store.
+ * Sessions in the memory of this process: for development, for tests, and for a single process whose sessions may be lost. It
+ * keeps payloads, not objects, so a value that works here works in every other store.
  *
- * It is bounded. When it is full, the session unused for longest makes room, expired or not, and a process warning,
- * `KTS_MEMORY_FULL`, tells when the first living one has to go. Beside the characters of payload and key an entry takes
- * about 165 bytes.
+ * Its size is limited. When it is full, the least recently used session is removed, expired or not; when that first happens to a
+ * living one, the process emits the warning `KTS_MEMORY_FULL`. In addition to payload and key, an entry takes about 165 bytes.
  */
 export class MemoryStore implements Store, Sweeping, Counting {
   readonly traits: StoreTraits
@@ -48,10 +48,10 @@ export class MemoryStore implements Store, Sweeping, Counting {
   readonly #maxEntries: number
   readonly #maxBytes: number
   readonly #now: () => number
-  /** What lives are counted on. It never jumps, unless the clock is one of the caller's own. */
+  /** The clock of lives: monotonic, unless the option `now` is given. */
   readonly #steady: () => number
   readonly #shards = new Shards()
-  /** Where the ring of all entries is closed: `older` is the one used last, `newer` the one unused for longest. */
+  /** The link that closes the ring of all entries: `older` is the most recently used one, `newer` the least recently used. */
   readonly #ring: MemoryEntry = new MemoryEntry('', '', Infinity)
   #size = 0
   #bytes = 0
@@ -70,7 +70,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
       shared: false,
       durable: false,
       resolution: 1,
-      // UTF-8 has at least one byte for each character, memory at most two: what fits here by half always fits.
+      // UTF-8 has at least one byte per character, and memory at most two, so half of the limit is always enough.
       maxBytes: Math.floor(this.#maxBytes / 2),
     }
   }
@@ -78,7 +78,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   read(key: string, extendTo?: number): Promise<Entry | undefined> {
     if (this.#closed) return rejectClosed('read')
     const entry = this.#living(key)
-    if (entry === undefined) return NOBODY
+    if (entry === undefined) return ABSENT
     const ahead = this.#ahead()
     if (extendTo !== undefined && extendTo - ahead > entry.expiresAt) entry.expiresAt = extendTo - ahead
     entry.renew(this.#ring)
@@ -87,7 +87,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
 
   create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     if (this.#closed) return rejectClosed('create')
-    if (this.#exceeds(payload)) return rejectLarge('create')
+    if (!fits(this.traits, payload)) return Promise.reject(sizeError(this.traits, 'create', payload))
     if (this.#living(key) !== undefined) return EXISTS
     const entry = new MemoryEntry(key, payload, expiresAt - this.#ahead())
     this.#shards.add(entry)
@@ -105,7 +105,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
     if (this.#closed) return rejectClosed('replace')
-    if (this.#exceeds(payload)) return rejectLarge('replace')
+    if (!fits(this.traits, payload)) return Promise.reject(sizeError(this.traits, 'replace', payload))
     const entry = this.#living(key)
     if (entry === undefined) return GONE
     if (!entry.is(base)) return CONFLICT
@@ -135,7 +135,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     return OK
   }
 
-  /** Removes up to `limit` expired entries. Looks at a few at a time, and lets other work in between. */
+  /** Removes up to `limit` expired entries. Looks at a few at a time, so that it does not block the process. */
   async sweep(limit: number): Promise<number> {
     if (this.#closed) return rejectClosed('sweep')
     const moment = this.#steady()
@@ -151,7 +151,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     return removed
   }
 
-  /** How many entries live. Counts a few at a time, so what comes and goes meanwhile may be in the sum or not. */
+  /** Counts a few entries at a time, so those that come or go meanwhile may be counted or not. */
   async count(): Promise<number> {
     if (this.#closed) return rejectClosed('count')
     const moment = this.#steady()
@@ -163,7 +163,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     return living
   }
 
-  /** Forgets every session. */
+  /** Removes every session. */
   async close(): Promise<void> {
     this.#closed = true
     this.#shards.clear()
@@ -183,14 +183,9 @@ export class MemoryStore implements Store, Sweeping, Counting {
     return entry.expiresAt <= this.#steady()
   }
 
-  /** How far the clock is ahead of the steady one. */
+  /** The difference between the clock and the monotonic one. */
   #ahead(): number {
     return this.#now === this.#steady ? 0 : this.#now() - this.#steady()
-  }
-
-  #exceeds(payload: string): boolean {
-    const { maxBytes } = this.traits
-    return payload.length * 3 > maxBytes && Buffer.byteLength(payload) > maxBytes
   }
 
   #remove(entry: MemoryEntry): void {
@@ -200,7 +195,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     entry.leave()
   }
 
-  /** The entry just written is the newest one and fits, so it is never the one to go. */
+  /** Never removes the entry that was just written: it is the newest one, and it fits. */
   #makeRoom(): void {
     while (this.#size > this.#maxEntries || this.#bytes > this.#maxBytes) {
       const oldest = this.#ring.newer
@@ -212,7 +207,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
   #warn(): void {
     this.#warned = true
     process.emitWarning(
-      'The memory store of sessions is full and ends those that were unused for longest. ' +
+      'The memory store of sessions is full and removes the least recently used ones. ' +
         'Raise maxEntries or maxBytes, or use a store that keeps sessions outside of this process.',
       { type: 'SessionWarning', code: 'KTS_MEMORY_FULL' },
     )
@@ -220,24 +215,15 @@ export class MemoryStore implements Store, Sweeping, Counting {
 }
 
 function bound(field: string, value: number, least: number): number {
-  if (value === Infinity || (Number.isSafeInteger(value) && value >= least)) return value
-  throw new SessionError(
-    'ERR_SESSION_OPTIONS',
-    `memory: ${field} must be a whole number of at least ${least}, or Infinity`,
-  )
+  if (value !== Infinity) assertWhole('memory', field, value, least)
+  return value
 }
 
-/** Ms that pass, whatever the system's clock is set to. */
+/** The monotonic clock, in ms. */
 function steady(): number {
   return performance.now()
 }
 
 function rejectClosed(verb: string): Promise<never> {
-  return Promise.reject(new SessionError('ERR_SESSION_STORE', `memory: ${verb} after close`))
-}
-
-function rejectLarge(verb: string): Promise<never> {
-  return Promise.reject(
-    new SessionError('ERR_SESSION_LIMIT', `memory: ${verb} refused, the payload exceeds maxBytes`),
-  )
+  return Promise.reject(closedError('memory', verb))
 }

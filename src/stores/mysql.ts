@@ -1,6 +1,7 @@
-import type { PoolConnection } from 'mysql2/promise'
-import { SessionError } from '../errors.ts'
+import { Buffer } from 'node:buffer'
+import type { Pool, PoolConnection } from 'mysql2/promise'
 import {
+  versionOf,
   type Counting,
   type Entry,
   type Store,
@@ -8,194 +9,165 @@ import {
   type Sweeping,
   type Written,
 } from '../store.ts'
-import { MysqlConnection, type MysqlPool } from './mysql/connection.ts'
-import { parseMysqlConfig } from './mysql/config.ts'
-import { outdatesTable } from './mysql/errors.ts'
-import { isTable } from './mysql/parameters.ts'
-import { openSchema, type MysqlSchema } from './mysql/schema.ts'
-import { sweepTable } from './mysql/sweep.ts'
-import { MysqlTable } from './mysql/table.ts'
+import { execute, MysqlDriver } from './mysql/connection.ts'
+import { isDuplicateKey } from './mysql/errors.ts'
+import { mysqlSettings, type MysqlStoreOptions } from './mysql/options.ts'
+import { openSchema, traitsOf } from './mysql/schema.ts'
+import { MysqlStatements, sweepTable } from './mysql/statements.ts'
+import { storeError } from './shared/errors.ts'
+import { assertFits } from './shared/payload-limit.ts'
+import { PooledRunner } from './shared/pooled-runner.ts'
 
-export type { MysqlPool }
+export type { MysqlStoreOptions }
+export type { MysqlPool } from './mysql/connection.ts'
 
-/** Settings of the {@link MysqlStore}: a `client` or a `url`, and what is to be otherwise than by default. */
-export interface MysqlStoreOptions {
-  /** A pool of mysql2 that is connected to the right database. It is used and never closed. */
-  readonly client?: MysqlPool
-  /** `mysql://user:password@host:3306/database`, `mariadb://…`, or `user:password@tcp(host:3306)/database`. */
-  readonly url?: string
-  /** The table, created if there is none. Default: `session`. */
-  readonly table?: string
-  /** How many connections at most. Default: 10. Not with `client`. */
-  readonly poolSize?: number
-  /** How long a call may take before it rejects, in ms. Default: 5,000. */
-  readonly timeout?: number
-  /** The clock, in ms since the epoch. Default: `Date.now`. */
-  readonly now?: () => number
-}
+/** What holds for every kind of table, until it is known which one there is. */
+const LEAST_TRAITS = traitsOf('seconds', 65_535)
 
-const TABLE = 'session'
-const POOL_SIZE = 10
-const TIMEOUT = 5_000
+/** The largest difference between two times of a `Date`, in ms. */
+const LONGEST = 8.64e15
 
-const TRAITS = { name: 'mysql', location: 'server', revocable: true, shared: true, durable: true } as const
-
-/** What every table of ours can do, until it is known which one there is. */
-const LEAST = { grain: 'seconds', maxBytes: 65_535 } as const
-
-/** The largest distance between two moments that a `Date` knows. */
-const FOREVER = 8.64e15
+/** How often `create` tries while other requests create and destroy an entry with the same key. */
+const MAX_ROUNDS = 10
 
 /**
- * Sessions in a table of MySQL 8.0 or MariaDB 10.6 or newer: in the three-column one of the beego documentation, or in
- * a better one that it creates where there is none.
+ * Sessions in a table of MySQL 8.0 or MariaDB 10.6 or newer: the three-column table of the beego documentation, or a better
+ * one, which is created if there is no table.
  *
- * The database's clock decides who is alive: a moment is sent as the time that is left by the clock here, and read as such.
- * So neither clocks that disagree nor time zones matter. Until the table was found, `traits` tell what holds for both.
+ * The database's clock decides what has expired: times are sent and read as the ms that are left. So neither clocks that
+ * differ between processes nor time zones matter. Until the table is known, `traits` tell what holds for both kinds.
  */
 export class MysqlStore implements Store, Sweeping, Counting {
-  readonly #client: MysqlConnection
-  readonly #name: string
+  readonly #runner: PooledRunner<Pool, PoolConnection, MysqlStatements>
   readonly #now: () => number
-  #table: MysqlTable | undefined
-  #isOutdated = false
-  #opening: Promise<MysqlTable> | undefined
 
-  /** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong, or `url` malformed */
+  /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
   constructor(options: MysqlStoreOptions) {
-    const { client, url, now = Date.now, ...own } = options
-    const settings = url === undefined ? undefined : parseMysqlConfig(url)
-    const { table = TABLE, timeout = TIMEOUT, poolSize = POOL_SIZE } = { ...settings, ...own }
-    if (!isTable(table)) throw wrong('table must be the plain name of a table: letters, digits, _ and $')
-    if (!isWhole(timeout)) throw wrong('timeout must be a whole number of ms, 1 or more')
-    if (!isWhole(poolSize)) throw wrong('poolSize must be a whole number, 1 or more')
-    if (client !== undefined && own.poolSize !== undefined) throw wrong('poolSize is for the client to say')
-    this.#name = table
+    const settings = mysqlSettings(options)
+    const { table, timeout, now } = settings
     this.#now = now
-    if (settings !== undefined && client === undefined) {
-      this.#client = new MysqlConnection({ settings: { ...settings, poolSize } }, timeout)
-    } else if (settings === undefined && client !== undefined) {
-      this.#client = new MysqlConnection({ pool: client }, timeout)
-    } else throw wrong('give either a client or a url')
+    this.#runner = new PooledRunner(
+      new MysqlDriver(settings),
+      timeout,
+      async (connection) => new MysqlStatements(await openSchema(connection, table)),
+    )
   }
 
-  /** The store that a config string describes. It connects at its first use. */
+  /** A store from the config string of a provider, which is a `url`. It connects at its first verb. */
   static fromConfig(config: string, context: { readonly now: () => number }): MysqlStore {
     return new MysqlStore({ url: config, now: context.now })
   }
 
   get traits(): StoreTraits {
-    const { grain, maxBytes } = this.#table?.schema ?? LEAST
-    const resolution = grain === 'seconds' ? 1_000 : 1
-    return { ...TRAITS, resolution, maxBytes }
+    return this.#runner.table?.schema.traits ?? LEAST_TRAITS
   }
 
   /** Connects, and finds or creates the table. */
   async open(): Promise<void> {
-    await this.#found('open')
+    await this.#runner.open()
   }
 
-  /** One round trip. The life is not extended in the same one, so `expiresAt` is what it was. */
+  /** One round trip. Ignores `extendTo`: the same statement cannot read a row and extend its life. */
   async read(key: string): Promise<Entry | undefined> {
-    return this.#run('read', true, async (connection, table) => {
+    return this.#runner.run('read', true, async (connection, table) => {
       const askedAt = this.#now()
-      const row = await table.read(connection, key)
-      return row && { payload: row.payload, expiresAt: askedAt + row.life }
+      const [row] = (await execute(connection, table.read, [table.nameOf(key)])).rows
+      if (row === undefined) return undefined
+      const [data, life] = row
+      // Other programs may have stored something else than bytes there.
+      return { payload: Buffer.isBuffer(data) ? data.toString() : '', expiresAt: askedAt + Number(life) }
     })
   }
 
-  /** One round trip, and two more where an expired row is in the way. */
+  /** One round trip, and two more to replace an expired row. */
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    const outcome = await this.#run('create', false, async (connection, table) =>
-      table.create(connection, key, payload, this.#left(expiresAt)),
-    )
-    return outcome === 'ok' ? { entry: { payload, expiresAt } } : outcome
+    return this.#runner.run('create', false, async (connection, table) => {
+      assertFits(table.schema.traits, 'create', payload)
+      const [name, bytes, life] = [table.nameOf(key), Buffer.from(payload), this.#left(expiresAt)]
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const insert = execute(connection, table.insert, [name, bytes, life])
+        if (await insert.then(() => true, isTaken)) return { entry: { payload, expiresAt } }
+        const { affected } = await execute(connection, table.succeed, [bytes, life, name])
+        if (affected > 0) return { entry: { payload, expiresAt } }
+        if (await isAlive(connection, table, name)) return 'exists'
+        // The row that was in the way has been destroyed or swept in between.
+      }
+      throw storeError('mysql', 'create failed: other requests keep creating and destroying this session')
+    })
   }
 
-  /** One round trip, and one more to tell a conflict from an end. */
+  /** One round trip, and one more to tell a conflict from an absent entry. */
   async replace(
     key: string,
     payload: string,
     expiresAt: number,
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
-    const outcome = await this.#run('replace', false, async (connection, table) =>
-      table.replace(connection, key, payload, this.#left(expiresAt), base),
-    )
-    return outcome === 'ok' ? { entry: { payload, expiresAt } } : outcome
+    return this.#runner.run('replace', false, async (connection, table) => {
+      assertFits(table.schema.traits, 'replace', payload)
+      const name = table.nameOf(key)
+      const values = [Buffer.from(payload), this.#left(expiresAt), name, versionOf(base.payload)]
+      const { affected } = await execute(connection, table.replace, values)
+      if (affected > 0) return { entry: { payload, expiresAt } }
+      return (await isAlive(connection, table, name)) ? 'conflict' : 'gone'
+    })
   }
 
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    return this.#run('touch', true, async (connection, table) =>
-      table.touch(connection, key, this.#left(expiresAt)),
-    )
+    return this.#runner.run('touch', true, async (connection, table) => {
+      const name = table.nameOf(key)
+      const { affected } = await execute(connection, table.touch, [this.#left(expiresAt), name])
+      // A client without the flag FOUND_ROWS does not count a row that already lives longer.
+      return affected > 0 || (await isAlive(connection, table, name)) ? 'ok' : 'gone'
+    })
   }
 
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    // To end it once more harms nobody, as long as it does not matter whose version it is.
-    return this.#run('destroy', base === undefined, async (connection, table) =>
-      table.destroy(connection, key, base),
-    )
+    // Without `base` it is repeatable: it does no harm to remove the entry twice.
+    return this.#runner.run('destroy', base === undefined, async (connection, table) => {
+      const name = table.nameOf(key)
+      if (base === undefined) {
+        const { affected } = await execute(connection, table.destroy, [name])
+        return affected > 0 ? 'ok' : 'gone'
+      }
+      const { affected } = await execute(connection, table.destroyBase, [name, versionOf(base.payload)])
+      if (affected > 0) return 'ok'
+      return (await isAlive(connection, table, name)) ? 'conflict' : 'gone'
+    })
   }
 
-  /** At most 500 at a time, none while another process sweeps, and nothing that somebody holds a lock on. */
+  /** Removes at most 500 rows at a time. Skips locked rows, and removes nothing while another process sweeps. */
   async sweep(limit: number): Promise<number> {
-    return this.#run('sweep', true, async (connection, table) => sweepTable(connection, table, limit))
+    return this.#runner.run('sweep', true, async (connection, table) => sweepTable(connection, table, limit))
   }
 
   async count(): Promise<number> {
-    return this.#run('count', true, async (connection, table) => table.count(connection))
+    return this.#runner.run('count', true, async (connection, table) => {
+      const { rows } = await execute(connection, table.count)
+      return Number(rows[0]?.[0])
+    })
   }
 
   /** Closes the connections that the store opened. */
   async close(): Promise<void> {
-    await this.#client.close()
+    await this.#runner.close()
   }
 
-  /** The ms that are left until `expiresAt`. Whoever runs a statement again asks again. */
+  /** The ms that are left until `expiresAt`, at the time of the call. */
   #left(expiresAt: number): number {
-    return Math.max(-FOREVER, Math.min(FOREVER, Math.ceil(expiresAt - this.#now())))
-  }
-
-  async #run<T>(
-    verb: string,
-    repeatable: boolean,
-    work: (connection: PoolConnection, table: MysqlTable) => Promise<T>,
-  ): Promise<T> {
-    const startedAt = performance.now()
-    const table = await this.#found(verb)
-    const left = this.#client.timeout - Math.floor(performance.now() - startedAt)
-    try {
-      return await this.#client.run(verb, left, repeatable, async (connection) => work(connection, table))
-    } catch (error) {
-      if (outdatesTable(error)) this.#isOutdated = true // so that the next call looks again
-      throw error
-    }
-  }
-
-  /** The table. Those who ask at the same time share one attempt; one that failed is not remembered. */
-  async #found(verb: string): Promise<MysqlTable> {
-    if (this.#client.isClosed) throw new SessionError('ERR_SESSION_STORE', `mysql: ${verb} after close`)
-    if (this.#table !== undefined && !this.#isOutdated) return this.#table
-    this.#opening ??= this.#find().finally(() => {
-      this.#opening = undefined
-    })
-    return this.#opening
-  }
-
-  async #find(): Promise<MysqlTable> {
-    const look = async (connection: PoolConnection): Promise<MysqlSchema> =>
-      openSchema(connection, this.#name)
-    this.#table = new MysqlTable(await this.#client.run('open', this.#client.timeout, true, look))
-    this.#isOutdated = false
-    return this.#table
+    return Math.max(-LONGEST, Math.min(LONGEST, Math.ceil(expiresAt - this.#now())))
   }
 }
 
-function isWhole(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 1
+/**
+ * Whether there is a living row. It explains why a statement matched none: a version is never used twice, so a row that lives
+ * now had another version then, too.
+ */
+async function isAlive(connection: PoolConnection, table: MysqlStatements, name: string): Promise<boolean> {
+  return (await execute(connection, table.life, [name])).rows.length > 0
 }
 
-function wrong(problem: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `mysql: ${problem}`)
+function isTaken(error: unknown): false {
+  if (isDuplicateKey(error)) return false
+  throw error
 }

@@ -1,60 +1,33 @@
-import { Buffer } from 'node:buffer'
-import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
-import { SessionError } from '../errors.ts'
-import {
-  VERSION_LENGTH,
-  type Counting,
-  type Entry,
-  type Store,
-  type StoreTraits,
-  type Written,
-} from '../store.ts'
-import { RedisRetry, type RedisVerb } from './redis/retry.ts'
-import { createRedisClient, whereabouts } from './redis/client.ts'
-import { parseRedisConfig, type RedisMode } from './redis/config.ts'
+import { versionOf, type Counting, type Entry, type Store, type StoreTraits, type Written } from '../store.ts'
+import type { RedisMode } from './redis/config.ts'
 import { RedisConnection } from './redis/connection.ts'
-import { countKeys } from './redis/count.ts'
+import { redisSettings, type RedisStoreOptions } from './redis/options.ts'
+import { RedisRetry, type RedisVerb } from './redis/retry.ts'
 import * as scripts from './redis/scripts.ts'
+import { storeError } from './shared/errors.ts'
+import { assertFits } from './shared/payload-limit.ts'
 
-export type { RedisMode }
-
-/** Settings of the {@link RedisStore}. Either `client` or `url` is needed. */
-export interface RedisStoreOptions {
-  /** An ioredis client of your own, for one server, Sentinel or Cluster. The store never closes it. */
-  readonly client?: Redis | Cluster
-  /** Where Redis is: a URL, or one of beego's config strings. The store makes a client of its own and closes it. */
-  readonly url?: string
-  /** What `url` leads to: one server, some nodes of a Cluster, or Sentinels. Default: `'single'`. */
-  readonly mode?: RedisMode
-  /** TLS settings for `url`, such as `ca`; with them the connection is encrypted even if the URL does not say `rediss:`. */
-  readonly tls?: ConnectionOptions
-  /** What the names of all keys begin with. Default: `'session:'`. */
-  readonly prefix?: string
-  /** How long a verb may take in all, connecting and trying again included, in ms. Default: 5,000. */
-  readonly timeout?: number
-  /** The largest payload in bytes. Default: 512 MiB, as much as a value of Redis may have. */
-  readonly maxBytes?: number
-  /** The clock, in ms since the epoch. Only spans of it reach Redis. Default: `Date.now`. */
-  readonly now?: () => number
-}
+export type { RedisMode, RedisStoreOptions }
 
 type Answer = 'ok' | 'gone' | 'conflict' | 'exists'
 
-const TIMEOUT = 5_000
-const MAX_BYTES: number = 512 * 1024 * 1024
-const LONGEST = 1e15 // ms, more than 30,000 years; Redis refuses what does not fit into its clock
+/** The longest life in ms, more than 30,000 years: Redis refuses what overflows its clock. */
+const LONGEST = 1e15
+
+/** How many keys the server scans in one step of `count`; that takes it well below a millisecond. */
+const SCAN_BATCH = 1_000
 
 /**
- * Sessions in Redis 6.2 or newer: one string per session, which Redis itself lets expire.
- * Every verb is one script and one round trip; those of concurrent requests share their packets.
+ * Sessions in Redis 6.2 or newer: one string per session, with an expiry of Redis. Every verb is one script and one round
+ * trip, and concurrent verbs share packets.
  *
- * The clock of Redis alone decides when a session ends: it is told how long from now, never until when, so that clocks
- * that disagree shorten nobody's life.
+ * Redis receives durations, never times, and its own clock decides when a session expires. So clocks that differ between
+ * processes shorten no session.
  *
  * ```ts
  * const store = new RedisStore({ url: 'redis://127.0.0.1:6379' })
- * await store.open() // rejects here, at start, if Redis cannot be reached or refuses
+ * await store.open() // rejects at startup if Redis cannot be reached or refuses
  * ```
  */
 export class RedisStore implements Store, Counting {
@@ -64,7 +37,10 @@ export class RedisStore implements Store, Counting {
   readonly #retry: RedisRetry
   readonly #prefix: string
 
-  /** A store for beego's `sessionproviderconfig`: fields with commas between, JSON, or a URL. It connects at its first use. */
+  /**
+   * A store from beego's `sessionproviderconfig`: fields separated by commas, JSON, or a URL. It connects at its first
+   * verb.
+   */
   static fromConfig(
     config: string,
     { now }: { readonly now: () => number },
@@ -73,19 +49,12 @@ export class RedisStore implements Store, Counting {
     return new RedisStore({ url: config, mode, now })
   }
 
+  /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
   constructor(options: RedisStoreOptions) {
-    const { client, url, mode = 'single', tls, now = Date.now } = options
-    const config = url === undefined ? undefined : parseRedisConfig(url, mode)
-    const maxBytes = positive('maxBytes', options.maxBytes ?? MAX_BYTES)
-    const timeout = positive('timeout', options.timeout ?? config?.timeout ?? TIMEOUT)
-    const source = client ?? (config && (async () => createRedisClient(config, timeout, tls)))
-    if (source === undefined || (client !== undefined && config !== undefined)) {
-      throw new SessionError('ERR_SESSION_OPTIONS', 'redis: either client or url must be given, and not both')
-    }
-    this.#prefix = options.prefix ?? config?.prefix ?? 'session:'
-    this.#connection = new RedisConnection(source, timeout)
-    const where = config === undefined ? 'the server' : whereabouts(config)
-    this.#retry = new RedisRetry(this.#connection, { where, timeout, now, prefix: this.#prefix })
+    const settings = redisSettings(options)
+    this.#prefix = settings.prefix
+    this.#connection = new RedisConnection(settings)
+    this.#retry = new RedisRetry(this.#connection, settings)
     this.traits = {
       name: 'redis',
       location: 'server',
@@ -93,11 +62,11 @@ export class RedisStore implements Store, Counting {
       shared: true,
       durable: true,
       resolution: 1,
-      maxBytes,
+      maxBytes: settings.maxBytes,
     }
   }
 
-  /** Connects now; rejects if Redis cannot be reached, refuses, or is too old. */
+  /** Connects; rejects if Redis cannot be reached, refuses, or is too old. */
   async open(): Promise<void> {
     await this.#retry.within('open', async () => this.#connection.use())
   }
@@ -108,12 +77,12 @@ export class RedisStore implements Store, Counting {
     if (reply === null) return undefined
     const [payload, left] = Array.isArray(reply) ? reply : []
     if (typeof payload !== 'string' || !Number.isFinite(Number(left))) throw unexpected('read')
-    // Counted from the moment of asking, so that the entry lives at least so long. Without a life of its own it stays.
+    // Counted from the time of the request, so that the entry lives at least so long. A key without an expiry stays forever.
     return { payload, expiresAt: Number(left) < 0 ? Infinity : now + Number(left) }
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    this.#refuseLarge('create', payload)
+    assertFits(this.traits, 'create', payload)
     const args = (now: number): readonly string[] => [payload, span(expiresAt, now)]
     const answer = await this.#answer({ name: 'create', script: scripts.CREATE, key, args }, ['ok', 'exists'])
     return answer === 'ok' ? { entry: { payload, expiresAt } } : answer
@@ -125,8 +94,9 @@ export class RedisStore implements Store, Counting {
     expiresAt: number,
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
-    this.#refuseLarge('replace', payload)
-    const args = (now: number): readonly string[] => [versionOf(base), payload, span(expiresAt, now)]
+    assertFits(this.traits, 'replace', payload)
+    const version = versionOf(base.payload)
+    const args = (now: number): readonly string[] => [version, payload, span(expiresAt, now)]
     const verb = { name: 'replace', script: scripts.REPLACE, key, args, doubtful: 'conflict' } as const
     const answer = await this.#answer(verb, ['ok', 'conflict', 'gone'])
     return answer === 'ok' ? { entry: { payload, expiresAt } } : answer
@@ -140,22 +110,42 @@ export class RedisStore implements Store, Counting {
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
     const verb = { name: 'destroy', script: scripts.DESTROY, key }
     if (base === undefined) return this.#answer({ ...verb, args: () => [''] }, ['ok', 'gone'])
-    return this.#answer({ ...verb, args: () => [versionOf(base)], doubtful: 'gone' }, [
-      'ok',
-      'conflict',
-      'gone',
-    ])
+    const args = (): readonly string[] => [versionOf(base.payload)]
+    return this.#answer({ ...verb, args, doubtful: 'gone' }, ['ok', 'conflict', 'gone'])
   }
 
-  /** How many sessions live, by SCAN over all primaries. What comes and goes meanwhile may be in the sum or not. */
+  /**
+   * Counts the sessions with SCAN on all primaries, a batch at a time so that no server is blocked. Sessions that come or
+   * go meanwhile may be counted or not; while Redis shrinks its table, a session may be counted twice.
+   */
   async count(): Promise<number> {
     const client = await this.#retry.within('count', async () => this.#connection.use())
-    return countKeys(client, this.#prefix, async (step) => this.#retry.within('count', step))
+    const servers = 'nodes' in client ? client.nodes('master') : [client]
+    // ioredis adds its own keyPrefix to keys, but not to patterns.
+    const prefix = `${client.options.keyPrefix ?? ''}${this.#prefix}`
+    let sum = 0
+    for (const server of servers) sum += await this.#countOn(server, prefix)
+    return sum
   }
 
   async close(): Promise<void> {
     this.#retry.close()
     await this.#connection.close()
+  }
+
+  async #countOn(server: Redis | Cluster, prefix: string): Promise<number> {
+    const pattern = `${prefix.replace(/[*?[\]\\^]/g, String.raw`\$&`)}*`
+    let [sum, cursor] = [0, '0']
+    do {
+      const from = cursor
+      const [next, keys] = await this.#retry.within('count', async () =>
+        server.scan(from, 'MATCH', pattern, 'COUNT', SCAN_BATCH),
+      )
+      // The prefix of another store may begin with this one. The rest of a session's key has only these characters.
+      sum += keys.filter((key) => /^[\w-]+$/.test(key.slice(prefix.length))).length
+      cursor = next
+    } while (cursor !== '0')
+    return sum
   }
 
   async #answer<A extends Answer>(verb: RedisVerb, answers: readonly A[]): Promise<A> {
@@ -164,36 +154,13 @@ export class RedisStore implements Store, Counting {
     if (answer === undefined) throw unexpected(verb.name)
     return answer
   }
-
-  #refuseLarge(name: string, payload: string): void {
-    const { maxBytes } = this.traits
-    if (payload.length * 3 <= maxBytes) return
-    const bytes = Buffer.byteLength(payload)
-    if (bytes <= maxBytes) return
-    throw new SessionError(
-      'ERR_SESSION_LIMIT',
-      `redis: ${name} refused: ${bytes} bytes, and at most ${maxBytes} are kept`,
-    )
-  }
 }
 
-/** From `now` until `moment`, in whole ms. Redis counts it down by its own clock. */
+/** The whole ms from `now` to `moment`. Redis counts them down with its own clock. */
 function span(moment: number, now: number): string {
   return String(Math.min(Math.ceil(moment - now), LONGEST))
 }
 
-function versionOf({ payload }: Entry): string {
-  return payload.slice(0, VERSION_LENGTH)
-}
-
-function positive(field: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw new SessionError('ERR_SESSION_OPTIONS', `redis: ${field} must be a whole number above 0`)
-}
-
-function unexpected(name: string): SessionError {
-  return new SessionError(
-    'ERR_SESSION_STORE',
-    `redis: ${name} failed: the server gave an answer that makes no sense`,
-  )
+function unexpected(name: string): Error {
+  return storeError('redis', `${name} failed: the server gave an unexpected answer`)
 }

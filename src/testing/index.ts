@@ -1,4 +1,6 @@
-export type { StoreHarness, StoreRequirement } from './harness.ts'
+export type { StoreHarness } from './harness.ts'
+export type { StoreRequirement } from './requirement.ts'
 export { storeContract } from './store-contract.ts'
 export { interleavings } from './simulation/interleavings.ts'
 export { randomWalks, type RandomWalkOptions } from './simulation/random-walks.ts'
+export type { Entry, Store, StoreTraits, Written } from '../store.ts'

@@ -8,16 +8,16 @@ export const MINUTE: number = 60 * SECOND
 export const HOUR: number = 60 * MINUTE
 export const DAY: number = 24 * HOUR
 
-/** How far a clock that nobody holds may run on while a requirement looks at it. */
+/** How much real time may pass during a check, where the clock of the harness runs on by itself. */
 const DRIFT: number = 10 * SECOND
 
-/** Something kept: under which key to find it, and how it was handed out. */
+/** An entry that was stored, and the key to read it by. */
 export interface StoredEntry {
   readonly key: string
   readonly entry: Entry
 }
 
-/** One check of one requirement: it opens stores, makes up keys and payloads, reads the clock, and tidies up at the end. */
+/** One check of one requirement: opens stores, makes keys and payloads, reads and advances the clock, and cleans up. */
 export class Trial {
   readonly #harness: StoreHarness
   readonly #stores: Store[] = []
@@ -34,23 +34,23 @@ export class Trial {
     return store
   }
 
-  /** The store itself and, where stores share a backend, one more: two processes that take turns. */
+  /** The store itself and, where stores share a backend, another one, which stands for another process. */
   async pair(store: Store): Promise<readonly [Store, Store]> {
     return [store, store.traits.shared ? await this.open() : store]
   }
 
-  /** A key that nobody has used: 64 digits in hex, as the manager makes them. */
+  /** A new key: 64 hexadecimal digits, as the manager makes them. */
   key(): string {
     return this.named(randomBytes(32).toString('hex'))
   }
 
-  /** A key of one's own choice, removed at the end like the others. */
+  /** This key, which is removed at the end like the others. */
   named(key: string): string {
     this.#keys.push(key)
     return key
   }
 
-  /** The moment `ms` from now. */
+  /** The time `ms` from now. */
   in(ms: number): number {
     return this.#harness.now() + ms
   }
@@ -60,29 +60,29 @@ export class Trial {
     await this.#harness.advance(ms)
   }
 
-  /** Lets so much of a life of `life` ms pass that the entry is still there, however coarse or restless the clock. */
+  /** Lets almost all of `life` ms pass: whatever the resolution and the clock, the entry must still be there. */
   async almost(store: Store, life: number): Promise<void> {
     await this.pass(life - this.#margin(store))
   }
 
-  /** Lets the rest pass after {@link almost}, and as much more as the store's resolution allows. */
+  /** Lets the rest of a life pass after {@link almost}: the entry must be gone. */
   async rest(store: Store): Promise<void> {
     await this.pass(2 * this.#margin(store))
   }
 
-  /** Lets a life of `life` ms go by, beyond doubt. */
+  /** Lets more than `life` ms pass: the entry must be gone. */
   async outlive(store: Store, life: number): Promise<void> {
     await this.pass(life + this.#margin(store))
   }
 
-  /** Asserts that `actual` is the moment `expected`, to the store's resolution. */
+  /** Asserts that `actual` equals `expected`, to the store's resolution. */
   assertMoment(store: Store, actual: number, expected: number): void {
     const slack = store.traits.resolution - 1 + (this.#harness.still === true ? 0 : DRIFT)
     const off = actual - expected
     assert.ok(Math.abs(off) <= slack, `expiresAt is off by ${off} ms, more than the resolution allows`)
   }
 
-  /** Creates an entry under a fresh key. In a client store the key to find it by is the credential. */
+  /** Creates an entry under a new key. A store on the client reads it by its credential. */
   async keep(
     store: Store,
     text: string = payload(),
@@ -92,7 +92,7 @@ export class Trial {
     return found(key, applied(await store.create(key, text, expiresAt)))
   }
 
-  /** Closes what was opened and removes what was stored. A courtesy to the backend, which never changes the verdict. */
+  /** Closes what was opened and removes what was stored. Errors are ignored: they say nothing about the requirement. */
   async end(): Promise<void> {
     const [store] = this.#stores
     if (store?.traits.location === 'server') {
@@ -106,43 +106,43 @@ export class Trial {
   }
 }
 
-/** A payload with a version of its own and `body` behind it. */
+/** A payload with a new version, followed by `body`. */
 export function payload(body = ' 1700000000000\n"n" J 0'): string {
   return version() + body
 }
 
-/** The head of a payload: ASCII, of fixed width, and never the same twice. */
+/** A new version, which is the beginning of a payload: ASCII of fixed length. */
 export function version(): string {
   const text = `kts1 ${randomBytes(12).toString('base64url')}`
   assert.equal(text.length, VERSION_LENGTH)
   return text
 }
 
-/** The write that was applied; anything else is a broken requirement. */
+/** Asserts that a write was applied. */
 export function applied(outcome: Written | 'exists' | 'conflict' | 'gone'): Written {
   if (typeof outcome === 'string') assert.fail(`a write that should have been applied answered '${outcome}'`)
   return outcome
 }
 
-/** What a write kept, and where to find it from now on. */
+/** The entry of a write, and the key to read it by from now on. */
 export function found(key: string, written: Written): StoredEntry {
   return { key: written.credential ?? key, entry: written.entry }
 }
 
-/** Asserts that `text` and nothing else is kept under `key`, and hands the entry out. */
+/** Asserts that `text` is stored under `key`, and returns the entry. */
 export async function assertKept(store: Store, key: string, text: string): Promise<Entry> {
   const entry = await store.read(key)
-  if (entry === undefined) assert.fail('an entry that should be there is not')
+  if (entry === undefined) assert.fail('an entry is missing')
   assertSame(entry.payload, text)
   return entry
 }
 
-/** Asserts that nobody is there. */
+/** Asserts that no entry is found. */
 export async function assertAbsent(store: Store, key: string): Promise<void> {
-  assert.equal(await store.read(key), undefined, 'an entry is there that should not be')
+  assert.equal(await store.read(key), undefined, 'there is an entry that should be absent')
 }
 
-/** Compares two payloads; a difference is shown by its place, since a megabyte of text helps nobody. */
+/** Asserts that two payloads are equal. The message shows the first difference alone: payloads may be megabytes long. */
 export function assertSame(actual: string, expected: string): void {
   if (actual === expected) return
   let at = 0

@@ -53,7 +53,7 @@ const cases: readonly {
 ]
 
 for (const { title, limits, fits, exceeds, message } of cases) {
-  test(`F17, security 49: ${title}: what is just within the limit is kept, one more is an error before the headers`, async (t) => {
+  test(`F17, security 49: ${title}: exactly the limit is stored, one more is an error before the headers are sent`, async (t) => {
     const store = new SpiedStore()
     const errors: unknown[] = []
     const koa = new Koa()

@@ -8,7 +8,7 @@ import { session } from '../../src/index.ts'
 import { serve } from '../support/client.ts'
 import { engines } from './engine.ts'
 
-/** Everything that a thief of the backend would hold: names and contents. */
+/** Everything that is stored in the backend: names and contents. */
 const dumps: Readonly<Record<string, (config: string) => Promise<Buffer>>> = {
   file: async (folder) => {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true })
@@ -48,7 +48,7 @@ const dumps: Readonly<Record<string, (config: string) => Promise<Buffer>>> = {
 }
 
 for (const [provider, dump] of Object.entries(dumps)) {
-  test(`security 6: after a login the ID stands nowhere in ${provider}, however it is spelled`, async (t) => {
+  test(`security 6: after a login the ID is nowhere in ${provider}, in any encoding`, async (t) => {
     const open = engines[provider]
     if (open === undefined) throw new Error(provider)
     const { config, stop } = await open()
@@ -69,7 +69,7 @@ for (const [provider, dump] of Object.entries(dumps)) {
       ids.push(Buffer.from(visitor.cookies.get('sid') ?? '', 'base64url'))
     }
     const stored = await dump(config)
-    t.true(stored.includes('planted-user')) // so this is where it would stand
+    t.true(stored.includes('planted-user')) // so the ID would be found here
     for (const id of ids) {
       t.is(id.length, 32)
       for (const spelling of ['base64url', 'base64', 'hex', 'latin1'] as const) {

@@ -5,7 +5,7 @@ import { engines } from './engine.ts'
 const HOUR = 3_600_000
 const SLACK = 60_000 // as long as this test may take
 
-/** These decide by their server's clock when a session ends; those of the processes may be wrong. */
+/** These engines decide by their server's clock when a session expires; the clocks of the processes may be wrong. */
 for (const provider of ['redis', 'mysql', 'postgres']) {
   test.serial(
     `F16: ${provider}: processes whose clocks are an hour off share sessions, and none lives too long`,

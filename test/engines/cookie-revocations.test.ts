@@ -9,7 +9,7 @@ const keys = [randomBytes(32)]
 
 for (const provider of ['redis', 'file'] as const) {
   test.serial(
-    `security 23 and 24: with a list in ${provider}, what one process ends is ended in the other one`,
+    `security 23 and 24: with a list in ${provider}, a session that one process ends is ended in the other one`,
     async (t) => {
       const engine = await engines[provider]?.()
       if (engine === undefined) throw new Error(`no engine ${provider}`)
@@ -27,7 +27,7 @@ for (const provider of ['redis', 'file'] as const) {
         const ann = one.begin().set('n', 1)
         await one.commit(ann)
         const first = one.credential(ann)
-        // A copy that somebody kept, and made to live on its own.
+        // A copy of the cookie, which lives on by itself.
         const copy = await other.open(first)
         copy.set('n', 2)
         await other.commit(copy)
@@ -42,24 +42,27 @@ for (const provider of ['redis', 'file'] as const) {
     },
   )
 
-  test.serial(`of 20 regenerations at once of one cookie one wins, with a list in ${provider}`, async (t) => {
-    const engine = await engines[provider]?.()
-    if (engine === undefined) throw new Error(`no engine ${provider}`)
-    const revocations = openProvider(provider, engine.config, { now: Date.now })
-    const manager = new SessionManager({ store: new CookieStore({ keys, revocations }) })
-    t.teardown(async () => {
-      await manager.close()
-      await engine.stop()
-    })
-    const ann = manager.begin().set('n', 1)
-    await manager.commit(ann)
-    const copies = await Promise.all(
-      Array.from({ length: 20 }, async () => manager.open(manager.credential(ann))),
-    )
-    const outcomes = await Promise.all(copies.map(async (copy) => manager.regenerate(copy)))
-    t.is(outcomes.filter((outcome) => outcome === 'ok').length, 1)
-    const credentials = new Set(copies.map((copy) => manager.credential(copy)))
-    const living = await Promise.all([...credentials].map(async (credential) => manager.find(credential)))
-    t.is(living.filter((found) => found !== undefined).length, 1)
-  })
+  test.serial(
+    `of 20 regenerations at once of one cookie one succeeds, with a list in ${provider}`,
+    async (t) => {
+      const engine = await engines[provider]?.()
+      if (engine === undefined) throw new Error(`no engine ${provider}`)
+      const revocations = openProvider(provider, engine.config, { now: Date.now })
+      const manager = new SessionManager({ store: new CookieStore({ keys, revocations }) })
+      t.teardown(async () => {
+        await manager.close()
+        await engine.stop()
+      })
+      const ann = manager.begin().set('n', 1)
+      await manager.commit(ann)
+      const copies = await Promise.all(
+        Array.from({ length: 20 }, async () => manager.open(manager.credential(ann))),
+      )
+      const outcomes = await Promise.all(copies.map(async (copy) => manager.regenerate(copy)))
+      t.is(outcomes.filter((outcome) => outcome === 'ok').length, 1)
+      const credentials = new Set(copies.map((copy) => manager.credential(copy)))
+      const living = await Promise.all([...credentials].map(async (credential) => manager.find(credential)))
+      t.is(living.filter((found) => found !== undefined).length, 1)
+    },
+  )
 }

@@ -6,7 +6,7 @@ import { Client } from '../support/client.ts'
 
 const [k1, k2] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')]
 
-/** A process with these keys, until the test ends; the address at which it serves. */
+/** Starts a process with these keys, which ends with the test. Returns its address. */
 async function processWith(t: { teardown(end: () => void): void }, keys: readonly string[]): Promise<string> {
   const child = spawn(
     process.execPath,
@@ -20,7 +20,7 @@ async function processWith(t: { teardown(end: () => void): void }, keys: readonl
   return `http://127.0.0.1:${String(port).trim()}`
 }
 
-test('security 43 and F23: keys are changed step by step over two processes, nobody is logged out, and a removed key opens nothing', async (t) => {
+test('security 43 and F23: keys are changed step by step over two processes, no visitor is logged out, and a removed key opens nothing', async (t) => {
   const rings = [[k1], [k1, k2], [k2, k1], [k2]]
   const sites = await Promise.all(rings.map(async (keys) => processWith(t, keys)))
   const visitors = Array.from({ length: 5 }, () => ({ client: new Client(''), seen: 0 }))
@@ -31,7 +31,7 @@ test('security 43 and F23: keys are changed step by step over two processes, nob
     visitor.client = at
     return text
   }
-  // At each moment two processes are a step apart, and a balancer sends everybody to both.
+  // The two processes are always one step apart, and a load balancer sends each visitor to both.
   for (const steps of [
     [0, 0],
     [0, 1],
@@ -51,7 +51,7 @@ test('security 43 and F23: keys are changed step by step over two processes, nob
   t.is(
     await visit(first, 0),
     '1',
-    'a process that knows only the old key takes what the new one sealed for nobody',
+    'a process that knows only the old key treats what the new one sealed as absent',
   )
   const old = first.client.cookies.get('sid') ?? ''
   t.is(await visit(first, 3), '1', 'and the other way round')

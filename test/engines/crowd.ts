@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Site } from './site.ts'
 
-/** How long a visitor looks at an answer, in ms. */
+/** How long a visitor waits between two requests, in ms. */
 const PACE = 5
 
-/** One visitor who counts in a session: how often the answer was yes, and how often it was trouble. */
+/** One visitor who counts in a session: how many requests succeeded, and how many failed. */
 interface Visitor {
   readonly id: string
   counted: number
   refused: number
 }
 
-/** Visitors who count in sessions of their own, by `/begin`, `/count` and `/look`, until they are told to stop. */
+/** Visitors who count, each in a session, by `/begin`, `/count` and `/look`, until they are stopped. */
 export class Crowd {
   readonly #site: Site
   readonly #visitors: readonly Visitor[]
@@ -32,18 +32,18 @@ export class Crowd {
     )
   }
 
-  /** How often they have counted by now, all of them. */
+  /** How many counts have succeeded so far, in all sessions. */
   get counted(): number {
     return this.#visitors.reduce((sum, { counted }) => sum + counted, 0)
   }
 
-  /** Until they have counted so many times more. */
+  /** Resolves when this many more counts have succeeded. */
   async more(howMany: number): Promise<void> {
     const enough = this.counted + howMany
     while (this.counted < enough) await sleep(PACE)
   }
 
-  /** Ends the work, and tells of each session what it holds and what it may hold, at least and at most. */
+  /** Stops the visitors. Returns for each session its count, and the lowest and highest count that it may have. */
   async disperse(): Promise<
     readonly { readonly n: number; readonly least: number; readonly most: number }[]
   > {

@@ -7,7 +7,7 @@ const folder = 'docs/stores'
 const pages = (await readdir(folder)).filter((name) => name.endsWith('.md'))
 const programs = await Promise.all(pages.map(async (page) => programsOf(`${folder}/${page}`)))
 
-/** The variables in which the pages look for a server. */
+/** The environment variables by which the pages find a server. */
 const variables: Readonly<Record<string, string>> = {
   redis: 'REDIS_URL',
   redis_cluster: 'REDIS_CLUSTER_URL',
@@ -36,7 +36,7 @@ test.after.always('the servers stop', async () => {
 })
 
 for (const [index, program] of programs.flat().entries()) {
-  test.serial(`${program.title}: program ${index + 1} runs and says what the page says`, async (t) => {
+  test.serial(`${program.title}: program ${index + 1} runs, and prints what the page says`, async (t) => {
     const { outputs, error } = await runProgram(program)
     t.is(error, '')
     t.deepEqual(

@@ -3,9 +3,9 @@ import { openShop, type Shop } from '../examples/shop.ts'
 import { Visitor } from '../examples/visitor.ts'
 import { engines } from './engine.ts'
 
-/** What a crowd of one session's requests was told until the shop took no more. */
+/** The answers to a crowd of requests in one session until the shop accepted no more. */
 interface Told {
-  /** The visits that the shop has acknowledged; the highest number that it has shown. */
+  /** How many visits the shop has acknowledged, and the highest number that it has shown. */
   readonly acknowledged: number
   readonly highest: number
   readonly refused: number
@@ -23,7 +23,7 @@ async function crowd(ada: Visitor, tabs: number, onAnswer: () => void): Promise<
           highest = Math.max(highest, visitsOn(html))
         } else refused += 1
       } catch {
-        return // nobody is there any more
+        return // the server has closed
       }
       onAnswer()
     }
@@ -58,7 +58,7 @@ for (const provider of ['file', 'redis']) {
     const again = await openShop(t, { env })
     const after = visitsOn((await ada.at(again.url).see('/')).html) - 1
     t.true(after >= highest)
-    // The first visit was before the crowd. What was committed and not told, its connection having ended, is at most one per tab.
+    // The first visit was before the crowd. At most one visit per tab was committed without an answer, since its connection was closed.
     t.true(after >= acknowledged + 1, `${after} of ${acknowledged + 1}`)
     t.true(after <= acknowledged + 1 + 30)
   })

@@ -1,4 +1,4 @@
-// What a store that is down, silent, slow or run down does to an application, on every engine that is a server.
+// How an application fares with a store that is down, silent, slow or overloaded, on every engine that is a server.
 import test, { type ExecutionContext } from 'ava'
 import { type SessionEvent, type SessionOptions } from '../../src/index.ts'
 import { TappedStore } from '../support/tapped-store.ts'
@@ -18,7 +18,7 @@ const routes: Readonly<Record<string, Route>> = {
 interface Stage {
   readonly engine: ProxiedEngine
   readonly events: SessionEvent[]
-  /** A site on a store of its own, which gives up after so many ms. */
+  /** A site with its own store, which gives up after this many ms. */
   open(
     timeout: number,
     options?: SessionOptions<undefined, 'session'>,
@@ -43,13 +43,13 @@ async function stage(t: ExecutionContext, provider: string): Promise<Stage> {
   }
 }
 
-/** Until the stores of these sites answer. */
+/** Resolves when the stores of these sites answer. */
 async function recovered(...sites: readonly Site[]): Promise<void> {
   for (const { sessions } of sites) while (!(await sessions.manager.health(5_000)).ok);
 }
 
 for (const provider of Object.keys(proxiedEngines)) {
-  test(`F1: ${provider}: an application that starts before its store says that it is not ready, and is as soon as the store is there`, async (t) => {
+  test(`F1: ${provider}: an application that starts before its store reports that it is not ready, and is ready as soon as the store is`, async (t) => {
     const { engine, open } = await stage(t, provider)
     engine.proxy.cut()
     const { site } = await open(500)
@@ -74,11 +74,11 @@ for (const provider of Object.keys(proxiedEngines)) {
     t.is((await site.ask('/look', cookie)).text, '0')
   })
 
-  test(`F3, security 52: ${provider}: of a store that falls silent every request ends by the deadline, few wait for it, and it is asked again when it speaks`, async (t) => {
+  test(`F3, security 52: ${provider}: when the store stops answering, every request ends by its deadline, few wait for the store, and it is called again when it answers`, async (t) => {
     const { engine, events, open } = await stage(t, provider)
     const { site, tap } = await open(60_000, { openTimeout: 400, commitTimeout: 400, maxPending: 20 })
     const { manager } = site.sessions
-    await recovered(site) // connects, which may take its time
+    await recovered(site) // connects, which may take a while
     const ids: string[] = []
     while (ids.length < 40) ids.push((await site.ask('/begin')).cookie ?? '')
     tap.calls.length = 0
@@ -88,13 +88,13 @@ for (const provider of Object.keys(proxiedEngines)) {
       t.true(answers.every(({ status, cookie }) => status === 503 && cookie === undefined))
       t.is((await manager.health(1)).pending, 0)
     }
-    t.true(tap.calls.length <= 30, `${tap.calls.length} calls`) // twenty, three by health, and a try per second
+    t.true(tap.calls.length <= 30, `${tap.calls.length} calls`) // twenty, three by health, and one probe per second
     t.true(events.some(({ type }) => type === 'store-refused'))
     t.true(events.some(({ type }) => type === 'store-down'))
     engine.proxy.mend()
     await recovered(site)
     t.true(events.some(({ type }) => type === 'store-up'))
-    // On a busy machine the deadline may be short for what was held back; then it is asked again.
+    // On a busy machine the deadline may be too short for a call that was held back; then it is called again.
     for (let tries = 1; ; tries += 1) {
       const { status, text } = await site.ask('/count', ids[0])
       if (status === 503 && tries < 20) continue
@@ -103,7 +103,7 @@ for (const provider of Object.keys(proxiedEngines)) {
     }
   })
 
-  test(`F4: ${provider}: a slow store costs a request one round trip to look, two to change, and nothing twice`, async (t) => {
+  test(`F4: ${provider}: with a slow store a request waits one round trip to read, two to change, and never makes a call twice`, async (t) => {
     const { engine, open } = await stage(t, provider)
     const { site, tap } = await open(20_000, { openTimeout: 20_000, commitTimeout: 20_000 })
     const { cookie = '' } = await site.ask('/begin')
@@ -118,7 +118,7 @@ for (const provider of Object.keys(proxiedEngines)) {
     engine.proxy.mend()
   })
 
-  test(`F6: ${provider}: idle connections that were reset disturb nobody`, async (t) => {
+  test(`F6: ${provider}: idle connections that were reset fail no request`, async (t) => {
     const { engine, open } = await stage(t, provider)
     const { site } = await open(10_000)
     const { cookie = '' } = await site.ask('/begin')
@@ -132,7 +132,7 @@ for (const provider of Object.keys(proxiedEngines)) {
     }
   })
 
-  test(`F19: ${provider}: a thousand requests at once for one session cost few loads, keep every increment, and all finish`, async (t) => {
+  test(`F19: ${provider}: a thousand requests at once for one session share a few reads, keep every increment, and all finish`, async (t) => {
     const { open } = await stage(t, provider)
     const { site, tap } = await open(60_000, { openTimeout: 60_000, commitTimeout: 60_000 })
     const { manager } = site.sessions

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { couchbaseServer } from '../servers/couchbase.ts'
 import { freshDatabase, mariadbServer } from '../servers/mariadb.ts'
 import { memcachedServer } from '../servers/memcached.ts'
@@ -8,18 +5,19 @@ import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
 import { redisClusterServer } from '../servers/redis-cluster.ts'
 import { redisSentinelServer } from '../servers/redis-sentinel.ts'
 import { redisServer } from '../servers/redis.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
-/** A running engine, as an application's settings name it. */
+/** A running engine, with the config string by which an application uses it. */
 export interface Engine {
   readonly config: string
   stop(): Promise<void>
 }
 
-/** Every engine whose sessions outlive the process, by the name of its provider, and how to have one of one's own. */
+/** Starts an engine, by the name of its provider: each engine whose sessions outlive the process. */
 export const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   file: async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'kts-engine-'))
-    return { config: folder, stop: async () => rm(folder, { recursive: true, force: true }) }
+    const folder = await temporaryFolder('kts-engine-')
+    return { config: folder, stop: async () => {} }
   },
   redis: async () => byUrl(await redisServer()),
   redis_cluster: async () => byUrl(await redisClusterServer()),

@@ -22,15 +22,15 @@ interface Stage {
   readonly proxy: ProxiedEngine['proxy']
   readonly tap: TappedStore
   readonly site: Site
-  /** Asks until the engine is back. */
+  /** Repeats a request until the engine is back. */
   back(path: string, cookie?: string): Promise<Answer>
-  /** How many of the records that anybody was ever asked for are there. */
+  /** How many of the records that were ever asked for exist. */
   records(): Promise<number>
-  /** Turns the clock of the site. */
+  /** Advances the clock of the site. */
   turn(ms: number): void
 }
 
-/** A site on an engine behind its proxy; `/cut/count` and `/stall/count` do so when the session is open and changed. */
+/** A site on an engine behind its proxy. `/cut/count` and `/stall/count` cut or stall the connections when the session is open and changed. */
 async function stage(t: ExecutionContext, provider: string, timeout: number): Promise<Stage> {
   const engine = await reserve(t, provider)
   const { proxy } = engine
@@ -73,9 +73,9 @@ async function stage(t: ExecutionContext, provider: string, timeout: number): Pr
 }
 
 for (const provider of Object.keys(proxiedEngines)) {
-  test(`F2: ${provider}: what is cut off between opening and commit is a 503 without a cookie, and leaves nothing behind`, async (t) => {
+  test(`F2: ${provider}: a connection cut between opening and commit is a 503 without a cookie, and leaves nothing behind`, async (t) => {
     const { proxy, tap, site, back, records } = await stage(t, provider, 400)
-    await back('/begin') // connects, which may take its time
+    await back('/begin') // connects, which may take a while
     tap.keys.clear()
     const { cookie = '' } = await site.ask('/begin')
     for (const act of ['count', 'login', 'logout']) {
@@ -93,7 +93,7 @@ for (const provider of Object.keys(proxiedEngines)) {
     t.is(await records(), 1)
   })
 
-  test(`F5: ${provider}: a write that was held up, reported as failed and arrives late after all is applied once or never`, async (t) => {
+  test(`F5: ${provider}: a write that was delayed and reported as failed, and arrives late, is applied once or never`, async (t) => {
     const { proxy, site, back } = await stage(t, provider, 400)
     const { cookie: id = '' } = await back('/begin')
     const before = Number((await back('/count', id)).text)
@@ -107,7 +107,7 @@ for (const provider of Object.keys(proxiedEngines)) {
     if (status === 200) t.is(last, Number(text))
   })
 
-  test(`F6: ${provider}: connections that a firewall has forgotten disturb nobody, however many there are`, async (t) => {
+  test(`F6: ${provider}: connections that a firewall has dropped fail no request, however many there are`, async (t) => {
     const { proxy, site } = await stage(t, provider, 5_000)
     const { cookie: id = '' } = await site.ask('/begin')
     const crowd = async (path: string): Promise<unknown[]> =>
@@ -123,9 +123,9 @@ for (const provider of Object.keys(proxiedEngines)) {
     t.is((await site.ask('/login', id)).status, 200)
   })
 
-  test(`F5: ${provider}: a lost reply costs nothing, counts nothing twice and leaves one session`, async (t) => {
+  test(`F5: ${provider}: a lost reply loses nothing, counts nothing twice and leaves one session`, async (t) => {
     const { proxy, tap, site, records, turn } = await stage(t, provider, 5_000)
-    /** Has every connection learn its statements, so that the reply that is lost is the one to the deed. */
+    /** Makes every connection prepare its statements, so that the reply which is lost is that of the verb. */
     async function warm(): Promise<void> {
       let { cookie = '' } = await site.ask('/begin')
       for (const path of ['/count', '/look', '/login', '/logout']) {
@@ -133,7 +133,7 @@ for (const provider of Object.keys(proxiedEngines)) {
       }
       tap.keys.clear()
     }
-    /** Asks, and loses the reply to the first such verb on the way. */
+    /** Sends a request, and loses the reply to its first such verb. */
     async function lose(verb: string, path: string, cookie?: string): Promise<Answer> {
       let lost = false
       tap.before = (sent) => {

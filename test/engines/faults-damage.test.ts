@@ -16,7 +16,7 @@ class Cart {
 const registry = createRegistry()
 registry.registerType(Cart)
 
-/** One line of each kind, and a plain one at either end. */
+/** One line of each kind, between two plain ones. */
 const values: ReadonlyArray<readonly [key: string, value: unknown]> = (() => {
   const twin = { a: 1 }
   return [
@@ -27,11 +27,11 @@ const values: ReadonlyArray<readonly [key: string, value: unknown]> = (() => {
   ] as const
 })()
 
-/** The same text with one bit the other way at each byte, and cut off before each byte. */
+/** The text with one bit flipped, for each byte, and cut off, before each byte. */
 function damages(bytes: Buffer): Buffer[] {
   const flips = Array.from(bytes, (byte, at) => {
     const flipped = Buffer.from(bytes)
-    // The highest bit too, which makes it no UTF-8.
+    // The highest bit too, which makes it invalid UTF-8.
     flipped[at] = byte ^ (1 << (at % 8))
     return flipped
   })
@@ -39,7 +39,7 @@ function damages(bytes: Buffer): Buffer[] {
   return [...flips, ...cuts]
 }
 
-/** How the manager took a damaged record; a string if it took it wrong. */
+/** How the manager treated a damaged record; a string if that was wrong. */
 type Outcome = 'opened' | 'refused' | 'fresh' | { readonly wrong: string }
 
 const kinds = [
@@ -48,7 +48,7 @@ const kinds = [
 ]
 
 for (const { provider, kind, setUp } of kinds) {
-  test(`F14: ${kind}: whatever bit of a record flips, and wherever it ends, nothing is emptied or overwritten`, async (t) => {
+  test(`F14: ${kind}: whichever bit of a record flips, and wherever it is cut off, nothing is emptied or overwritten`, async (t) => {
     const engine = await (proxiedEngines[provider] ?? engines[provider])?.()
     if (engine === undefined) return t.fail()
     const direct = 'direct' in engine ? String(engine.direct) : engine.config
@@ -87,7 +87,7 @@ for (const { provider, kind, setUp } of kinds) {
     const fresh = outcomes.filter((outcome) => outcome === 'fresh').length
     t.is(events.payload + events.unknown, fresh, 'each fresh session has its event')
     t.true(provider === 'file' || events.key > 100, 'and so has each key')
-    // Of Couchbase alone the record also says until when it lives.
+    // Only the records of Couchbase also contain their expiry.
     if (provider !== 'couchbase') t.is(events.unknown, 0)
     return t.true(fresh > 200)
   })
@@ -107,7 +107,7 @@ async function begin(manager: SessionManager): Promise<{ id: string; key: string
   return { id: session.id, key: hashId(session.id) }
 }
 
-/** Spoils a new session in the `at`th way, opens it and writes to it. */
+/** Damages a new session in the `at`th way, opens it and writes to it. */
 async function endure(manager: SessionManager, records: Records, at: number): Promise<Outcome> {
   const { id, key } = await begin(manager)
   const sound = (await records.read(key)) ?? Buffer.alloc(0)
@@ -115,7 +115,7 @@ async function endure(manager: SessionManager, records: Records, at: number): Pr
   try {
     await records.spoil(key, damaged)
   } catch {
-    return 'refused' // by the server: it keeps no such text
+    return 'refused' // by the server, which accepts no such text
   }
   const session = await manager.open(id)
   if (session.isNew) {
@@ -136,7 +136,7 @@ async function endure(manager: SessionManager, records: Records, at: number): Pr
       different += 1
     }
   }
-  // A newline that is none any more joins two.
+  // A newline that was changed joins two lines.
   if (different > 2) return { wrong: `${at}: ${different} keys are lost` }
   await manager.commit(session.set('fresh', true))
   const kept = String(await records.read(key)).split('\n')

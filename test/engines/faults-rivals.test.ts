@@ -14,7 +14,7 @@ function olderProgram(): { registry: Registry; newCart: () => object } {
   return { registry, newCart: () => new Cart() }
 }
 
-/** Version 2: another cart, into which it makes the older one, and a class that version 1 does not have. */
+/** Version 2: it upgrades the older cart, and has a class that version 1 does not have. */
 function newerProgram(): { registry: Registry; newCart: () => object; newWish: () => object } {
   const registry = createRegistry()
   class Cart {
@@ -50,7 +50,7 @@ for (const provider of providers) {
     await old.commit(begun.set('plain', older.newCart()))
     const { id } = begun
 
-    // The newer one reads what the older one wrote, changes the cart and stores a class of its own.
+    // The newer version reads what the older one wrote, changes the cart and stores its own class.
     const upgraded = await recent.open(id)
     upgraded.get('cart').lines.set('pear', 2n)
     await recent.commit(upgraded.set('wish', newer.newWish()))
@@ -85,13 +85,13 @@ for (const provider of providers) {
       ]),
     )
     t.deepEqual(last.get('wish').wishes, new Set(['boat']))
-    // What the newer one has read and not changed the older one still reads.
+    // The older version still reads what the newer one has read and not changed.
     t.deepEqual(last.get('plain').lines, new Map())
     await recent.commit(last)
     t.deepEqual((await old.open(id)).get('plain'), older.newCart())
   })
 
-  test(`F20: ${provider}: of logins, logouts and writes in one session, whoever comes too late gets nothing and spoils nothing`, async (t) => {
+  test(`F20: ${provider}: of logins, logouts and writes in one session, a request that comes too late gets nothing and damages nothing`, async (t) => {
     const engine = await sharedEngine(provider)
     const gates: Gates = new Map()
     const acts: Readonly<Record<string, Route>> = {
@@ -116,7 +116,7 @@ for (const provider of providers) {
 
     await Promise.all(
       Array.from({ length: TIMES }, async (_, time) => {
-        // A login that another request overtakes: by a login, a logout, a write.
+        // A login that a login, a logout or a write overtakes.
         for (const [first, status] of [
           ['login', 'null'],
           ['logout', 'null'],
@@ -129,13 +129,13 @@ for (const provider of providers) {
           else t.is(late.cookie, undefined, `a login that came after a ${first} gets no cookie`)
           if (first === 'login') t.is((await site.ask('/look', early.cookie)).text, '1')
         }
-        // A write that a login overtakes is dropped, and the session that moved knows nothing of it.
+        // A write that a login overtakes is dropped, and is not in the session under its new ID.
         const { id, early, late } = await overtake(site, gates, 'login', 'write', String(time))
         t.is(late.cookie, undefined)
         t.is((await site.ask('/look', id)).text, 'null')
         t.is((await site.ask('/look', early.cookie)).text, '1')
 
-        // Logins at the same moment: one session.
+        // Logins at the same time make one session.
         const { cookie } = await site.ask('/begin')
         const held = ['one', 'two', 'three'].map((rival) =>
           hold(site, gates, `login-${rival}-${time}`, cookie),
@@ -152,7 +152,7 @@ for (const provider of providers) {
   })
 }
 
-/** Sends two requests; when both have the session open, the first one is served to its end before the second one goes on. */
+/** Sends two requests. When both have opened the session, the first one finishes before the second one goes on. */
 async function overtake(
   site: Site,
   gates: Gates,
@@ -168,7 +168,7 @@ async function overtake(
   return { id, early, late: await held.answer }
 }
 
-/** Sends a request that waits with the session open until it may go; who meets trouble on the way has arrived as well. */
+/** Sends a request that waits with the session open until it may go on. One that fails before counts as arrived. */
 function hold(
   site: Site,
   gates: Gates,

@@ -10,7 +10,7 @@ import { openSite, type Site } from './site.ts'
 
 const EXPIRED = 1_200
 
-/** The engines that keep sessions in a table: a connection past any proxy, and how to add rows that have expired. */
+/** The engines that store sessions in a table: a connection past any proxy, and how to add expired rows. */
 const tables: Readonly<Record<string, { pool(url: string): Connection; readonly expired: string }>> = {
   mysql: {
     pool: (uri) => createPool({ uri, connectionLimit: 1 }),
@@ -30,7 +30,7 @@ interface Stage {
   readonly engine: ProxiedEngine
   readonly site: Site
   readonly events: readonly SessionEvent[]
-  /** Until such an event is told. */
+  /** Resolves with the next such event. */
   told(is: (event: SessionEvent) => boolean): Promise<void>
   sql(statement: string): Promise<unknown>
 }
@@ -74,7 +74,7 @@ async function stage(t: ExecutionContext, provider: string, sweepInterval: numbe
 
 for (const [provider, { expired }] of Object.entries(tables)) {
   test.serial(
-    `F25: ${provider}: a table of another version is told by column, spoils nothing, and is used again when it fits`,
+    `F25: ${provider}: a table of another version is reported by column, stays as it is, and is used again when it fits`,
     async (t) => {
       const { site, events, sql } = await stage(t, provider, 0)
       const { cookie: id = '' } = await site.ask('/begin')
@@ -104,7 +104,7 @@ for (const [provider, { expired }] of Object.entries(tables)) {
   )
 
   test.serial(
-    `F18: ${provider}: four processes that sweep at once remove each expired row once, while a session is at work`,
+    `F18: ${provider}: four processes that sweep at once remove each expired row once, while a session is used`,
     async (t) => {
       const { engine, site, sql } = await stage(t, provider, 0)
       const { cookie: id = '' } = await site.ask('/begin')
@@ -125,7 +125,7 @@ for (const [provider, { expired }] of Object.entries(tables)) {
     },
   )
 
-  test.serial(`F18: ${provider}: the sweep on a timer outlives a server that was away`, async (t) => {
+  test.serial(`F18: ${provider}: the sweep timer survives an outage of the server`, async (t) => {
     const { engine, site, sql, told } = await stage(t, provider, 20)
     await site.ask('/begin')
     engine.proxy.cut()

@@ -1,4 +1,4 @@
-// The table of docs/faults.md is compared with the titles of the tests: neither can be forgotten.
+// Compares the table of docs/faults.md with the titles of the tests.
 import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import { engines } from './engine.ts'
 
-/** What the tests say of one fault: on which engines, and in which files. */
+/** Where one fault is tested: on which engines, and in which files. */
 interface Proof {
   readonly on: Set<string>
   readonly tests: Set<string>
@@ -31,7 +31,7 @@ async function prove(): Promise<ReadonlyMap<string, Proof>> {
     .map((name) => path.posix.join('test', name))
   for (const file of files) {
     const [, folder, ...names] = file.split('/')
-    // Of stores/redis/cluster-moves.test.ts the provider is redis_cluster.
+    // The provider of stores/redis/cluster-moves.test.ts is redis_cluster.
     const provider = providers
       .toSorted((one, other) => other.length - one.length)
       .find((each) => folder === 'stores' && names.join('_').replaceAll('-', '_').startsWith(each))
@@ -54,7 +54,7 @@ async function prove(): Promise<ReadonlyMap<string, Proof>> {
   return proofs
 }
 
-test('each fault is proven on the engines and by the tests that docs/faults.md says, and what is left out has its reason', async (t) => {
+test('each fault is tested on the engines and in the files that docs/faults.md names, and it gives a reason where not', async (t) => {
   const proofs = await prove()
   const page = await readFile('docs/faults.md', 'utf8')
   const rows = [...page.matchAll(/^\| (F\d+) \|(.*)\|$/gm)].map(

@@ -26,7 +26,7 @@ export class Fuzz {
     this.#real = real
   }
 
-  /** One value where an ID is expected. */
+  /** A value for a place where an ID is expected. */
   value(): string {
     switch (this.#below(9)) {
       case 0:
@@ -34,7 +34,7 @@ export class Fuzz {
       case 1:
         return this.#text(this.#below(60))
       case 2:
-        return this.#letters(43) // could be an ID of ours
+        return this.#letters(43) // could be a session ID
       case 3:
         return this.#letters(this.#pick([1, 41, 42, 44, 64, 86, 4_000]))
       case 4:
@@ -53,7 +53,7 @@ export class Fuzz {
     }
   }
 
-  /** A whole Cookie header around such values. */
+  /** A Cookie header with such values. */
   cookie(name: string): string {
     const pairs: string[] = []
     for (let count = this.#below(4); count >= 0; count -= 1) {
@@ -94,7 +94,7 @@ export class Fuzz {
     return text
   }
 
-  /** Whatever Node lets through in a header: printable ASCII and the upper half of Latin-1. */
+  /** All characters that Node accepts in a header: printable ASCII and the upper half of Latin-1. */
   #text(length: number): string {
     let text = ''
     while (text.length < length)

@@ -23,7 +23,7 @@ function heap(): number {
   return process.memoryUsage().heapUsed
 }
 
-/** A memory store that remembers which keys were asked for, and that nothing else may be done with it. */
+/** A memory store that records which keys are read, and counts what is created. */
 class WatchedStore extends MemoryStore {
   readonly asked = new Set<string>()
   writes = 0
@@ -39,12 +39,12 @@ class WatchedStore extends MemoryStore {
   }
 }
 
-/** By the letter of the rules, and not by the library's own code: what could be an ID. */
+/** Whether a text could be an ID, by the documented rules and without the library's code. */
 function couldBeId(text: string): boolean {
   return text.length === 43 && Buffer.from(text, 'base64url').toString('base64url') === text
 }
 
-/** The keys under which a store may be asked for what the client sent. */
+/** The keys that a store may be asked for, given what the client sent. */
 function keysOf(candidates: readonly string[]): string[] {
   return candidates.filter(couldBeId).map((id) => createHash('sha256').update(id).digest('hex'))
 }
@@ -151,7 +151,7 @@ for (const [transport, options] of Object.entries(transports)) {
         answers.length = expected.length = 0
       }
       const grown = heap() - before
-      t.true(grown < 16 * 1024 * 1024, `${grown} bytes`) // what was asked for is remembered here, and nothing else
+      t.true(grown < 16 * 1024 * 1024, `${grown} bytes`) // the recorded keys, and nothing else
       t.deepEqual(
         [...store.asked].filter((key) => !allowed.has(key)),
         [],

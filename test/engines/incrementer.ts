@@ -22,7 +22,7 @@ else if (kind === 'threads') {
 }
 
 async function count([provider = '', providerConfig = '', id = '', times = '']: string[]): Promise<void> {
-  // Here, since those who only start others do not need it.
+  // Imported here, since processes that only start others do not need it.
   const { SessionManager } = await import('../../src/index.ts')
   const { patient } = await import('./stores.ts')
   const manager = new SessionManager(patient(provider, providerConfig))
@@ -37,7 +37,7 @@ async function count([provider = '', providerConfig = '', id = '', times = '']: 
   if (cluster.isWorker) cluster.worker?.disconnect()
 }
 
-/** Fails with those that failed. */
+/** Rejects if any of them failed. */
 function expectNone(code: unknown): void {
   if (code !== 0) throw new Error(`one of two ended with ${String(code)}`)
 }

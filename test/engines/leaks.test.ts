@@ -9,8 +9,8 @@ import { serve } from '../support/client.ts'
 const PASSWORD = 'planted-pass-1'
 const VALUE = 'planted-value-1'
 
-/** Addresses at which nobody listens, with a password where the engine knows one. */
-const nobody: Readonly<Record<string, (port: number) => string>> = {
+/** Config strings of addresses without a server, with a password where the engine has one. */
+const addresses: Readonly<Record<string, (port: number) => string>> = {
   redis: (port) => `redis://user:${PASSWORD}@127.0.0.1:${port}/0`,
   redis_cluster: (port) => `127.0.0.1:${port},10,${PASSWORD}`,
   redis_sentinel: (port) => `127.0.0.1:${port},10,${PASSWORD},0,mymaster`,
@@ -20,8 +20,8 @@ const nobody: Readonly<Record<string, (port: number) => string>> = {
   couchbase: (port) => `couchbase://user:${PASSWORD}@127.0.0.1:${port}/sessions`,
 }
 
-for (const [provider, address] of Object.entries(nobody)) {
-  test(`security 38 and 39: ${provider} that cannot be reached shows no ID, value or password, to nobody`, async (t) => {
+for (const [provider, address] of Object.entries(addresses)) {
+  test(`security 38 and 39: ${provider} that cannot be reached shows no ID, value or password anywhere`, async (t) => {
     const shown: string[] = []
     const note = (what: unknown): void => {
       shown.push(inspect(what, { depth: 20, showHidden: true }), JSON.stringify(what) ?? '')
@@ -51,7 +51,7 @@ for (const [provider, address] of Object.entries(nobody)) {
     t.deepEqual([known.status, known.text], [503, 'Service Unavailable'])
     t.deepEqual([fresh.status, fresh.text, fresh.setCookies], [503, 'Service Unavailable', []])
     t.true(shown.some((text) => text.includes('ERR_SESSION_STORE')))
-    // Koa's own dump of a context holds the request's headers; what is ours is what stands anywhere else.
+    // Koa's own dump of a context contains the request's headers; everywhere else is the library's doing.
     const ours = shown.map((text) => text.replaceAll(`sid=${id}`, ''))
     for (const secret of [id, VALUE, PASSWORD]) {
       t.deepEqual(

@@ -9,7 +9,7 @@ import { openSite, type Route, type Site } from './site.ts'
 const RACES = Number(process.env['KTS_RACES'] ?? 1_000)
 const AT_ONCE = 40
 
-/** What a slow request does to the session before and after it is overtaken. */
+/** What a slow request does to the session, before and after another one overtakes it. */
 const writers: readonly Route[] = [
   ({ session }) => session.set('cart', ['apple']),
   ({ session }) => session.update('n', (n = 0) => n + 1),
@@ -19,7 +19,7 @@ const writers: readonly Route[] = [
   async ({ session }) => session.set('cart', []).commit(),
 ]
 
-/** The two requests of one race, each at its gate in the handler: `come` when it is there, `go` lets it on. */
+/** The gate of a request in its handler: `come` is called when the request is there, `go` lets it continue. */
 class Gate {
   come: () => void = () => {}
   go: () => void = () => {}
@@ -27,7 +27,7 @@ class Gate {
   readonly opened = new Promise<void>((resolve) => (this.go = resolve))
 }
 
-/** In which order the requests get on. */
+/** The order in which the requests continue. */
 type Order = 'the write is overtaken' | 'the logout is overtaken' | 'both at once'
 const orders: readonly Order[] = ['the write is overtaken', 'the logout is overtaken', 'both at once']
 
@@ -84,7 +84,7 @@ for (const [provider, start] of Object.entries(everywhere)) {
   )
 }
 
-/** What went wrong, if anything. */
+/** What went wrong, or `undefined`. */
 async function run(
   site: Site,
   race: string,
@@ -92,10 +92,10 @@ async function run(
   order: Order,
 ): Promise<string | undefined> {
   const { cookie: id } = await site.ask('/login')
-  if (id === undefined || id === '') return 'nobody was let in'
+  if (id === undefined || id === '') return 'no session was created'
   const writing = site.ask(`/write/${race}`, id)
   const leaving = site.ask(`/logout/${race}`, id)
-  // Who meets trouble on the way never gets there.
+  // A request that fails before never gets there.
   await Promise.all([
     Promise.race([gate.write.arrived, writing]),
     Promise.race([gate.logout.arrived, leaving]),
@@ -115,7 +115,7 @@ async function run(
   }
   const [written, left] = await Promise.all([writing, leaving])
   if (written.status !== 200 || left.status !== 200) return `${written.status} and ${left.status}`
-  // Who empties a session ends it, and the cookie is to be forgotten.
+  // A request that empties a session ends it, and the cookie must be deleted.
   if ((written.cookie ?? '') !== '') return 'the loser got a cookie'
   if (left.cookie !== '') return 'the cookie was not taken back'
   if ((await site.sessions.manager.find(id)) !== undefined) return 'the session lives'

@@ -11,7 +11,7 @@ const processes = Number(process.env['KTS_PROCESSES'] ?? 3)
 const increments = Number(process.env['KTS_INCREMENTS'] ?? 40)
 const script = path.resolve('test/engines/incrementer.ts')
 
-/** How the first processes count here, and in how many places at once; all others do by themselves. */
+/** How the first processes count, and in how many workers each; all others count in the process itself. */
 const kinds: Readonly<Record<string, ReadonlyArray<readonly [kind: string, places: number]>>> = {
   file: [
     ['threads', 2],

@@ -13,11 +13,11 @@ import { makeStore } from './stores.ts'
 export interface ProxiedEngine extends Engine {
   readonly proxy: Proxy
   readonly direct: string
-  /** A store that goes through the proxy and gives up after so many ms. */
+  /** A store that uses the proxy and gives up after this many ms. */
   store(timeout: number): Store
 }
 
-/** Every engine that is a server, by the name of its provider, and how to have one of one's own behind a proxy. */
+/** Starts an engine behind a proxy, by the name of its provider: each engine that is a server. */
 export const proxiedEngines: Readonly<Record<string, () => Promise<ProxiedEngine>>> = {
   redis: async () => before('redis', await redisServer()),
   redis_cluster: clusterOfOne,
@@ -36,7 +36,7 @@ export const proxiedEngines: Readonly<Record<string, () => Promise<ProxiedEngine
   },
 }
 
-/** A Redis Cluster of one node, which tells clients that it is where the proxy is. */
+/** A Redis Cluster of one node, which announces the address of the proxy to clients. */
 async function clusterOfOne(): Promise<ProxiedEngine> {
   const server = await startRedis({
     args: [...option('cluster-enabled', 'yes'), ...option('cluster-announce-ip', '127.0.0.1')],

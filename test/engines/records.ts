@@ -7,15 +7,15 @@ import { Pool } from 'pg'
 import { MemcachedConsole } from '../servers/memcached.ts'
 import { observe } from '../servers/redis.ts'
 
-/** What an engine keeps under the keys of sessions, as bytes, seen and spoiled from outside of any store. */
+/** What an engine stores under the keys of sessions, as bytes, read and damaged without any store. */
 export interface Records {
   read(key: string): Promise<Buffer | undefined>
-  /** Puts something else in the place of what is there, and leaves its life alone. */
+  /** Replaces the stored bytes, and leaves the expiry alone. */
   spoil(key: string, bytes: Buffer): Promise<void>
   close(): Promise<void>
 }
 
-/** How to look into each engine, by the name of its provider, past any proxy. */
+/** Connects to an engine past any proxy, by the name of its provider. */
 export const openRecords: Readonly<Record<string, (config: string) => Promise<Records>>> = {
   file: async (folder) => new FileRecords(folder),
   redis: redisRecords,
@@ -83,7 +83,7 @@ export const openRecords: Readonly<Record<string, (config: string) => Promise<Re
         const [row] = found.rows
         return row && Buffer.from(row.data)
       },
-      // The server refuses what is no text in the first case.
+      // In the first case the server refuses bytes that are not text.
       spoil: async (key, bytes) => {
         const data = isText ? `convert_from($2, 'UTF8')` : '$2'
         await pool.query(`UPDATE session SET session_data = ${data} WHERE session_key = $1`, [key, bytes])
@@ -102,7 +102,7 @@ async function redisRecords(url: string): Promise<Records> {
   }
 }
 
-/** The payloads of the file store: files beside the home of a session, named after its key. */
+/** The payloads of the file store: files beside the session's folder, named after its key. */
 class FileRecords implements Records {
   readonly #folder: string
 

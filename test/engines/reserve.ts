@@ -2,8 +2,8 @@ import test, { type ExecutionContext } from 'ava'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
 
 /**
- * Starts every engine behind its proxy for the tests of a file, and stops them after. What is returned gives one test at a time
- * an engine to itself, while those of the other engines go on; the proxy is mended when the test is over.
+ * Starts every engine behind its proxy for the tests of a file, and stops them afterwards. The returned function reserves an
+ * engine for one test at a time, while tests of other engines run; when the test is over, the proxy works normally again.
  */
 export function reserveEngines(): (t: ExecutionContext, provider: string) => Promise<ProxiedEngine> {
   const running = new Map<string, ProxiedEngine>()

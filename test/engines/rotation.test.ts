@@ -19,7 +19,7 @@ const routes: Readonly<Record<string, Route>> = {
 
 for (const provider of ['file', 'redis', 'postgres']) {
   test.serial(
-    `security 15: ${provider}: two processes renew an ID in a burst, and nobody is logged out`,
+    `security 15: ${provider}: two processes rotate an ID in a burst of requests, and no client is logged out`,
     async (t) => {
       const engine = await engines[provider]?.()
       if (engine === undefined) return t.fail()

@@ -14,7 +14,7 @@ async function stored(store: Store, id: string): Promise<Entry> {
   return entry
 }
 
-// A Cluster and Sentinels run the same scripts as one server.
+// Cluster and Sentinel use the same scripts as a single server.
 const names = Object.keys(engines).filter((name) => !name.startsWith('redis_'))
 
 for (const provider of names) {
@@ -50,7 +50,7 @@ for (const provider of names) {
       events.length = 0
       t.true((await manager.open(ann.id)).isNew)
       t.deepEqual(events, ['decode-failed'])
-      t.is((await stored(raw, ann.id)).payload, theirs.payload, 'it is left as it is')
+      t.is((await stored(raw, ann.id)).payload, theirs.payload, 'the record stays as it is')
       t.is((await manager.open(bob.id)).get('n'), 100)
     },
   )

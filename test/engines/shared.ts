@@ -7,7 +7,7 @@ export const providers: readonly string[] = ['file', ...Object.keys(proxiedEngin
 
 const started = new Map<string, Promise<Engine | ProxiedEngine>>()
 
-/** The engine that all tests of this file share; it starts when the first one asks, and stops after the last. */
+/** The engine that all tests of a file share; it starts when the first test needs it, and stops after the last. */
 export async function sharedEngine(provider: string): Promise<Engine | ProxiedEngine> {
   const start = proxiedEngines[provider] ?? engines[provider]
   if (start === undefined) throw new Error(`no engine ${provider}`)

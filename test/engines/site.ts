@@ -3,31 +3,31 @@ import { Agent, request as ask, type IncomingHttpHeaders, type ServerResponse } 
 import Koa from 'koa'
 import { session, type Session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 
-/** What a site answers. */
+/** The answer of a site. */
 export interface Answer {
   readonly status: number
   readonly text: string
-  /** What `Set-Cookie` says of our cookie: its new value, `''` if it is to be forgotten, `undefined` if nothing. */
+  /** What `Set-Cookie` says of the session cookie: its new value, `''` if it is deleted, `undefined` if nothing. */
   readonly cookie: string | undefined
 }
 
-/** A route of a site, told the part of the path behind its name. */
+/** A route of a site, called with the part of the path after its name. */
 export type Route = (
   ctx: { readonly session: Session; readonly res: ServerResponse },
   rest: string,
 ) => unknown
 
-/** A real Koa application with sessions, listening, and a client that keeps its connections. */
+/** A listening Koa application with sessions, and a client with kept connections. */
 export interface Site {
   readonly sessions: SessionMiddleware
-  /** Asks `/name/rest` with the cookie of that value, if any. `signal` has the client drop the connection. */
+  /** Requests `/name/rest` with that cookie value, if any. `signal` drops the connection. */
   ask(path: string, cookie?: string, signal?: AbortSignal): Promise<Answer>
-  /** Resolves when the next request for this path has been handled, whether or not its client is still there. */
+  /** Resolves when the next request for this path has been handled, whether or not its client is still connected. */
   handled(path: string): Promise<unknown>
   close(): Promise<void>
 }
 
-/** Opens a site; what a route returns is its answer, as JSON. */
+/** Opens a site. The answer of a route is what it returns, as JSON. */
 export async function openSite(
   options: SessionOptions<undefined, 'session'>,
   routes: Readonly<Record<string, Route>>,
@@ -45,7 +45,7 @@ export async function openSite(
   await new Promise((resolve) => server.once('listening', resolve))
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('not listening')
-  // A connection that is kept for long is not closed under the hands of a client that is late.
+  // Kept connections stay open for long, so that the server does not close one while a client sends a request.
   server.keepAliveTimeout = 0
   const { port } = address
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
@@ -80,7 +80,7 @@ function cookieOf(headers: IncomingHttpHeaders): string | undefined {
   return line === undefined ? undefined : /^sid=([^;]*)/.exec(line)?.[1]
 }
 
-/** Routes to begin a session, to count in it, to look at the count and to end it. */
+/** Routes to begin a session, to count in it, to read the count and to end the session. */
 export const counting: Readonly<Record<string, Route>> = {
   begin: ({ session }) => void session.set('n', 0),
   count: ({ session }) => session.update('n', (n = 0) => n + 1),

@@ -9,11 +9,11 @@ import { RedisStore } from '../../src/stores/redis.ts'
 
 interface Options {
   readonly url: string
-  /** After so many ms the store gives up a call. */
+  /** How many ms a call of the store may take. */
   readonly timeout: number
 }
 
-/** How to make the store of a provider with a deadline of its own, which no config string has for all of them. */
+/** Makes the store of a provider with a deadline, which is not part of every config string. */
 const makers: Readonly<Record<string, (options: Options) => Store>> = {
   memory: () => new MemoryStore(),
   file: ({ url }) => new FileStore({ folder: url }),
@@ -36,7 +36,7 @@ export function makeStore(provider: string, url: string, timeout: number): Store
 /** A time limit that no test reaches, in ms. */
 export const PATIENCE = 90_000
 
-/** Settings for tests that are not about deadlines: on a busy machine the engine has all the time it needs. */
+/** Settings for tests that are not about deadlines: long timeouts for a busy machine. */
 export function patient(
   provider: string,
   config: string,

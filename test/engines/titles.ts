@@ -3,7 +3,7 @@ import { register } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-/** What stands in for ava: whatever is called, with whatever modifiers, only notes the title. */
+/** A stand-in for ava: every call, with any modifiers, only records the title. */
 const ava = `
 const note = (title) => typeof title === 'string' && globalThis.titles.push(title)
 const test = new Proxy(note, { get: (_, name) => (name === 'then' ? undefined : test) })

@@ -11,7 +11,7 @@ import { serve } from '../support/client.ts'
 const CLIENTS = 200
 const REQUESTS = 50
 
-/** How to have each engine, and how to let go of it. */
+/** Starts an engine. */
 const opened: Readonly<
   Record<string, () => Promise<[SessionOptions<undefined, 'session'>, () => Promise<void>]>>
 > = {
@@ -26,7 +26,7 @@ const opened: Readonly<
   },
 }
 
-/** Sends requests on one connection without waiting for answers in between; resolves with all that came back. */
+/** Sends requests on one connection without waiting for answers in between. Resolves with everything that was received. */
 async function pipelined(port: number, cookie: string, paths: readonly string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let text = ''
@@ -42,7 +42,7 @@ async function pipelined(port: number, cookie: string, paths: readonly string[])
   })
 }
 
-/** One request on a kept connection; with `abort` the client goes away as soon as it has asked. */
+/** One request on a kept connection; with `abort` the client disconnects as soon as it has sent it. */
 async function kept(
   agent: Agent,
   port: number,
@@ -64,7 +64,7 @@ async function kept(
 
 for (const [engine, open] of Object.entries(opened)) {
   test.serial(
-    `security 40: of ${CLIENTS} clients with ${REQUESTS} requests at once nobody sees another's secret: ${engine}`,
+    `security 40: of ${CLIENTS} clients with ${REQUESTS} requests at once no client sees another's secret: ${engine}`,
     async (t) => {
       const [options, stop] = await open()
       t.teardown(stop)
@@ -90,7 +90,7 @@ for (const [engine, open] of Object.entries(opened)) {
         jar: client(),
         secret: randomBytes(12).toString('hex'),
       }))
-      const everybody = new Set(visitors.map(({ secret }) => secret))
+      const secrets = new Set(visitors.map(({ secret }) => secret))
       await Promise.all(visitors.map(async ({ jar, secret }) => jar.get(`/?secret=${secret}`)))
       let seen = 0
       await Promise.all(
@@ -105,7 +105,7 @@ for (const [engine, open] of Object.entries(opened)) {
                 )
           for (const found of answers.join('').matchAll(/[0-9a-f]{24}/g)) {
             seen += 1
-            if (found[0] !== secret && everybody.has(found[0])) t.fail('a secret of somebody else')
+            if (found[0] !== secret && secrets.has(found[0])) t.fail('the secret of another client')
           }
         }),
       )

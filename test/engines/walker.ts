@@ -1,7 +1,7 @@
 import test from 'ava'
 import { interleavings, randomWalks, type StoreHarness } from '../../src/testing/index.ts'
 
-/** Stores to walk on, for as long as a test file runs. */
+/** The harness of a test file, and how to stop its server. */
 export interface Grounds {
   readonly harness: StoreHarness
   readonly stop: () => Promise<void>
@@ -9,17 +9,17 @@ export interface Grounds {
 
 /** `KTS_WALKS=1000000` for the long run. */
 const asked = process.env['KTS_WALKS']
-/** `KTS_SEED=4711` takes one walk again. */
+/** `KTS_SEED=4711` repeats one walk. */
 const seed = process.env['KTS_SEED']
 
-/** What is tried on an engine, and how much of it. */
+/** What is run on an engine. */
 export interface Trials {
   readonly count: number
-  /** Whether every order of two requests is tried too. */
+  /** Whether the interleavings run too. */
   readonly interleaved?: boolean
 }
 
-/** Tests that whatever requests do on an engine, and in whatever order, nothing is lost and nothing comes back. */
+/** Runs the random walks, and where asked the interleavings, on an engine. */
 export function testWalks(engine: string, trials: Trials, open: () => Promise<Grounds>): void {
   let grounds: Grounds | undefined
   const harnessOf = async (): Promise<StoreHarness> => (grounds ??= await open()).harness

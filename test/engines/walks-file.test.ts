@@ -1,15 +1,14 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { FileStore } from '../../src/stores/file.ts'
 import { testWalks, type Grounds } from './walker.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
-/** A folder in memory where there is one: what is tried here is not the disk. */
+/** In memory where possible: the disk is not what is tested here. */
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 async function grounds(): Promise<Grounds> {
-  const folder = await mkdtemp(path.join(memory, 'kts-walks-'))
+  const folder = await temporaryFolder('kts-walks-', memory)
   let clock = Date.now()
   return {
     harness: {
@@ -18,7 +17,7 @@ async function grounds(): Promise<Grounds> {
       advance: (ms) => void (clock += ms),
       still: true,
     },
-    stop: async () => rm(folder, { recursive: true, force: true }),
+    stop: async () => {},
   }
 }
 

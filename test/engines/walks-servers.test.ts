@@ -18,7 +18,7 @@ import { openLaboratory } from '../stores/redis/harness.ts'
 import { testWalks, type Grounds } from './walker.ts'
 
 const COUNT = 2_000
-/** This is not about time, and the machine may be busy. */
+/** Long timeouts, since the machine may be busy and time is not what is tested here. */
 const timeout = 30_000
 
 const engines: Readonly<Record<string, () => Promise<Grounds>>> = {
@@ -68,7 +68,7 @@ const engines: Readonly<Record<string, () => Promise<Grounds>>> = {
 
 for (const [engine, open] of Object.entries(engines)) testWalks(engine, { count: COUNT }, open)
 
-/** Stores that go by a clock of ours. */
+/** Stores with a clock of the test. */
 function turned(open: (now: () => number) => Store): StoreHarness {
   let clock = Date.now()
   const now = (): number => clock

@@ -14,18 +14,18 @@ import {
 import type { Field, Recipe } from './recipe.ts'
 import { z } from 'zod'
 
-/** A class whose fields nobody knows beforehand. */
+/** A class with arbitrary fields. */
 export class Cell {
   [name: string]: unknown
 }
 
-/** A class with declared fields of any type, which the schema looks at when everything is there. */
+/** A class with a schema whose fields may have any type. */
 export class Bound {
   left: unknown
   right: unknown
 }
 
-/** A class whose own functions write it, and what it holds with it. */
+/** A class with its own `encode` and `decode`, which holds another value. */
 export class Box {
   readonly content: unknown
   constructor(content: unknown) {
@@ -63,7 +63,7 @@ const memory: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   views(BigUint64Array, 8),
 ])
 
-/** What nobody can keep, around something that could be. */
+/** Values that cannot be stored, some around one that could be. */
 const poisons: readonly ((inner: unknown) => unknown)[] = [
   (inner) => () => inner,
   () => Symbol('s'),
@@ -133,10 +133,10 @@ const poisons: readonly ((inner: unknown) => unknown)[] = [
     })(),
 ]
 
-/** What becomes of a value: `either` where it stands in the state of a class's own `encode` and refers to itself. */
+/** The expected result: `either` if the state that a class's own `encode` returns may contain its own instance. */
 export type Fate = 'exact' | 'refused' | 'either'
 
-/** Makes the value of a recipe, and knows what must become of it. */
+/** Builds the value of a recipe, and tells the expected result. */
 export class Builder {
   fate: Fate = 'exact'
   readonly #made: object[] = []

@@ -13,15 +13,15 @@ export class Point {
   }
 }
 
-/** A subclass of a registered class, itself registered. */
+/** A registered subclass of a registered class. */
 export class Point3 extends Point {
   z = 3
 }
 
-/** A subclass of a registered class that nobody registered. */
+/** An unregistered subclass of a registered class. */
 export class Stray extends Point {}
 
-/** A class with checked fields. */
+/** A class with a schema. */
 export class Account {
   readonly name: string
   readonly balance: bigint
@@ -33,7 +33,7 @@ export class Account {
   }
 }
 
-/** State that only the class itself can see. */
+/** A class with private state. */
 export class Vault {
   #secret: string
   constructor(secret: string) {

@@ -1,6 +1,6 @@
 /**
- * All that a program can tell of a value, as text: types, prototypes, own properties in their order and with their
- * flags' effect, members in their order, and which parts are one and the same object. Knows nothing of the codec.
+ * Describes as text everything that a program can observe of a value: types, prototypes, own properties with their order
+ * and enumerability, members with their order, and which parts are the same object. It is independent of the codec.
  */
 export function fingerprint(value: unknown): string {
   const seen = new Map<object, number>()

@@ -1,6 +1,4 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
@@ -9,6 +7,7 @@ import { FileStore } from '../../src/stores/file.ts'
 import { registry } from './classes.ts'
 import { fingerprint } from './fingerprint.ts'
 import { kinds } from './kinds.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
 const manager = new SessionManager({ registry })
 
@@ -28,16 +27,15 @@ for (const [name, make, fate] of kinds) {
     const found = await manager.open(session.id)
     t.is(fingerprint(found.get('value')), fingerprint(make()))
     t.is(fate, 'exact')
-    // Looking at a value changes nothing: its text is the same when it is written again.
+    // Reading a value changes nothing: it is written as the same text again.
     t.is(await manager.commit(found), 'ok')
     t.false(found.isNew)
   })
 }
 
-test(`at least 80 kinds are kept exactly or refused, and those that are kept come back in another process`, async (t) => {
+test(`at least 80 kinds are stored exactly or refused, and the stored ones come back in another process`, async (t) => {
   t.true(kinds.length >= 80)
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-fidelity-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+  const folder = await temporaryFolder('kts-fidelity-')
   const writer = new SessionManager({ store: new FileStore({ folder }), registry })
   const session = writer.begin()
   const exact = kinds.filter(([, , fate]) => fate === 'exact')

@@ -55,7 +55,7 @@ export const kinds: readonly Kind[] = [
   ['many keys', () => Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`k${n}`, n])), 'exact'],
   ['deep nesting', () => Array.from({ length: 60 }).reduce((inner) => [inner], 1 as unknown), 'exact'],
 
-  // what JSON has no text for
+  // values that JSON cannot represent
   ['undefined', () => undefined, 'exact'],
   ['an object with undefined', () => ({ a: undefined, b: 1 }), 'exact'],
   ['a list with undefined', () => [undefined, 1, undefined], 'exact'],
@@ -145,7 +145,7 @@ export const kinds: readonly Kind[] = [
   ['an unregistered subclass of Error', () => new (class Own extends Error {})('x'), 'refused'],
   ['an object with another object for prototype', () => withPrototype({ inherited: 1 }, { a: 1 }), 'refused'],
 
-  // one thing in several places
+  // shared references and cycles
   ['a shared part', shared, 'exact'],
   [
     'a shared Date',
@@ -207,7 +207,7 @@ export const kinds: readonly Kind[] = [
     'exact',
   ],
 
-  // the long tail
+  // values that superjson writes, and errors
   ['a URL', () => new URL('https://u:p@example.org:8080/a?b=c#d'), 'exact'],
   ['a RegExp', () => /^a+b$/giu, 'exact'],
   ['an Error', () => new Error('broken'), 'exact'],
@@ -221,7 +221,7 @@ export const kinds: readonly Kind[] = [
   ['a view on a part of a buffer', () => new Uint8Array(ring.slice(0), 2, 3), 'exact'],
   ['an Int32Array on a part of a buffer', () => new Int32Array(ring.slice(0), 4, 1), 'exact'],
 
-  // what nobody can keep
+  // values that cannot be stored
   ['a function', () => () => 1, 'refused'],
   ['a method in an object', () => ({ a: { run() {} } }), 'refused'],
   ['a class itself', () => Point, 'refused'],

@@ -12,7 +12,7 @@ const RUNS = Number(process.env['KTS_RUNS'] ?? 5_000)
 const SEED = process.env['KTS_SEED']
 const KEYS = ['value', 'a b', '', '__proto__', 'constructor', '~0', '"', '\n', '\uD800', '0']
 
-/** Prints the seed and the smallest counterexample: fast-check puts both into the error's message. */
+/** Runs a property. The message of a failure has the seed and the smallest counterexample. */
 async function check(
   title: string,
   property: fc.IAsyncProperty<[Recipe, ...unknown[]]>,
@@ -33,11 +33,11 @@ interface Outcome {
 
 const store = new MemoryStore()
 
-/** Sets a value, commits, opens the session with another manager, and looks at what came back. */
+/** Sets a value, commits, opens the session with another manager, and compares the value that it reads. */
 async function roundTrip(recipe: Recipe, key: string, limits: Partial<Limits> = {}): Promise<Outcome> {
   const builder = new Builder()
   const value = builder.build(recipe)
-  // Without a timer, which would hold each manager of a hundred thousand.
+  // Without a timer, which would keep each of a hundred thousand managers alive.
   const settings = { store, registry, limits, sweepInterval: 0 }
   const writer = new SessionManager(settings)
   const session = writer.begin()
@@ -74,7 +74,7 @@ async function roundTrip(recipe: Recipe, key: string, limits: Partial<Limits> = 
   return { fate: builder.fate, kept: true, why: '' }
 }
 
-test(`${RUNS} random values that can be kept come back exactly`, async (t) => {
+test(`${RUNS} random values that can be stored come back exactly`, async (t) => {
   t.timeout(60_000 + RUNS * 20)
   const counts = { exact: 0, either: 0 }
   const property = fc.asyncProperty(recipes(false), fc.constantFrom(...KEYS), async (recipe, key) => {
@@ -86,19 +86,19 @@ test(`${RUNS} random values that can be kept come back exactly`, async (t) => {
   t.true(counts.exact > RUNS / 2, JSON.stringify(counts))
 })
 
-test(`${RUNS} random values, some with a part that nobody can keep: those are refused with their path`, async (t) => {
+test(`${RUNS} random values, some with a part that cannot be stored: those are refused with their path`, async (t) => {
   t.timeout(60_000 + RUNS * 20)
   const counts = { exact: 0, refused: 0, either: 0 }
   const property = fc.asyncProperty(recipes(true), fc.constantFrom(...KEYS), async (recipe, key) => {
     const { fate, kept } = await roundTrip(recipe, key)
-    if (fate === 'refused' && kept) throw new Error('what nobody can keep was kept')
+    if (fate === 'refused' && kept) throw new Error('a value that cannot be stored was stored')
     counts[fate]++
   })
   await check('a value was neither kept exactly nor refused', property, RUNS)
   t.true(counts.refused > RUNS / 10, JSON.stringify(counts))
 })
 
-test(`${RUNS} random values under random budgets: what could be written can be read`, async (t) => {
+test(`${RUNS} random values under random limits: a value that could be written can be read`, async (t) => {
   t.timeout(60_000 + RUNS * 20)
   const counts = { kept: 0, refused: 0 }
   const budgets = fc.record({

@@ -1,4 +1,4 @@
-// A process that did not write the session: prints, for each stored kind, whether it came back as it would be made here.
+// Runs in a process that did not write the session. For each stored kind it prints whether the value came back unchanged.
 import { SessionManager } from '../../src/index.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import { registry } from './classes.ts'

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 
 /**
- * How to make a value: plain data, so that a counterexample can be read and shrunk. `ref` is one of the objects made
- * before, or one that is still being made, so that parts are shared and cycles arise.
+ * How to make a value: plain data, so that a counterexample can be read and shrunk. `ref` refers to an object made before,
+ * which makes shared parts, or to one still being made, which makes cycles.
  */
 export type Recipe =
   | { readonly kind: 'scalar'; readonly value: unknown }
@@ -32,7 +32,7 @@ export type Recipe =
 
 export type Field = readonly [name: string, value: Recipe]
 
-/** Texts that mean something to JSON, to superjson, to the language, or to the encoding itself. */
+/** Strings with a meaning in JSON, superjson, JavaScript or the encoding. */
 const NASTY = [
   '',
   '~',
@@ -86,7 +86,7 @@ const NASTY = [
 
 const text = fc.oneof(fc.constantFrom(...NASTY), fc.string({ unit: 'binary', maxLength: 12 }))
 const name = text.filter((name) => name !== '__proto__')
-/** What an instance may be given: names that its class does not have. */
+/** Additional fields for an instance, with names that its class does not have. */
 const fieldName = fc.constantFrom(
   'a',
   'b',
@@ -112,7 +112,7 @@ const scalar = fc.oneof(
 )
 const byte = fc.integer({ min: 0, max: 255 })
 
-/** Every view and buffer that can be kept; `Buffer` and `ArrayBuffer` among them. */
+/** All views and buffers that can be stored, including `Buffer` and `ArrayBuffer`. */
 export const memoryTypes: readonly string[] = [
   'Buffer',
   'Uint8Array',
@@ -130,7 +130,7 @@ export const memoryTypes: readonly string[] = [
   'BigUint64Array',
 ]
 
-/** Recipes over the whole grammar; with `poison` one in some has a part that nobody can keep. */
+/** Recipes for all kinds of values; with `poison` some have a part that cannot be stored. */
 export function recipes(poison: boolean): fc.Arbitrary<Recipe> {
   const { recipe } = fc.letrec<{
     recipe: Recipe

@@ -1,4 +1,4 @@
-// Adds the golden files that are not there yet: `npm run golden`. What is there stays as it is, for good.
+// Adds the golden files that do not exist yet: `npm run golden`. Existing files are never changed.
 import { appendFile, mkdir, writeFile } from 'node:fs/promises'
 import { FileStore } from '../../src/stores/file.ts'
 import { fingerprint } from '../fidelity/fingerprint.ts'

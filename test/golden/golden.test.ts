@@ -1,7 +1,5 @@
-// Payloads that were written once are read for good.
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+// Every later version must read the payloads in this folder.
+import { cp, readdir, readFile } from 'node:fs/promises'
 import test from 'ava'
 import { hashId, createId } from '../../src/session/id.ts'
 import { SessionManager, type Session } from '../../src/index.ts'
@@ -21,6 +19,7 @@ import {
   sumOf,
   sums,
 } from './golden.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
 const NOW = 1_760_000_001_000
 const now = (): number => NOW
@@ -28,7 +27,7 @@ const store = new MemoryStore({ now })
 const manager = new SessionManager({ store, registry, now, sweepInterval: 0, keepEmpty: true })
 const names = await goldenNames()
 
-/** The session that a payload in the store is. */
+/** Opens the session of a stored payload. */
 async function opened(payload: string): Promise<{ session: Session; key: string }> {
   const id = createId('')
   await store.create(hashId(id), payload, NOW + 60_000)
@@ -36,20 +35,20 @@ async function opened(payload: string): Promise<{ session: Session; key: string 
 }
 
 for (const name of names) {
-  test(`golden: ${name} of format 1 is read as what it was, and carried along byte for byte`, async (t) => {
+  test(`golden: ${name} of format 1 is read unchanged, and copied byte for byte`, async (t) => {
     const { payload, value } = await readGolden(name)
     const { session, key } = await opened(payload)
     t.false(session.isNew)
     t.is(session.createdAt, 1_760_000_000_000)
     t.is(fingerprint(new Map(session.entries())), value)
-    // Nobody changed anything, so nothing is written, although every value was looked at.
+    // All values were read but none was changed, so nothing is written.
     t.is(await manager.commit(session), 'ok')
     t.is((await store.read(key))?.payload, payload)
     t.true(nextOf(payload).includes(payload.slice(payload.indexOf('\n'))))
   })
 }
 
-test('golden: what is written today is what was written then', async (t) => {
+test('golden: the current version writes the same payloads', async (t) => {
   for (const golden of goldens) {
     if (names.includes(golden.name)) t.is(payloadOf(golden), (await readGolden(golden.name)).payload)
     else t.fail(`${golden.name} has no golden file yet: npm run golden`)
@@ -62,9 +61,8 @@ test('golden: no file was ever changed or removed', async (t) => {
   t.deepEqual(listed.toSorted(), (await Promise.all(names.map(sumOf))).toSorted())
 })
 
-test('golden: a folder of the file store is read as it was, written to, and needs no sweep', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-golden-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+test('golden: a folder of the file store can be read and written, and needs no sweep', async (t) => {
+  const folder = await temporaryFolder('kts-golden-')
   await cp(shelves, folder, { recursive: true })
   const files = await readdir(folder, { recursive: true })
   const store = new FileStore({ folder, now })

@@ -6,21 +6,21 @@ import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { Account, Point, registry } from '../fidelity/classes.ts'
 import { kinds } from '../fidelity/kinds.ts'
 
-/** Payloads that a release has written, and what each must be read as: `<payload>---\n<fingerprint>`. */
+/** Payloads that a release wrote, each with the fingerprint of its values: `<payload>---\n<fingerprint>`. */
 export const folder = 'test/golden/format-1'
 export const sums = 'test/golden/SHA256SUMS'
 
-/** Sessions as the file store keeps them, under the names of their golden files. */
+/** A folder of the file store, with sessions named like their golden files. */
 export const shelves = 'test/golden/folder-1'
 export const kept: readonly string[] = ['a-visitor', 'odd-keys', 'no-keys']
 export const keptUntil: number = Date.UTC(2100, 0)
 
 const SEPARATOR = '\n---\n'
-/** What is too long to be looked at in a review is left to the tests of fidelity. */
+/** Payloads too long for a review are left to the tests in `test/fidelity`. */
 const LONGEST = 10_000
 const codec = new ValueCodec(registry, defaultLimits)
 
-/** A session that is kept as text in the repository, by what it is made of. */
+/** A session whose payload is a file in the repository, and how it is made. */
 export interface Golden {
   readonly name: string
   readonly header: Header
@@ -33,7 +33,7 @@ function golden(name: string, entries: Golden['entries'], attributes = header.at
   return { name, header: { ...header, attributes }, entries }
 }
 
-/** Every kind of value in a session of its own, and sessions that are odd in other ways. */
+/** One session for each kind of value, and some with unusual keys or headers. */
 export const goldens: readonly Golden[] = [
   ...kinds
     .filter(([, , fate]) => fate === 'exact')
@@ -76,13 +76,13 @@ export const goldens: readonly Golden[] = [
   ]),
 ].filter(({ entries }) => entries.every(([key, make]) => lineOf(make(), key).length < LONGEST))
 
-/** What today's library writes for it. */
+/** The payload that the current version writes for it. */
 export function payloadOf({ header, entries }: Golden): string {
   const lines = new Map(entries.map(([key, make]) => [key, lineOf(make(), key)]))
   return Document.empty(header).write(header, lines, defaultLimits)
 }
 
-/** A golden file in its two parts. */
+/** The two parts of a golden file. */
 export async function readGolden(name: string): Promise<{ payload: string; value: string }> {
   const text = await readFile(`${folder}/${name}.txt`, 'utf8')
   const at = text.indexOf(SEPARATOR)
@@ -94,7 +94,7 @@ export function textOf(payload: string, value: string): string {
   return `${payload.slice(0, -1)}${SEPARATOR}${value}`
 }
 
-/** The names of the files that are there. */
+/** The names of the existing files. */
 export async function goldenNames(): Promise<readonly string[]> {
   return (await readdir(folder)).map((file) => file.replace(/\.txt$/, '')).toSorted()
 }
@@ -105,7 +105,7 @@ export async function sumOf(name: string): Promise<string> {
   return `${createHash('sha256').update(bytes).digest('hex')}  format-1/${name}.txt`
 }
 
-/** A payload as the next commit writes it, with one more key and all others carried along. */
+/** The next payload, with one more key and all others copied. */
 export function nextOf(payload: string): string {
   const document = Document.parse(payload, defaultLimits)
   const next = { ...document.header, version: createVersion() }

@@ -1,4 +1,4 @@
-/** Text made to cost its reader as much as it can, just within the largest line or far beyond any budget. */
+/** Text that is designed to be expensive to decode, just within the limits or far beyond them. */
 export interface Bomb {
   readonly name: string
   readonly make: () => string
@@ -13,7 +13,7 @@ const nested = (open: string, close: string, depth: number): string =>
   open.repeat(depth) + close.repeat(depth)
 const marks = (count: number, mark: string): string => list(count, (index) => `"${index}":${mark}`)
 
-/** Numbers that V8, which hashes them without a secret, files in one bucket of a Map or Set. (Thomas Wang's hash) */
+/** Numbers that share one bucket of a Map or Set, as V8 hashes numbers without a secret seed. (Thomas Wang's hash) */
 function colliding(count: number): number[] {
   const found: number[] = []
   for (let n = 0; found.length < count; n++) {
@@ -70,7 +70,7 @@ export const bombs: readonly Bomb[] = [
     make: () => `T [["Canary",1,["name"]]]\t${'["~0",'.repeat(20_000)}1${']'.repeat(20_000)}`,
     fate: 'error',
   },
-  { name: 'a table nested 30,000 deep', make: () => `T ${nested('[', ']', 30_000)}\t1`, fate: 'error' },
+  { name: 'a type table nested 30,000 deep', make: () => `T ${nested('[', ']', 30_000)}\t1`, fate: 'error' },
   {
     name: 'annotations nested 30,000 deep',
     make: () => `S {"json":["x"],"meta":{"values":{"0":${nested('[', ']', 30_000)}},"v":1}}\t\t"~s0"`,
@@ -82,12 +82,12 @@ export const bombs: readonly Bomb[] = [
     fate: 'error',
   },
   { name: 'brackets in a text', make: () => `J "${fill('[')}"`, fate: 'value' },
-  { name: 'brackets in a text, beside a word', make: () => `T \t["~","${fill('[{')}"]`, fate: 'value' },
+  { name: 'brackets in a text, beside a token', make: () => `T \t["~","${fill('[{')}"]`, fate: 'value' },
   { name: 'backslashes', make: () => `T \t["~","${fill('\\\\')}"]`, fate: 'value' },
   { name: 'escaped quotes and brackets', make: () => `T \t["~","${fill('\\"[')}"]`, fate: 'value' },
   { name: 'a text without an end', make: () => `T \t["~","${fill('\\"')}`, fate: 'error' },
   { name: '260,000 numbers', make: () => `J [${fill('1,')}1]`, fate: 'value' },
-  { name: '260,000 numbers beside a word', make: () => `T \t["~",${fill('1,')}1]`, fate: 'value' },
+  { name: '260,000 numbers beside a token', make: () => `T \t["~",${fill('1,')}1]`, fate: 'value' },
   { name: 'a million numbers', make: () => `J [${'1,'.repeat(1_000_000)}1]`, fate: 'error' },
   { name: '49,000 empty lists', make: () => `T \t[${'[],'.repeat(49_000)}"~"]`, fate: 'value' },
   { name: '130,000 empty lists', make: () => `T \t[${fill('[],')}"~"]`, fate: 'error' },
@@ -111,10 +111,10 @@ export const bombs: readonly Bomb[] = [
   { name: '500,000 bytes', make: () => `T \t"~b${'A'.repeat(500_000)}"`, fate: 'value' },
   { name: '100,000 holes', make: () => `T \t[${'"~h",'.repeat(100_000)}1]`, fate: 'value' },
   { name: '100,000 holes at the end', make: () => `T \t[1${',"~h"'.repeat(100_000)}]`, fate: 'value' },
-  { name: '100,000 words for undefined', make: () => `T \t[${fill('"~",')}1]`, fate: 'value' },
+  { name: '100,000 tokens for undefined', make: () => `T \t[${fill('"~",')}1]`, fate: 'value' },
   { name: '45,000 keys of an object', make: () => `J {${list(45_000, (n) => `"${n}k":1`)}}`, fate: 'value' },
   {
-    name: '40,000 keys that are words',
+    name: '40,000 keys that are tokens',
     make: () => `T \t{${list(40_000, (n) => `"k${n}":"~"`)}}`,
     fate: 'value',
   },

@@ -13,7 +13,7 @@ function withLimits(limits: Partial<Limits>): ValueCodec {
 }
 
 for (const { name, make, fate } of bombs) {
-  test(`decoding 4: ${name}: ${fate === 'value' ? 'a value within its budget' : 'an ERR_SESSION_DECODE'}`, (t) => {
+  test(`decoding 4: ${name}: ${fate === 'value' ? 'a value within its limits' : 'an ERR_SESSION_DECODE'}`, (t) => {
     const line = make()
     try {
       codec.decode(line, 'key')
@@ -27,7 +27,7 @@ for (const { name, make, fate } of bombs) {
   })
 }
 
-test('decoding 4: numbers as keys and members are limited, as they can be chosen to fall into one bucket', (t) => {
+test('decoding 4: numbers as keys and members are limited, because they can be chosen to share one hash bucket', (t) => {
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
   const bigints = (count: number): bigint[] => numbers(count).map((n) => BigInt(n))
   const halves = (count: number): [number, number][] => numbers(count).map((n) => [n + 0.5, n])
@@ -45,7 +45,7 @@ test('decoding 4: numbers as keys and members are limited, as they can be chosen
   })
 })
 
-test('decoding 4: each budget holds exactly, on the way in and on the way out', (t) => {
+test('decoding 4: each limit applies exactly, in both encoding and decoding', (t) => {
   const nested = (depth: number): unknown => {
     let value: unknown = 1n
     for (let level = 0; level < depth; level++) value = level % 2 === 0 ? [value] : new Map([[1, value]])
@@ -78,7 +78,7 @@ test('decoding 4: each budget holds exactly, on the way in and on the way out', 
   }
 })
 
-test('decoding 5: references make no more objects than the text has, so nothing explodes', (t) => {
+test('decoding 5: references create no new objects, so a small text cannot expand', (t) => {
   let line = '{}'
   for (let level = 0, number = 1; level < 40; level++, number++) line = `[${line},"~r${40 - level}"]`
   const laughs = `S \t\t${line}`
@@ -94,7 +94,7 @@ test('decoding 5: references make no more objects than the text has, so nothing 
   t.is(codec.encode(value, 'key'), laughs)
 })
 
-test('decoding 4: a class is asked for no more instances than the budget has', (t) => {
+test('decoding 4: a class decodes no more instances than the limit of objects allows', (t) => {
   class Coin {
     readonly value = 1
   }
@@ -113,16 +113,16 @@ test('decoding 4: a class is asked for no more instances than the budget has', (
   t.is(made, 198)
 })
 
-test('decoding 4: a key that stands in a hundred thousand lines is replaced as fast as any other', (t) => {
+test('decoding 4: a key with a hundred thousand lines is replaced as fast as any other', (t) => {
   const body = '"a" J 1\n'.repeat(100_000)
   const document = Document.parse(`kts1 AbCdEfGhIjKlMnOp 0 ${body.length}\n${body}`, defaultLimits)
-  // To look for the key again at every line takes minutes, which is what a test does not wait for.
+  // Searching for the key again at every line would take minutes, beyond the timeout of the test.
   const next = document.write(document.header, new Map([['a', 'J 2']]), defaultLimits)
   t.is(Document.parse(next, defaultLimits).line('a'), 'J 2')
   t.is(next.split('\n').length, 3)
 })
 
-test('F17, security 50, decoding 4: a payload over its budgets is an error, not a crash', (t) => {
+test('F17, security 50, decoding 4: a payload over its limits is an error, not a crash', (t) => {
   const version = 'AbCdEfGhIjKlMnOp'
   const bodies: [body: string, code: string | undefined][] = [
     ['x'.repeat(2_000_000), 'ERR_SESSION_LIMIT'],
@@ -169,7 +169,7 @@ test('F17, security 50, decoding 4: a payload over its budgets is an error, not 
     })
 })
 
-test('decoding 4: keys, their number and their length are limited where a session is written', (t) => {
+test('decoding 4: the number and the length of keys are limited when a session is written', (t) => {
   const document = Document.empty(header)
   const many = new Map(Array.from({ length: 1_001 }, (_, index) => [`k${index}`, 'J 1']))
   t.throws(() => document.write(header, many, defaultLimits), { code: 'ERR_SESSION_LIMIT' })

@@ -11,7 +11,7 @@ class Spy {
   }
 }
 
-/** What the `encode` of a spy does besides, while the value that it stands in is being written. */
+/** A side effect of a spy's `encode`, which runs while the value around it is being written. */
 let meanwhile: (spy: Spy) => void = () => {}
 
 const registry = createRegistry()
@@ -27,7 +27,7 @@ const codec = new ValueCodec(registry, defaultLimits)
 const refusal = { instanceOf: SessionError, code: 'ERR_SESSION_VALUE', message: /^key\b/ }
 const excess = { instanceOf: SessionError, code: 'ERR_SESSION_LIMIT', message: /^key\b/ }
 
-/** Puts something into the language for as long as `action` takes. */
+/** Changes a built-in object while `action` runs. */
 function polluted(target: object, name: string, descriptor: PropertyDescriptor, action: () => void): void {
   Object.defineProperty(target, name, { configurable: true, ...descriptor })
   try {
@@ -37,7 +37,7 @@ function polluted(target: object, name: string, descriptor: PropertyDescriptor, 
   }
 }
 
-test('decoding 7: functions, symbols, promises, weak things, proxies and accessors are refused with their path', (t) => {
+test('decoding 7: functions, symbols, promises, weak references, proxies and accessors are refused with their path', (t) => {
   const proxied = Proxy.revocable({}, {})
   proxied.revoke()
   const parts: unknown[] = [
@@ -77,7 +77,7 @@ test('decoding 7: functions, symbols, promises, weak things, proxies and accesso
   }
 })
 
-test('decoding 7: a value with the name `then` is handed out and claimed, and never called or waited for', async (t) => {
+test('decoding 7: a value under the name `then` is read and taken, and never called or awaited', async (t) => {
   const manager = new SessionManager({ registry, sweepInterval: 0 })
   const session = manager.begin()
   const value = JSON.parse('{"then":"later","catch":{"then":1}}') as unknown
@@ -90,7 +90,7 @@ test('decoding 7: a value with the name `then` is handed out and claimed, and ne
   t.deepEqual(await found.claim('b'), new Map([['then', 1n]]))
 })
 
-test('decoding 8: no toJSON decides what is kept, wherever it is inherited from', (t) => {
+test('decoding 8: no toJSON decides what is stored, whether own or inherited', (t) => {
   const hijack = { value: () => 'hijacked' }
   for (const prototype of [Object.prototype, Array.prototype]) {
     for (const value of [{ a: 1 }, [1], { a: [1n] }, [new Date(0)]])
@@ -123,7 +123,7 @@ test('decoding 8: an own __proto__ is refused, in plain and in typed values', (t
   for (const whole of [proto, [proto], { a: proto, b: 1n }, new Map([[1, proto]]), new Spy(proto)])
     t.throws(() => codec.encode(whole, 'key'), refusal)
   const instance = Object.defineProperty(new Spy(1), '__proto__', { value: 1, enumerable: true })
-  t.notThrows(() => codec.encode(instance, 'key')) // its own `encode` says what is kept
+  t.notThrows(() => codec.encode(instance, 'key')) // its own `encode` decides what is stored
 })
 
 test('decoding 8: no getter, iterator, symbol or conversion of a value runs while it is refused or written', (t) => {
@@ -178,7 +178,7 @@ test('decoding 8: no getter, iterator, symbol or conversion of a value runs whil
         Object.defineProperty(value, name, descriptor)
         try {
           codec.encode(value, 'key')
-          // A stack is never kept, and what the state of a spy is its class says.
+          // A stack is never stored, and the state of a spy is what its `encode` returns.
           t.true(value instanceof Spy || (value instanceof Error && name === 'stack'))
         } catch (error) {
           t.like(error, { code: 'ERR_SESSION_VALUE' }, String(error))
@@ -191,7 +191,7 @@ test('decoding 8: no getter, iterator, symbol or conversion of a value runs whil
   t.is(ran, 0)
 })
 
-test('decoding 8: holes are told by what is there, not by the length', (t) => {
+test('decoding 8: holes are recognised by the missing property, not by the length', (t) => {
   const sparse = (length: number, ...entries: [number, unknown][]): unknown[] => {
     const list: unknown[] = []
     list.length = length
@@ -215,7 +215,7 @@ test('decoding 8: holes are told by what is there, not by the length', (t) => {
   })
 })
 
-test('decoding 8: objects that only look like others are refused', (t) => {
+test('decoding 8: objects that imitate built-in ones are refused', (t) => {
   const odd: unknown[] = [
     Object.create(Map.prototype),
     Object.create(Date.prototype),
@@ -249,13 +249,13 @@ test('decoding 8: objects that only look like others are refused', (t) => {
   ]
   for (const [index, value] of odd.entries()) {
     const line = (): string => codec.encode(value, 'key')
-    // The state of a class with `encode` is what its function says.
+    // The state of a class with `encode` is what this function returns.
     if (Object.getPrototypeOf(value) === Spy.prototype) t.notThrows(line)
     else t.throws(line, refusal, `number ${index}`)
   }
 })
 
-test('what a program changes while a value is written does not get into the text unseen', (t) => {
+test('a change that the program makes while a value is written cannot bypass the checks', (t) => {
   const list: unknown[] = [1, 2]
   const map = new Map<unknown, unknown>()
   const object: Record<string, unknown> = { a: 1 }
@@ -281,7 +281,7 @@ test('what a program changes while a value is written does not get into the text
   }
 })
 
-test('a collection or a list that grows while it is written has an end', (t) => {
+test('a collection or an array that grows while it is written ends at a limit', (t) => {
   const map = new Map<unknown, unknown>([[0, new Spy(1)]])
   meanwhile = () => map.set({}, new Spy(1))
   t.throws(() => codec.encode(map, 'key'), excess)
@@ -296,7 +296,7 @@ test('a collection or a list that grows while it is written has an end', (t) => 
   meanwhile = () => {}
 })
 
-test('an `encode` that throws anything at all is an ERR_SESSION_VALUE with its cause', (t) => {
+test('whatever an `encode` throws becomes the cause of an ERR_SESSION_VALUE', (t) => {
   for (const thrown of [new TypeError('x'), 'text', null]) {
     meanwhile = () => {
       throw thrown
@@ -307,7 +307,7 @@ test('an `encode` that throws anything at all is an ERR_SESSION_VALUE with its c
   meanwhile = () => {}
 })
 
-test('decoding 4: values too deep, too many or too large are an ERR_SESSION_LIMIT before they are text', (t) => {
+test('decoding 4: values too deep, too many or too large are an ERR_SESSION_LIMIT before any text is made', (t) => {
   let deep: unknown = 1
   for (let level = 0; level < 200_000; level++) deep = [deep]
   let chain: unknown = 1
@@ -335,7 +335,7 @@ test('decoding 4: values too deep, too many or too large are an ERR_SESSION_LIMI
     t.throws(() => codec.encode(value, 'key'), { code: 'ERR_SESSION_LIMIT' }, `number ${index}`)
 })
 
-test('a polluted Object.prototype does not get into what is kept', (t) => {
+test('a polluted Object.prototype does not change what is stored', (t) => {
   const values = [{ a: 1 }, { a: 1n }, new Map([['a', { b: -0 }]]), [[], { c: undefined }]]
   for (const polluter of ['text', '~n1', 1, () => 1, { a: 1 }, [1n]]) {
     for (const value of values) {

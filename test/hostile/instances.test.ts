@@ -20,7 +20,7 @@ function codecWith(options: TypeOptions<Plain>): ValueCodec {
   return new ValueCodec(registry, defaultLimits)
 }
 
-test('decoding 3: a class with a schema has its declared fields, of their types, and no other', (t) => {
+test('decoding 3: an instance of a class with a schema has the declared fields, of the declared types, and no other', (t) => {
   const before = harm.constructed
   const fit = codec.decode('T [["Guarded",1,["name","level"]]]\t["~0","ann",1]', 'key')
   t.true(fit instanceof Guarded)
@@ -41,13 +41,13 @@ test('decoding 3: a class with a schema has its declared fields, of their types,
   t.is(harm.constructed, before)
 })
 
-test('decoding 3: a class without a schema has no field that hides its methods and accessors', (t) => {
+test('decoding 3: an instance of a class without a schema has no field that hides a method or accessor', (t) => {
   for (const name of ['isAdmin', 'role', 'promote', 'constructor', 'toString', 'hasOwnProperty'])
     t.is(judge(`T [["Canary",1,["name","${name}"]]]\t["~0","ann",true]`), 'error', name)
   t.is(judge('T [["Canary",1,["name","anything"]]]\t["~0","ann",true]'), 'value')
 })
 
-test('decoding 3: an instance of another class with as many fields is an instance of that class, or an error', (t) => {
+test('decoding 3: swapping the class name for one with as many fields gives an instance of that class, or an error', (t) => {
   const line = codec.encode({ canary: new Canary() }, 'key')
   t.is(judge(line.replace('"Canary"', '"Guarded"')), 'value')
   const fields: unknown = codec.decode(line.replace('"Canary"', '"Guarded"'), 'key')
@@ -57,7 +57,7 @@ test('decoding 3: an instance of another class with as many fields is an instanc
   t.is(judge(line.replace('"Canary"', '"Account"')), 'error')
 })
 
-test('decoding 3: what `decode` or `upgrade` throws is the cause of an ERR_SESSION_DECODE', (t) => {
+test('decoding 3: an error thrown by `decode` or `upgrade` becomes the cause of an ERR_SESSION_DECODE', (t) => {
   const cause = new RangeError('no')
   const fail = (): never => {
     throw cause
@@ -78,7 +78,7 @@ test('decoding 3: what `decode` or `upgrade` throws is the cause of an ERR_SESSI
   }
 })
 
-test('decoding 3: even a thrown `undefined` or a thrown value of the session is an ERR_SESSION_DECODE', (t) => {
+test('decoding 3: even a thrown `undefined` or a thrown session value is an ERR_SESSION_DECODE', (t) => {
   for (const thrown of [undefined, null, 'text', [new Error('x')], Symbol('s')]) {
     const throwing = codecWith({
       encode: () => 1,
@@ -90,7 +90,7 @@ test('decoding 3: even a thrown `undefined` or a thrown value of the session is 
   }
 })
 
-test('decoding 3: what `decode` returns must be an instance of exactly its class', (t) => {
+test('decoding 3: `decode` must return an instance of exactly its class', (t) => {
   class Sub extends Plain {}
   const results: unknown[] = [
     undefined,
@@ -106,7 +106,7 @@ test('decoding 3: what `decode` returns must be an instance of exactly its class
     Object.create(null),
   ]
   for (const result of results) {
-    // What a careless program returns is not what the types ask for.
+    // A program can return values that the types do not allow.
     const careless = codecWith({ encode: () => 1, decode: () => result as Plain })
     t.throws(() => careless.decode('T [["Plain",1,null]]\t["~0",1]', 'key'), { code: 'ERR_SESSION_DECODE' })
   }
@@ -117,7 +117,7 @@ test('decoding 3: what `decode` returns must be an instance of exactly its class
   t.throws(() => asynchronous.decode('T [["Plain",1,null]]\t["~0",1]', 'key'), { code: 'ERR_SESSION_DECODE' })
 })
 
-test('decoding 3: what `upgrade` returns must be fields that the class may have', (t) => {
+test('decoding 3: `upgrade` must return fields that the class may have', (t) => {
   const line = 'T [["Plain",1,["a"]]]\t["~0",1]'
   const proto = JSON.parse('{"__proto__":{"admin":true}}') as Record<string, unknown>
   for (const result of [undefined, null, 1, 'x', [], async () => ({}), proto]) {
@@ -136,7 +136,7 @@ test('decoding 3: what `upgrade` returns must be fields that the class may have'
   t.throws(() => declared.decode(line, 'key'), { code: 'ERR_SESSION_DECODE' })
 })
 
-test('decoding 3: a schema that throws, or would answer later, is an ERR_SESSION_DECODE', (t) => {
+test('decoding 3: a schema that throws or is asynchronous is an ERR_SESSION_DECODE', (t) => {
   const throwing = z.unknown().refine(() => {
     throw new TypeError('no')
   })
@@ -146,7 +146,7 @@ test('decoding 3: a schema that throws, or would answer later, is an ERR_SESSION
     })
 })
 
-test('decoding 5: nothing in the state of a class can refer to an instance that its `decode` has still to make', (t) => {
+test('decoding 5: the state of an instance cannot refer to the instance that `decode` has yet to create', (t) => {
   for (const tree of [
     '["~0","~r0"]',
     '[["~0",["~r1"]]]',

@@ -60,7 +60,7 @@ const PIECES = [
   'J ',
 ]
 
-/** Damages text, the same way every time for the same seed. */
+/** Damages text in random ways that depend only on the seed. */
 export class Mutator {
   #state: number
 
@@ -68,7 +68,7 @@ export class Mutator {
     this.#state = seed
   }
 
-  /** A whole number from 0 to `below`, without it. (mulberry32) */
+  /** A whole number from 0 to `below` - 1. (mulberry32) */
   below(below: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
@@ -132,7 +132,7 @@ export class Mutator {
     }
   }
 
-  /** Puts one of `choices` in the place of one match. */
+  /** Replaces one match by one of `choices`. */
   #swap(text: string, pattern: RegExp, choices: readonly string[]): string {
     const matches = [...text.matchAll(pattern)]
     if (matches.length === 0) return text

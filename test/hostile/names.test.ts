@@ -32,13 +32,13 @@ for (const [place, lineOf] of [
   ['a class', (name) => `T [["${name}",1,["a"]]]\t["~0",1]`],
   ['an error', (name) => `S \t\t["~Error","${name}",{},{}]`],
 ] satisfies [string, (name: string) => string][]) {
-  test(`decoding 1: __proto__ as ${place} is damage, however it is spelled`, (t) => {
+  test(`decoding 1: __proto__ as ${place} is damage, in every spelling`, (t) => {
     for (const name of SPELLINGS) t.is(judge(lineOf(name)), 'error', name)
     t.is(pollution(), undefined)
   })
 }
 
-test('decoding 1: a name in base64url is read in one spelling, and is neither __proto__ nor a name that needs none', (t) => {
+test('decoding 1: a name in base64url has one spelling, and is neither __proto__ nor a name that needs no encoding', (t) => {
   const spelled = (name: string): string => `~${Buffer.from(name, 'utf16le').toString('base64url')}`
   for (const name of [
     spelled('__proto__'),
@@ -56,7 +56,7 @@ test('decoding 1: a name in base64url is read in one spelling, and is neither __
   t.is(judge(`T \t{"${spelled('~x')}":1,"~x":2}`), 'error')
 })
 
-test('decoding 1: __proto__ as text is text', (t) => {
+test('decoding 1: __proto__ as a string value is accepted', (t) => {
   for (const name of SPELLINGS) {
     t.is(codec.decode(`J "${name}"`, 'key'), '__proto__')
     t.deepEqual(codec.decode(`T \t["~n1","${name}"]`, 'key'), [1n, '__proto__'])
@@ -64,7 +64,7 @@ test('decoding 1: __proto__ as text is text', (t) => {
   }
 })
 
-test('security 61, decoding 1: names that every object inherits are data, and own properties, on plain objects', (t) => {
+test('security 61, decoding 1: names that every object inherits become own properties of plain objects', (t) => {
   const names = [
     'constructor',
     'prototype',
@@ -86,7 +86,7 @@ test('security 61, decoding 1: names that every object inherits are data, and ow
   t.is(pollution(), undefined)
 })
 
-test('decoding 1: superjson walks no path: its annotations are positions of a flat list, and nothing else', (t) => {
+test('decoding 1: superjson follows no path: its annotations are indices of a flat list, and nothing else', (t) => {
   const url = '"https://example.org/"'
   const metas = [
     '{"values":{"__proto__.polluted":["URL"]},"v":1}',
@@ -154,7 +154,7 @@ test('decoding 2: only a registered name is a class', (t) => {
   t.is(judge('T [["Canary",1,["name"]]]\t["~0","x"]'), 'value')
 })
 
-test('decoding 2: only the words of the grammar are words', (t) => {
+test('decoding 2: only the tokens of the grammar are accepted', (t) => {
   for (let code = 0x20; code < 0x7f; code++) {
     const letter = JSON.stringify(String.fromCharCode(code)).slice(1, -1)
     for (const line of [
@@ -185,7 +185,7 @@ test('decoding 2: only the words of the grammar are words', (t) => {
     t.is(judge(`T [["Canary",1,["name"]]]\t["${head}","a"]`), 'error', head)
 })
 
-test('decoding 2: a tag stands for nothing where it does not belong', (t) => {
+test('decoding 2: a token that begins an array is damage elsewhere or with other parts', (t) => {
   for (const tree of [
     '["~Map",1]',
     '["~Null"]',
@@ -209,7 +209,7 @@ test('decoding 2: a tag stands for nothing where it does not belong', (t) => {
     t.is(judge(`S \t[["Canary",1,["name"]]]\t${tree}`), 'error', tree)
 })
 
-test('decoding 2: a table that is not ours is damage', (t) => {
+test('decoding 2: a type table that the encoder would not write is damage', (t) => {
   const tables = [
     '{}',
     '0',
@@ -246,7 +246,7 @@ test('decoding 2: a table that is not ours is damage', (t) => {
     t.is(judge(`T [["Canary",1,["name"]]]\t${row}`), row === '["~00",1]' ? 'value' : 'error', row)
 })
 
-test('decoding 3: no constructor, no setter and no method of a class runs, whatever its fields are called', (t) => {
+test('decoding 3: no constructor, setter or method of a class runs, whatever the names of the fields', (t) => {
   const before = harm.constructed
   for (const name of ['role', 'isAdmin', 'promote', 'constructor', 'toString', 'admins', 'name', '']) {
     const line = `T [["Canary",1,[${JSON.stringify(name)}]]]\t["~0","~n1"]`

@@ -6,11 +6,11 @@ import { SessionError } from '../../src/index.ts'
 import { Mutator } from './mutator.ts'
 import { Canary, codec, Guarded, Wallet } from './world.ts'
 
-/** Not named like a class: the name of a class that is not registered is told. */
+/** It does not look like the name of a class, because errors quote the name of an unregistered class. */
 const SECRET = 'hunter 2'
 const header = { version: 'AbCdEfGhIjKlMnOp', createdAt: 0, attributes: new Map<string, string>() }
 
-/** The text of an error and of all it was caused by, as a logger would print it. */
+/** The text of an error and all its causes, as a logger would print it. */
 function textOf(error: unknown): string {
   return `${String(error)} ${inspect(error, { depth: 10, showHidden: true })}`
 }

@@ -40,13 +40,13 @@ async function fixture(): Promise<Fixture> {
   return { manager, store, events, id: session.id, key, payload }
 }
 
-/** Puts other text in the place of the stored payload. */
+/** Replaces the stored payload by other text. */
 async function forge({ store, key }: Fixture, payload: string): Promise<void> {
   await store.destroy(key)
   await store.create(key, payload, Date.now() + 60_000)
 }
 
-/** The same payload with one line changed, and with the length that its header then needs. */
+/** The same payload with one line changed, and the length in its header corrected. */
 function doctored(payload: string, change: (line: string) => string, name = 'cart'): string {
   const [head = '', ...lines] = payload.split('\n')
   const body = lines.map((line) => (line.startsWith(`"${name}" `) ? change(line) : line)).join('\n')
@@ -77,7 +77,7 @@ const foreign: readonly (readonly [string, (payload: string) => string])[] = [
 ]
 
 for (const [what, forged] of foreign) {
-  test(`decoding 13: ${what} in the place of a payload is a new session under a new ID, an event, and stays as it is`, async (t) => {
+  test(`decoding 13: ${what} instead of a payload gives a new session under a new ID and an event, and is left in the store`, async (t) => {
     const all = await fixture()
     const text = forged(all.payload)
     await forge(all, text)
@@ -112,7 +112,7 @@ const damages: readonly (readonly [string, (line: string) => string])[] = [
 ]
 
 for (const [what, damage] of damages) {
-  test(`a line that is ${what} costs its own key, and is carried along byte for byte`, async (t) => {
+  test(`a line that is ${what} affects only its own key, and is copied byte for byte`, async (t) => {
     const all = await fixture()
     await forge(all, doctored(all.payload, damage))
     const line = doctored(all.payload, damage).split('\n')[2]
@@ -143,7 +143,7 @@ for (const [what, damage] of damages) {
     const moved = await all.manager.open(next.id)
     t.is((await all.store.read(hashId(moved.id)))?.payload.split('\n')[2], line)
 
-    // It can be given up, or written anew.
+    // The key can be deleted, or set again.
     const last = await all.manager.open(next.id)
     last.set('cart', 'new')
     await all.manager.commit(last)
@@ -152,7 +152,7 @@ for (const [what, damage] of damages) {
   })
 }
 
-test('a line that cannot be decoded survives a rebase, and the other request as well', async (t) => {
+test('a line that cannot be decoded is preserved by a rebase and by the other request', async (t) => {
   const all = await fixture()
   await forge(
     all,

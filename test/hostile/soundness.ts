@@ -18,7 +18,7 @@ const builtin = new Set<unknown>([
 
 const HIDDEN = new Set<unknown>(['length', 'message', 'cause', 'errors', 'stack', 'lastIndex'])
 
-/** Why a decoded value is none that a program could have put into a session; `undefined` if it is sound. */
+/** Why a program could not have stored this decoded value; `undefined` if it could. */
 export function unsoundness(value: unknown): string | undefined {
   const seen = new Set<unknown>()
   const rest: unknown[] = [value]
@@ -49,7 +49,7 @@ function whyUnsound(part: object): string | undefined {
     }
     const field = Reflect.getOwnPropertyDescriptor(part, name)
     if (name === '__proto__') return 'an own __proto__'
-    // Newer V8 keeps the stack of an error behind an accessor of its own.
+    // In newer V8 the stack of an error is an accessor.
     if (name === 'stack' && types.isNativeError(part)) continue
     if (field === undefined || !('value' in field)) return `an accessor ${name}`
     if (field.enumerable !== true && !HIDDEN.has(name)) return `a hidden ${name}`

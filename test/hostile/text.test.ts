@@ -26,7 +26,7 @@ const small = payloadOf([
   ['"\n', codec.encode([/a/g, new URL('https://example.org')], 'odd')],
 ])
 
-/** Does with a payload what a session does: looks at each key, and writes another payload. */
+/** Does with a payload what a session does: reads each key, and writes the next payload. */
 function useAll(payload: string): 'whole' | 'damaged' {
   try {
     const document = Document.parse(payload, defaultLimits)
@@ -46,7 +46,7 @@ function useAll(payload: string): 'whole' | 'damaged' {
   }
 }
 
-test('a line cut at any character is another value or damaged', (t) => {
+test('a line cut at any character decodes to another value, or is damaged', (t) => {
   let errors = 0
   for (const line of lines) {
     for (let end = 0; end < line.length; end++) {
@@ -61,7 +61,7 @@ test('a line cut at any character is another value or damaged', (t) => {
   t.true(errors > 1_000)
 })
 
-test('a payload cut at any byte is damaged, and as a whole it is not', (t) => {
+test('a payload cut at any byte is damaged, the whole payload is not', (t) => {
   const payloads = [
     small,
     payloadOf([]),
@@ -76,7 +76,7 @@ test('a payload cut at any byte is damaged, and as a whole it is not', (t) => {
   }
 })
 
-test('a payload with any single bit turned is damaged, or holds other values', (t) => {
+test('a payload with any single bit flipped is damaged, or has other values', (t) => {
   const bytes = Buffer.from(small)
   const counts = { whole: 0, damaged: 0 }
   for (let bit = 0; bit < bytes.length * 8; bit++) {
@@ -110,7 +110,7 @@ test(`${MUTATIONS} mutations of payloads: a sound session, or a typed error`, (t
   for (let n = 0; n < MUTATIONS; n++) {
     const some = (): string => payloadOf([1, 2, 3].map((key) => [`k${key}`, mutator.one(lines)]))
     const unsummed = (): string => some().replaceAll(/ #[0-9a-f]{8}$/gm, '')
-    // Half of them are without checksums and mended, so that damage gets beyond the first check.
+    // Half of them have no checksums and a corrected length, so that damage gets past the first check.
     const mended = n % 2 === 0
     let payload = mended ? mutator.mutate(unsummed(), unsummed()) : mutator.mutate(some(), some())
     if (mended) {
@@ -133,6 +133,6 @@ test(`${MUTATIONS} mutations of payloads: a sound session, or a typed error`, (t
   t.true(counts.whole > MUTATIONS / 10 && counts.damaged > MUTATIONS / 10)
 })
 
-test.afterEach.always('nothing in the language was changed', (t) => {
+test.afterEach.always('no built-in object was changed', (t) => {
   t.is(pollution(), undefined)
 })

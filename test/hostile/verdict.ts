@@ -3,13 +3,13 @@ import { fingerprint } from '../fidelity/fingerprint.ts'
 import { unsoundness } from './soundness.ts'
 import { codec, harm, pollution } from './world.ts'
 
-/** What became of hostile text: a sound value, or the one error there is for it. */
+/** The result of decoding hostile text: a sound value, or an `ERR_SESSION_DECODE`. */
 export type Verdict = 'value' | 'error'
 
 /**
- * Decodes a line that nobody can trust.
+ * Decodes an untrusted line.
  *
- * @throws Error if anything else happened than a sound value, which can be kept again, or an `ERR_SESSION_DECODE`
+ * @throws Error unless the result is an `ERR_SESSION_DECODE`, or a sound value that can be stored again
  */
 export function judge(line: string): Verdict {
   const before = harm.constructed
@@ -19,7 +19,7 @@ export function judge(line: string): Verdict {
   } catch (error) {
     refuse(pollution(true))
     if (error instanceof SessionError && error.code === 'ERR_SESSION_DECODE') return 'error'
-    throw new Error('another error than ERR_SESSION_DECODE', { cause: error })
+    throw new Error('the error is not an ERR_SESSION_DECODE', { cause: error })
   }
   refuse(pollution(true))
   refuse(unsoundness(value))
@@ -28,12 +28,12 @@ export function judge(line: string): Verdict {
   return 'value'
 }
 
-/** What was decoded is data like any other: it is kept as it is, in one spelling. */
+/** Why a decoded value does not survive being stored again; `undefined` if it does, in one spelling. */
 function unlike(value: unknown): string | undefined {
   const line = codec.encode(value, 'key')
   const again = codec.decode(line, 'key')
-  if (fingerprint(again) !== fingerprint(value)) return 'it comes back as something else'
-  return codec.encode(again, 'key') === line ? undefined : 'it is spelled in two ways'
+  if (fingerprint(again) !== fingerprint(value)) return 'it comes back as a different value'
+  return codec.encode(again, 'key') === line ? undefined : 'it has two spellings'
 }
 
 function refuse(why: string | undefined): void {

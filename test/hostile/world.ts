@@ -4,10 +4,10 @@ import { ValueCodec } from '../../src/codec/value/value-codec.ts'
 import { registry } from '../fidelity/classes.ts'
 import { kinds } from '../fidelity/kinds.ts'
 
-/** What an attacker would like to happen. */
+/** Counts what an attacker must not achieve. */
 export const harm = { constructed: 0, called: 0 }
 
-/** A class that notices when its constructor or its setter runs. */
+/** A class that counts when its constructor, its setter or its method runs. */
 export class Canary {
   declare static admins: number
   name = 'ann'
@@ -26,7 +26,7 @@ export class Canary {
   }
 }
 
-/** As many fields as a canary has, but checked ones. */
+/** A class with as many fields as Canary, validated by a schema. */
 export class Guarded {
   name: string
   level: number
@@ -40,7 +40,7 @@ export class Guarded {
   }
 }
 
-/** Written by its own functions, which are as careless as functions are. */
+/** A class with its own `encode` and `decode`, which do not validate anything, like many in practice. */
 export class Wallet {
   readonly coins: readonly bigint[]
   constructor(coins: readonly bigint[]) {
@@ -53,7 +53,7 @@ export class Wallet {
     return { coins }
   }
   static decode(plain: unknown): Wallet {
-    const { coins } = plain as { coins: unknown[] } // careless, as it says
+    const { coins } = plain as { coins: unknown[] } // not validated, on purpose
     return new Wallet(coins.map((coin) => BigInt(String(coin))))
   }
 }
@@ -93,7 +93,7 @@ const classes: readonly object[] = [
   Wallet,
 ]
 
-/** Everything that lies within reach of a forged name: prototypes and statics. */
+/** All objects that a forged name could reach: classes and their prototypes. */
 const realm: readonly object[] = classes.flatMap((type): object[] => {
   const prototype: unknown = 'prototype' in type ? type.prototype : undefined
   return typeof prototype === 'object' && prototype !== null ? [type, prototype] : [type]
@@ -126,7 +126,7 @@ const near = known.filter(({ object }) => nearest.has(object) && object !== Obje
 
 /**
  * What has changed in the language and the registered classes since the test began; `undefined` if nothing has.
- * `nearby` looks at less, as it is asked after each of thousands of texts.
+ * With `nearby` it checks fewer objects, because some tests call it for thousands of texts.
  */
 export function pollution(nearby = false): string | undefined {
   if (harm.called > 0) return 'a method or setter was called'
@@ -144,7 +144,7 @@ export function pollution(nearby = false): string | undefined {
   return undefined
 }
 
-/** Values of every kind that can be kept, and small enough to be damaged thousands of times. */
+/** Values of every kind that can be stored, small enough to be damaged thousands of times. */
 export function values(): [name: string, value: unknown][] {
   const own: [string, unknown][] = [
     ['canaries', [new Canary(), new Canary()]],

@@ -1,14 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'ava'
 import Koa from 'koa'
 import { fromConfig, session, SessionError, type ConfigObject } from '../../src/index.ts'
 import { serve } from '../support/client.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
-const file = async (t: { teardown: (end: () => Promise<void>) => void }, text: string): Promise<string> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-config-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+const file = async (text: string): Promise<string> => {
+  const folder = await temporaryFolder('kts-config-')
   await writeFile(path.join(folder, 'app.conf'), text)
   return path.join(folder, 'app.conf')
 }
@@ -23,7 +22,6 @@ test('an empty config gives the defaults of beego: sessions are off, its cookie 
 
 test('an ini file may contain every setting of beego', async (t) => {
   const conf = await file(
-    t,
     `# beego's own
 appname = shop
 sessionon = true
@@ -66,7 +64,7 @@ sessionname = in_prod
 [test]
 sessionname = in_test
 `
-  const conf = await file(t, text)
+  const conf = await file(text)
   const nameIn = (env: Record<string, string>): string | undefined => fromConfig(conf, env).name
   t.is(nameIn({}), 'in_dev')
   t.is(nameIn({ BEEGO_RUNMODE: 'PROD' }), 'in_prod')
@@ -74,16 +72,16 @@ sessionname = in_test
   t.is(nameIn({ NODE_ENV: 'test' }), 'in_test')
   t.is(nameIn({ NODE_ENV: 'production', BEEGO_RUNMODE: 'test' }), 'in_test')
   t.is(nameIn({ BEEGO_RUNMODE: 'staging' }), 'top')
-  t.is(fromConfig(await file(t, `runmode = prod\n${text}`), { NODE_ENV: 'test' }).name, 'in_prod')
+  t.is(fromConfig(await file(`runmode = prod\n${text}`), { NODE_ENV: 'test' }).name, 'in_prod')
 })
 
 test('a ; or # inside a value is part of the value, as in addresses and passwords', async (t) => {
-  const conf = await file(t, 'sessionproviderconfig = s1:26379;s2:26379,100,pa#ss\n; a comment\n# another\n')
+  const conf = await file('sessionproviderconfig = s1:26379;s2:26379,100,pa#ss\n; a comment\n# another\n')
   t.is(fromConfig(conf, {}).providerConfig, 's1:26379;s2:26379,100,pa#ss')
 })
 
 test('${NAME||default} in an ini file is the environment variable', async (t) => {
-  const conf = await file(t, 'sessionproviderconfig = ${SHOP_DIR||./tmp}\n')
+  const conf = await file('sessionproviderconfig = ${SHOP_DIR||./tmp}\n')
   t.is(fromConfig(conf, {}).providerConfig, './tmp')
   t.is(fromConfig(conf, { SHOP_DIR: '/var/s' }).providerConfig, '/var/s')
 })
@@ -157,13 +155,13 @@ for (const [setting, config] of refused) {
 test('an ini file that cannot be read, or parsed, is named with the line', async (t) => {
   const missing = t.throws(() => fromConfig('/nowhere/app.conf'), { code: 'ERR_SESSION_OPTIONS' })
   t.is(missing?.message, 'fromConfig: /nowhere/app.conf cannot be read')
-  const conf = await file(t, 'sessionon = true\nwhat is this\n')
+  const conf = await file('sessionon = true\nwhat is this\n')
   const malformed = t.throws(() => fromConfig(conf, {}), { code: 'ERR_SESSION_OPTIONS' })
   t.is(malformed?.message, `fromConfig: ${conf}, line 2: is neither name = value nor [section]`)
 })
 
 test('an application runs on an ini file alone', async (t) => {
-  const conf = await file(t, 'sessionon = true\nsessionprovider = memory\n')
+  const conf = await file('sessionon = true\nsessionprovider = memory\n')
   const koa = new Koa().use(session(fromConfig(conf, {})))
   koa.use((ctx) => {
     ctx.body = String(ctx.session.update('asta', (n = 0) => n + 1))

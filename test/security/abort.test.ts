@@ -15,9 +15,9 @@ interface Point {
   readonly title: string
   /** What the handler does; by default it sets three keys to one value. */
   readonly act?: Act
-  /** How much of the request is sent before the client goes, if not all. */
+  /** How much of the request is sent before the client disconnects, if not all. */
   readonly sent?: (request: string) => string
-  /** At which verb of the store the client goes: before it, or when it is done. */
+  /** The verb of the store before or after which the client disconnects. */
   readonly at?: `${'before' | 'after'} ${'read' | 'create' | 'replace' | 'destroy'}`
   /** What the session holds afterwards under each of its three keys; `undefined` if it has ended. */
   readonly left: 'old' | 'new' | undefined
@@ -75,8 +75,16 @@ const points: readonly Point[] = [
   { title: 'before a first commit', at: 'before create', left: 'new', isAnonymous: true },
   { title: 'after a first commit', at: 'after create', left: 'new', isAnonymous: true },
   { title: 'before a new ID has its record', act: regenerate, at: 'before create', left: 'new' },
-  { title: 'between a new ID and the old one', act: regenerate, at: 'before destroy', left: 'new' },
-  { title: 'when the old ID is dead', act: regenerate, at: 'after destroy', left: 'new' },
+  { title: 'between a new ID and the old one', act: regenerate, at: 'before replace', left: 'new' },
+  { title: 'when the old ID is dead', act: regenerate, at: 'after replace', left: 'new' },
+  {
+    title: 'before a new ID is committed',
+    act: async (ctx, cut) => {
+      await regenerate(ctx, cut)
+      await cut()
+    },
+    left: 'old',
+  },
   { title: 'while its ID is renewed', at: 'before create', left: 'new' },
   { title: 'before a logout', act: logout, at: 'before destroy', left: undefined },
   { title: 'after a logout', act: logout, at: 'after destroy', left: undefined },
@@ -111,13 +119,13 @@ const points: readonly Point[] = [
 ]
 
 for (const { title, act, sent = all, at, left, isAnonymous } of points) {
-  test(`security 56: a client that goes ${title} leaves a whole session, and nothing unhandled`, async (t) => {
+  test(`security 56: a client that goes ${title} leaves a complete session, and no unhandled rejection`, async (t) => {
     let cut = async (): Promise<void> => {}
     const site = await open(t, act ?? (({ session }) => set(session)), async () => cut())
     const { manager, store, socket, requests } = site
     const begun = manager.begin().set('a', 'old').set('b', 'old').set('c', 'old').set('token', 'once')
     await manager.commit(begun)
-    site.turn(16 * MINUTE) // its ID is due for renewal, but a client that has gone would not get the new one
+    site.turn(16 * MINUTE) // its ID is due for rotation, but a client that has disconnected would not get the new one
 
     const cookie = isAnonymous === true ? '' : `Cookie: sid=${begun.id}\r\n`
     const [client, server] = await socket()
@@ -161,7 +169,7 @@ interface Opened {
   readonly manager: SessionManager
   readonly store: SpiedStore
   readonly requests: Promise<unknown>[]
-  /** Resolves when a request has come as far as its handler. */
+  /** Resolves when a request has reached its handler. */
   readonly entered: Promise<void>
   readonly socket: () => Promise<readonly [client: Socket, server: Socket]>
   readonly turn: (ms: number) => void
@@ -206,7 +214,7 @@ async function open(t: ExecutionContext, act: Act, cut: () => Promise<void>): Pr
   }
 }
 
-/** What the living sessions hold, whoever holds their IDs. */
+/** What all stored sessions hold. */
 async function sessions(manager: SessionManager, store: SpiedStore): Promise<Record<string, unknown>[]> {
   const living: Record<string, unknown>[] = []
   for (const key of store.keys) {

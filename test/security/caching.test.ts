@@ -3,7 +3,7 @@ import Koa, { type DefaultState } from 'koa'
 import { session, type SessionContext, type SessionOptions } from '../../src/index.ts'
 import { serve, type Answer, type Client } from '../support/client.ts'
 
-/** What a shared cache would hand to the next visitor: it keeps what it may, and looks at `Vary` as RFC 9111 says. */
+/** A shared cache. It stores every response that it may store, and follows `Vary` as RFC 9111 says. */
 class SharedCache {
   readonly #kept: { path: string; vary: Map<string, string | null>; answer: Answer }[] = []
   hits = 0
@@ -28,10 +28,8 @@ class SharedCache {
   }
 }
 
-function shop(
-  options: SessionOptions<undefined, 'session'> = {},
-): Koa<DefaultState, SessionContext<undefined>> {
-  const app = new Koa<DefaultState, SessionContext<undefined>>().use(session(options))
+function shop(options: SessionOptions<undefined, 'session'> = {}): Koa<DefaultState, SessionContext> {
+  const app = new Koa<DefaultState, SessionContext>().use(session(options))
   app.use(async (ctx) => {
     if (ctx.path === '/plain') ctx.body = 'the same for all'
     if (ctx.path === '/login') ctx.body = String(ctx.session.set('user', ctx.query['as']).get('user'))
@@ -59,15 +57,15 @@ function shop(
   return app
 }
 
-test('security 37: behind a shared cache nobody gets what was answered, or set as a cookie, for somebody else', async (t) => {
+test('security 37: behind a shared cache no visitor gets the response or the cookie of another one', async (t) => {
   const { client } = await serve(t, shop())
   const cache = new SharedCache()
-  const [ann, bob, nobody] = [client(), client(), client()]
+  const [ann, bob, stranger] = [client(), client(), client()]
   t.is((await cache.get(ann, '/login?as=ann')).text, 'ann')
   t.is((await cache.get(bob, '/login?as=bob')).text, 'bob')
   for (const path of ['/who', '/public', '/accept', '/missing']) {
     const seen = await Promise.all(
-      [ann, bob, nobody].map(async (visitor) => (await cache.get(visitor, path)).text),
+      [ann, bob, stranger].map(async (visitor) => (await cache.get(visitor, path)).text),
     )
     t.deepEqual(
       seen.map((text) => text.replace('nothing for ', '')),
@@ -77,7 +75,7 @@ test('security 37: behind a shared cache nobody gets what was answered, or set a
   }
 })
 
-test('security 37: what does not look at the session is as cacheable as before', async (t) => {
+test('security 37: a response of a request that did not use the session is as cacheable as before', async (t) => {
   const { client } = await serve(t, shop())
   const cache = new SharedCache()
   const visitor = client()
@@ -88,7 +86,7 @@ test('security 37: what does not look at the session is as cacheable as before',
   t.is(cache.hits, 1)
 })
 
-test('security 37: an answer that looked at the session is private and varies by cookie; the handler may say more', async (t) => {
+test('security 37: a response of a request that used the session is private and varies by cookie; the handler may add to that', async (t) => {
   const { client } = await serve(t, shop())
   const visitor = client()
   const [who, open, accept] = await Promise.all(
@@ -99,7 +97,7 @@ test('security 37: an answer that looked at the session is private and varies by
   t.is(accept?.headers.get('vary'), 'Accept, Cookie')
 })
 
-test('security 37: errors say so too, and one that carries a cookie is not stored', async (t) => {
+test('security 37: error responses are private too, and one with a cookie is not stored', async (t) => {
   const { client } = await serve(t, shop())
   const missing = await client().get('/missing')
   t.like(Object.fromEntries(missing.headers), { vary: 'Cookie', 'cache-control': 'private' })
@@ -108,13 +106,13 @@ test('security 37: errors say so too, and one that carries a cookie is not store
   t.is(refused.setCookies.length, 1)
 })
 
-test('security 37: no cache keeps an answer with a cookie, whatever the handler said after an early commit', async (t) => {
+test('security 37: no cache stores a response with a cookie, even if the handler allows it after an early commit', async (t) => {
   const { client } = await serve(t, shop())
   const { headers, setCookies } = await client().get('/early')
   t.deepEqual([headers.get('cache-control'), setCookies.length], ['no-store', 1])
 })
 
-test('security 37: where the ID travels in a header, answers vary by that header', async (t) => {
+test('security 37: where the ID is sent in a header, responses vary by that header', async (t) => {
   const { client } = await serve(t, shop({ cookie: false, header: 'X-Session-ID' }))
   const { headers } = await client().get('/who')
   t.is(headers.get('vary'), 'X-Session-ID')

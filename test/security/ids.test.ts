@@ -8,7 +8,7 @@ import { MemoryStore } from '../../src/stores/memory.ts'
 import { serve } from '../support/client.ts'
 
 test.serial(
-  'security 1: of 100,000 IDs no two are the same, all are as long, and each bit is a fair coin',
+  'security 1: 100,000 IDs are distinct and of one length, and each of their bits is 1 in half of them',
   (t) => {
     const count = 100_000
     const seen = new Set<string>()
@@ -25,7 +25,7 @@ test.serial(
     }
     t.is(seen.size, count)
     const sigma = Math.sqrt(count) / 2
-    // Of 256 fair coins one strays beyond six sigma in two million runs.
+    // With 256 random bits, one is beyond six sigma once in two million runs.
     for (const [bit, heads] of ones.entries()) {
       t.true(Math.abs(heads - count / 2) < 6 * sigma, `bit ${bit}: ${heads} of ${count}`)
     }
@@ -46,7 +46,7 @@ test.serial('security 1: the random source of node:crypto is the only one', (t) 
   }
   syncBuiltinESMExports()
   try {
-    // Whatever was drawn before has an end.
+    // Random bytes that were drawn before are used up at some point.
     for (let made = 0; made < 10_000; made += 1) createId()
     t.is(createId(), Buffer.alloc(32, 0xa5).toString('base64url'))
     t.is(createId(), createId())
@@ -57,12 +57,12 @@ test.serial('security 1: the random source of node:crypto is the only one', (t) 
   }
 })
 
-test('security 2: IDs made one after another share nothing, and hold no time', (t) => {
+test('security 2: IDs made one after another have nothing in common, and contain no time', (t) => {
   const ids = Array.from({ length: 1_000 }, () => Buffer.from(createId(), 'base64url'))
   const stamp = Buffer.alloc(8)
   stamp.writeBigUInt64BE(BigInt(Date.now()))
   for (const [at, id] of ids.entries()) {
-    // Four bytes in common at one place: once in four million pairs.
+    // Four bytes in common at one place: by chance once in four million pairs.
     const before = ids[at - 1]
     if (before !== undefined) {
       t.false(id.subarray(0, 5).equals(before.subarray(0, 5)))
@@ -92,7 +92,7 @@ test('security 3: nothing that a client sends makes a session live longer or bel
   t.is((await client().get('/', { headers: { cookie } })).text, 'undefined')
 })
 
-test('security 12 and 13: what was in the session before a login stays only if the application keeps it', async (t) => {
+test('security 12 and 13: values set before a login stay only if the application keeps them', async (t) => {
   const app = new Koa().use(session())
   app.use((ctx) => {
     if (ctx.path === '/seed') ctx.session.set('returnTo', 'https://evil.example')
@@ -119,7 +119,7 @@ test('security 12 and 13: what was in the session before a login stays only if t
   }
 })
 
-test('security 9: an impostor whose name differs in case is another cookie', async (t) => {
+test('security 9: a cookie whose name differs in case is another cookie', async (t) => {
   const app = new Koa().use(session())
   app.use((ctx) => {
     if (ctx.path === '/in') ctx.session.set('user', 'ann')

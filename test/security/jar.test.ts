@@ -16,7 +16,7 @@ const kinds: readonly (readonly [name: string, cookie: CookieOptions])[] = [
 
 for (const [name, cookie] of kinds) {
   const title = `${name} ${JSON.stringify(cookie)}`
-  test(`security 28 and 30: a strict browser keeps the cookie and gives it up at logout: ${title}`, async (t) => {
+  test(`security 28 and 30: a strict browser stores the cookie, and deletes it at logout: ${title}`, async (t) => {
     const app = new Koa({ proxy: true }).use(session({ name, cookie }))
     app.use(async (ctx) => {
       if (ctx.path === '/shop/in') ctx.session.set('user', 'ann')

@@ -11,7 +11,7 @@ interface Kept {
   readonly expires: number
 }
 
-/** A browser's jar as strict as RFC 6265bis, section 5.6: what it does not like it drops without a word. */
+/** A browser's cookie jar, as strict as RFC 6265bis, section 5.6: it silently drops what the RFC does not allow. */
 export class Jar {
   readonly #host: string
   readonly #secure: boolean
@@ -82,7 +82,7 @@ export class Jar {
       partitioned: attributes.has('partitioned'),
       expires: this.#expiry(attributes),
     }
-    // Name, domain, path and partition are what makes it the same cookie (5.7, step 24).
+    // Cookies with the same name, domain, path and partition are the same cookie (5.7, step 24).
     this.#kept = this.#kept.filter((old) => !sameCookie(old, cookie))
     this.#kept.push(cookie)
     return undefined

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { runCommand } from '../support/cleanup.ts'
+import { runCommand, temporaryFolder } from '../support/cleanup.ts'
 import { locate, tools } from './packages.ts'
 import { start, type Server } from './server.ts'
 
@@ -101,7 +101,7 @@ export async function couchbaseMockJar(): Promise<string> {
   await locate(tools.java)
   const maven = await locate(tools.maven)
   await mkdir(cache, { recursive: true })
-  const folder = await mkdtemp(path.join(cache, 'mock-'))
+  const folder = await temporaryFolder('mock-', cache)
   try {
     const artifact = `-Dartifact=com.couchbase.mock:CouchbaseMock:${VERSION}`
     const goal = ['-q', '-B', 'dependency:copy', artifact, `-DoutputDirectory=${folder}`]
@@ -110,8 +110,6 @@ export async function couchbaseMockJar(): Promise<string> {
   } catch (cause) {
     const what = `com.couchbase.mock:CouchbaseMock:${VERSION} cannot be fetched from Maven Central`
     throw new Error(`${what}; put it into .cache, or name a server by COUCHBASE_URL`, { cause })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
   }
   return jar
 }

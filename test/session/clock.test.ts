@@ -1,12 +1,10 @@
 // What becomes of sessions when clocks are wrong. Engines that ask their server for the time: engines/clock.test.ts.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { SessionManager, type ManagerOptions } from '../../src/index.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { SpiedStore } from '../support/spied-store.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -23,12 +21,6 @@ async function use(manager: SessionManager, id: string, change?: string): Promis
   if (found === undefined) return undefined
   if (change !== undefined) found.set('change', change)
   return (await manager.commit(found)) === 'ok' ? found.expiresAt : undefined
-}
-
-async function folderOf(t: ExecutionContext): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-clock-'))
-  t.teardown(async () => rm(folder, { recursive: true, force: true }))
-  return folder
 }
 
 test.serial(
@@ -64,7 +56,7 @@ test.serial(
 )
 
 test('F16: file: processes whose clocks are an hour off share sessions, and none lives too long', async (t) => {
-  const folder = await folderOf(t)
+  const folder = await temporaryFolder('kts-clock-')
   const nodes = [0, HOUR, -HOUR].map((offset) => {
     const now = (): number => NOON + offset
     const store = new FileStore({ folder, sync: false, now })
@@ -80,15 +72,17 @@ test('F16: file: processes whose clocks are an hour off share sessions, and none
   }
 })
 
-const stores: Record<string, (t: ExecutionContext, now: () => number) => Promise<ManagerOptions<undefined>>> =
-  {
-    'a clock of its own': async (_t, now) => ({ store: new MemoryStore({ now }), now }),
-    file: async (t, now) => ({ store: new FileStore({ folder: await folderOf(t), sync: false, now }), now }),
-  }
+const stores: Record<string, (now: () => number) => Promise<ManagerOptions<undefined>>> = {
+  'a clock of its own': async (now) => ({ store: new MemoryStore({ now }), now }),
+  file: async (now) => ({
+    store: new FileStore({ folder: await temporaryFolder('kts-clock-'), sync: false, now }),
+    now,
+  }),
+}
 for (const [kind, open] of Object.entries(stores)) {
   test(`F16: ${kind}: a jump by an hour is an hour that passed, or one that comes twice, and nothing worse`, async (t) => {
     const clock = { now: NOON }
-    const options = await open(t, () => clock.now)
+    const options = await open(() => clock.now)
     const manager = new SessionManager({ ...options, idleTimeout: 2 * HOUR, sweepInterval: 0 })
     const ids = await Promise.all(Array.from({ length: 20 }, async () => login(manager)))
     for (const jump of [HOUR, -HOUR, -HOUR, HOUR]) {

@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { session, SessionManager, type Session, type SessionOptions } from '../../src/index.ts'
 import { serve, type Client } from '../support/client.ts'
 import { SpiedStore } from '../support/spied-store.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -191,8 +189,7 @@ test('it is set while a commit is under way: the next commit stores it', async (
 })
 
 test('it survives a restart', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-life-'))
-  t.teardown(async () => rm(folder, { recursive: true, force: true }))
+  const folder = await temporaryFolder('kts-life-')
   const options = { provider: 'file', providerConfig: folder, absoluteTimeout: 60 * DAY, sweepInterval: 0 }
   const one = new SessionManager(options)
   const { id } = await begun(one, { user: 'ann' }, 30 * DAY)

@@ -1,15 +1,14 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { hashId } from '../../src/session/id.ts'
 import { createRegistry, SessionManager, type SessionEvent } from '../../src/index.ts'
 import type { Counting, Store } from '../../src/store.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { NextVersion } from '../support/next-version.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 
 interface Seen {
   id: string
@@ -27,8 +26,7 @@ async function worker(version: 1 | 2, folder: string, id: string, ...verbs: stri
 }
 
 test('F15: two versions of a program take turns on one session, and neither loses a value of the other', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-deploy-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+  const folder = await temporaryFolder('kts-deploy-')
 
   const { id } = await worker(1, folder, '-', 'cart:cart', 'add:cart:apple', 'count:visits')
 
@@ -71,8 +69,7 @@ test('F15: two versions of a program take turns on one session, and neither lose
 })
 
 test('F15: both versions at once, request upon request, keep every count', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-deploy-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+  const folder = await temporaryFolder('kts-deploy-')
   const { id } = await worker(2, folder, '-', 'cart:cart', 'add:cart:apple', 'wish:wishes')
   const counts = ['count:n', 'count:n']
   await Promise.all([
@@ -112,9 +109,8 @@ const stores = {
   file: (folder: string): Store & Counting => new FileStore({ folder, sync: false }),
 }
 
-async function deploy(t: ExecutionContext, name: keyof typeof stores): Promise<Deploy> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-deploy-'))
-  t.teardown(async () => rm(folder, { recursive: true }))
+async function deploy(name: keyof typeof stores): Promise<Deploy> {
+  const folder = await temporaryFolder('kts-deploy-')
   const store = stores[name](folder)
   const events: SessionEvent[] = []
   const registry = createRegistry()
@@ -130,7 +126,7 @@ function counted(lines: Map<string, string>): void {
 
 for (const name of ['memory', 'file'] as const) {
   test(`F15: a later version with its own attributes and forms of lines takes turns with this one in the ${name} store, and neither loses anything`, async (t) => {
-    const { ours, next } = await deploy(t, name)
+    const { ours, next } = await deploy(name)
     const begun = ours.begin()
     begun.set('cart', new Cart())
     begun.set('visits', 0)
@@ -177,7 +173,7 @@ for (const name of ['memory', 'file'] as const) {
   })
 
   test(`F15: a session that a later version moved to another format is never written over by this one in the ${name} store`, async (t) => {
-    const { store, ours, next, events } = await deploy(t, name)
+    const { store, ours, next, events } = await deploy(name)
     const begun = ours.begin()
     begun.set('visits', 1)
     await ours.commit(begun)
@@ -226,7 +222,7 @@ for (const name of ['memory', 'file'] as const) {
 }
 
 test('F15: both versions of the format at once keep every count and every line', async (t) => {
-  const { ours, next } = await deploy(t, 'file')
+  const { ours, next } = await deploy('file')
   const begun = ours.begin()
   begun.set('visits', 0)
   await ours.commit(begun)

@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { ExecutionContext } from 'ava'
 import type Koa from 'koa'
 
-/** What came back, headers as they were sent. */
+/** A response, with its headers as they were sent. */
 export interface Answer {
   readonly status: number
   readonly text: string
@@ -10,7 +10,7 @@ export interface Answer {
   readonly setCookies: readonly string[]
 }
 
-/** A browser's jar of one site, and the requests made with it. */
+/** A browser at one site: its cookies, and requests with them. */
 export class Client {
   readonly base: string
   readonly cookies = new Map<string, string>()

@@ -1,4 +1,4 @@
-// One process of a rolling deploy: `deploy-worker.ts <version> <folder> <id or -> <verb>…`, prints what it saw as JSON.
+// One process of a rolling deploy: `deploy-worker.ts <version> <folder> <id or -> <verb>…`, prints the values that it read as JSON.
 import { createRegistry, SessionError, SessionManager, type Session } from '../../src/index.ts'
 import { FileStore } from '../../src/stores/file.ts'
 

@@ -1,6 +1,6 @@
 import { SpiedStore } from './spied-store.ts'
 
-/** A memory store that answers nothing while it is held, and then everything in order. */
+/** A memory store that delays every call while it is held, and then carries them out in order. */
 export class HeldStore extends SpiedStore {
   #held: Promise<void> | undefined
   #release: () => void = () => {}
@@ -10,12 +10,12 @@ export class HeldStore extends SpiedStore {
     this.before = async () => this.#held
   }
 
-  /** From now on calls come and wait. */
+  /** From now on calls wait. */
   hold(): void {
     this.#held ??= new Promise((resolve) => (this.#release = resolve))
   }
 
-  /** What waits is done now, and what comes is done at once. */
+  /** Carries out the calls that wait, and from now on every call at once. */
   release(): void {
     this.#held = undefined
     this.#release()

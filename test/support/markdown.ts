@@ -1,16 +1,15 @@
-import { execFile, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { freePort } from '../servers/server.ts'
+import { runCommand, startProcess, temporaryFolder } from './cleanup.ts'
 
-/** A program of a page: its TypeScript blocks from one that begins with `import` up to the next such, and its console. */
+/** A program of a page: a TypeScript block that begins with `import`, the blocks after it up to the next such, and its console. */
 export interface PageProgram {
   readonly title: string
   readonly code: string
-  /** Commands behind `$ `, and what each prints. */
+  /** Commands after `$ `, and what each of them prints. */
   readonly session: readonly { readonly command: string; readonly output: string }[]
 }
 
@@ -34,24 +33,24 @@ export async function programsOf(file: string): Promise<PageProgram[]> {
   return programs
 }
 
-/** What became of a program: it ended well, or it served and its console said what the page says. */
+/** How a program ended: `error` is empty if it succeeded, and `outputs` is what its console commands printed. */
 export interface PageResult {
   readonly outputs: readonly string[]
   readonly error: string
 }
 
-/** Runs a program in an empty folder inside this package, where it imports us by name. Port 3000 becomes a free one. */
+/** Runs a program in an empty folder inside this package, where it imports the package by name. Port 3000 becomes a free one. */
 export async function runProgram(program: PageProgram): Promise<PageResult> {
   await mkdir('.cache', { recursive: true })
-  const folder = await mkdtemp(path.resolve('.cache', 'page-'))
+  const folder = await temporaryFolder('page-', path.resolve('.cache'))
   const port = await freePort()
   await writeFile(path.join(folder, 'program.mts'), program.code.replaceAll('3000', String(port)))
-  const child = spawn(process.execPath, ['--import=tsx', 'program.mts'], {
+  const child = startProcess(process.execPath, ['--import=tsx', 'program.mts'], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let error = ''
-  child.stderr.on('data', (chunk: Buffer) => (error += chunk.toString()))
+  child.stderr?.on('data', (chunk: Buffer) => (error += chunk.toString()))
   let code: number | null = null
   const ended = new Promise<void>((resolve) =>
     child.once('close', (status) => {
@@ -67,17 +66,14 @@ export async function runProgram(program: PageProgram): Promise<PageResult> {
       return { outputs: [], error: code === 0 ? '' : error || `it ended with ${code}` }
     const outputs: string[] = []
     for (const { command } of program.session) {
-      const { stdout } = await promisify(execFile)('bash', ['-c', command.replaceAll('3000', String(port))], {
-        cwd: folder,
-      })
-      outputs.push(stdout)
+      const args = ['-c', command.replaceAll('3000', String(port))]
+      outputs.push(await runCommand('bash', args, { cwd: folder }))
     }
     if (program.session.length === 0) await fetch(`http://localhost:${port}/`)
     return { outputs, error }
   } finally {
     child.kill('SIGKILL')
     await ended
-    await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -11,14 +11,15 @@ interface Seen {
   format: string
   createdAt: string
   readonly attributes: Map<string, string>
-  /** What stands behind each key, without checksum. */
+  /** The text of each key, without checksum. */
   readonly lines: Map<string, string>
 }
 
 /**
- * A stand-in for a later version of this library on the same store. It knows all of today's format, puts attributes of its
- * own into the header, writes values in a form `Z` that nobody here knows, and can move a session to a format `kts2`.
- * It has nothing of ours but the store, and keeps the same rules: compare, swap, and carry along.
+ * A stand-in for a later version of this library on the same store. It reads and writes today's format, adds its own
+ * attributes to the header, writes values in a form `Z` that this version does not know, and can move a session to a format
+ * `kts2`. It uses nothing of this library but the store, and keeps the same rules: compare and swap, and carry along what it
+ * does not know.
  */
 export class NextVersion {
   readonly #store: Store
@@ -27,14 +28,14 @@ export class NextVersion {
     this.#store = store
   }
 
-  /** Reads a session, or throws if it is not there or anything in it is not as it was written. */
+  /** Reads a session. Throws if it is absent, or if anything in it is not as it was written. */
   async read(id: string): Promise<Seen> {
     const entry = await this.#store.read(hashId(id))
     if (entry === undefined) throw new Error('the session is gone')
     return parse(entry.payload)
   }
 
-  /** Changes a session; again and again, until nobody else was faster. */
+  /** Changes a session, and retries until there is no conflict. */
   async change(id: string, change: (session: Seen) => void): Promise<void> {
     for (;;) {
       const entry = await this.#store.read(hashId(id))

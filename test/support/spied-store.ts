@@ -3,7 +3,7 @@ import { MemoryStore } from '../../src/stores/memory.ts'
 
 type Verb = 'read' | 'create' | 'replace' | 'touch' | 'destroy'
 
-/** A memory store that counts its calls, and calls `before` and `after` around each: to interleave, to fail, to look. */
+/** A memory store that records its calls, and runs `before` and `after` around each, to interleave, to fail or to look. */
 export class SpiedStore implements Store {
   readonly inner: MemoryStore
   readonly calls: Verb[] = []

@@ -2,7 +2,7 @@ import type { Entry, Store, StoreTraits, Written } from '../../src/store.ts'
 
 type Verb = 'read' | 'create' | 'replace' | 'touch' | 'destroy'
 
-/** Any store, with somebody who looks on before each verb is sent, and who remembers the keys it was about. */
+/** A wrapper of any store. It runs a function before each call, and records the keys of the calls. */
 export class TappedStore implements Store {
   readonly inner: Store
   readonly keys = new Set<string>()

@@ -5,7 +5,7 @@ import type { Backend } from './honest-store.ts'
 
 const secret = randomBytes(32)
 
-/** A store that keeps nothing: the payload travels in the credential, signed. */
+/** A store on the client: the payload is in the signed credential. */
 export class ClientStore implements Store {
   readonly traits: StoreTraits = {
     name: 'client',
@@ -64,7 +64,7 @@ export class ClientStore implements Store {
   }
 }
 
-/** The same with a list of sessions that were ended, in the rows of the backend. */
+/** The same with a list of revoked sessions in the rows of the backend. */
 export class RevocableClientStore extends ClientStore {
   override readonly traits: StoreTraits = {
     name: 'client',

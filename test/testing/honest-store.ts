@@ -10,13 +10,13 @@ import {
 } from '../../src/store.ts'
 import type { StoreHarness } from '../../src/testing/index.ts'
 
-/** A database as simple as can be: rows, a clock that stands still, and a switch that breaks it. */
+/** A minimal database: rows, a clock that stands still, and a switch that makes it fail. */
 export class Backend {
   readonly rows: Map<string, Entry> = new Map()
   time = 1_750_000_000_000
   broken = false
 
-  /** The way to the database and back: others get in between. */
+  /** One round trip, during which other calls may run. */
   async trip(): Promise<void> {
     await Promise.resolve()
     if (this.broken) throw new SessionError('ERR_SESSION_STORE', 'honest: the backend is down')
@@ -24,8 +24,8 @@ export class Backend {
 }
 
 /**
- * A store that keeps the whole contract, one verb in one step. The broken stores of the tests are this one, with a
- * single thing done wrong.
+ * A store that keeps the whole contract, each verb in one step. The faulty stores of the tests are subclasses of it with one
+ * fault each.
  */
 export class HonestStore implements Store, Sweeping, Counting {
   readonly backend: Backend

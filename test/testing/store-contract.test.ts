@@ -1,36 +1,36 @@
 import test from 'ava'
 import type { Entry, Written } from '../../src/store.ts'
 import { storeContract, type StoreHarness, type StoreRequirement } from '../../src/testing/index.ts'
-import { answering } from './broken/answering.ts'
-import { ageing } from './broken/ageing.ts'
+import { answers } from './broken/answers.ts'
+import { expiry } from './broken/expiry.ts'
 import type { Broken } from './broken/broken.ts'
-import { comparing } from './broken/comparing.ts'
-import { extending } from './broken/extending.ts'
-import { failing } from './broken/failing.ts'
-import { filing } from './broken/filing.ts'
-import { processing } from './broken/processing.ts'
-import { spoiling } from './broken/spoiling.ts'
-import { sweeping } from './broken/sweeping.ts'
-import { twoSteps } from './broken/two-steps.ts'
-import { upserting } from './broken/upserting.ts'
+import { compareAndSwap } from './broken/compare-and-swap.ts'
+import { touch } from './broken/touch.ts'
+import { failures } from './broken/failures.ts'
+import { keyIsolation } from './broken/key-isolation.ts'
+import { durability } from './broken/durability.ts'
+import { payloads } from './broken/payloads.ts'
+import { sweepAndCount } from './broken/sweep-and-count.ts'
+import { races } from './broken/races.ts'
+import { upserts } from './broken/upserts.ts'
 import { ClientStore, RevocableClientStore } from './client-store.ts'
 import { Backend, harnessOf, HonestStore } from './honest-store.ts'
 
-/** A store on the client that believes every credential. */
+/** A store on the client that accepts every credential. */
 class CredulousStore extends ClientStore {
   override mark(): string {
     return 'x'
   }
 }
 
-/** A store on the client that forgets too soon which sessions were ended. */
+/** A store on the client that forgets revocations too soon. */
 class ForgetfulStore extends RevocableClientStore {
   override async destroy(key: string, base?: Entry): Promise<'ok' | 'gone'> {
     return super.destroy(key, base, this.backend.time + 60_000)
   }
 }
 
-/** A store on the client whose next credential is another session's. */
+/** A store on the client whose replaced credential belongs to another key. */
 class StrayingStore extends ClientStore {
   override async replace(key: string, payload: string, expiresAt: number): Promise<Written> {
     return this.create(`${key}x`, payload, expiresAt)
@@ -38,30 +38,29 @@ class StrayingStore extends ClientStore {
 }
 
 const faults: readonly Broken[] = [
-  ...upserting,
-  ...twoSteps,
-  ...comparing,
-  ...answering,
-  ...ageing,
-  ...extending,
-  ...filing,
-  ...spoiling,
-  ...processing,
-  ...sweeping,
-  ...failing,
+  ...upserts,
+  ...races,
+  ...compareAndSwap,
+  ...answers,
+  ...expiry,
+  ...touch,
+  ...keyIsolation,
+  ...payloads,
+  ...durability,
+  ...sweepAndCount,
+  ...failures,
   {
     fault: 'a credential is not signed',
-    requirement: 'a credential that nobody gave out is nobody',
+    requirement: 'a credential that the store did not issue is absent',
     open: (backend) => new CredulousStore(backend),
   },
   {
-    fault: 'an end is forgotten while credentials live',
-    requirement:
-      'where credentials can be revoked, the end of a session is the end of all of its credentials',
+    fault: 'a revocation is forgotten while credentials are valid',
+    requirement: 'destroy revokes all credentials of a session, for all stores',
     open: (backend) => new ForgetfulStore(backend),
   },
   {
-    fault: 'a credential is written anew as another session',
+    fault: 'a replaced credential belongs to another key',
     requirement: 'a credential carries the key that its entry was created under',
     open: (backend) => new StrayingStore(backend),
   },
@@ -73,11 +72,11 @@ function named(title: string): StoreRequirement {
   return requirement
 }
 
-test('every requirement has a title of its own', (t) => {
+test('every requirement has its own title', (t) => {
   t.is(new Set(storeContract.map(({ title }) => title)).size, storeContract.length)
 })
 
-test('there is no requirement that no store breaks', (t) => {
+test('each requirement is broken by some faulty store', (t) => {
   const broken = new Set(faults.map(({ requirement }) => requirement))
   t.deepEqual(
     storeContract.map(({ title }) => title).filter((title) => !broken.has(title)),
@@ -86,7 +85,7 @@ test('there is no requirement that no store breaks', (t) => {
 })
 
 for (const { fault, requirement, open } of faults) {
-  test(`it is found out that ${fault}`, async (t) => {
+  test(`the contract finds out that ${fault}`, async (t) => {
     const error: unknown = await named(requirement)
       .check(harnessOf(open))
       .then(() => undefined, Object)
@@ -94,7 +93,7 @@ for (const { fault, requirement, open } of faults) {
   })
 }
 
-/** Checks whatever applies to the stores of `harness`, and tells what that was. */
+/** Checks every requirement that applies to the stores of `harness`, and returns their titles. */
 async function keeps(harness: StoreHarness): Promise<readonly string[]> {
   const { traits } = await harness.open()
   const applying = storeContract.filter((requirement) => requirement.appliesTo(traits, harness))
@@ -115,18 +114,18 @@ const clientTitles = storeContract
 
 test('an honest store on the client keeps the requirements that can hold there', async (t) => {
   const titles = await keeps(client)
-  t.true(titles.includes('an entry lives until its moment and not beyond'))
-  t.true(titles.includes('a credential that nobody gave out is nobody'))
+  t.true(titles.includes('an entry lives until its expiresAt and not longer'))
+  t.true(titles.includes('a credential that the store did not issue is absent'))
   t.false(titles.some((title) => /destroy|conflict|touch|sweep|trouble/.test(title)))
 })
 
-test('an honest store on the client that can revoke keeps that requirement too', async (t) => {
+test('an honest store on the client that can revoke credentials keeps that requirement too', async (t) => {
   const revocable = {
     ...harnessOf((backend) => new RevocableClientStore(backend)),
     sweeps: false,
     counts: false,
   }
-  const ended = 'where credentials can be revoked, the end of a session is the end of all of its credentials'
+  const ended = 'destroy revokes all credentials of a session, for all stores'
   t.deepEqual(
     (await keeps(revocable)).filter((title) => !clientTitles.includes(title)),
     [ended],
@@ -134,12 +133,12 @@ test('an honest store on the client that can revoke keeps that requirement too',
 })
 
 test('a requirement that does not apply rejects, so that nothing passes unchecked', async (t) => {
-  const requirement = named('a credential that nobody gave out is nobody')
+  const requirement = named('a credential that the store did not issue is absent')
   await t.throwsAsync(requirement.check(honest), { message: /does not apply/ })
 })
 
-test('a harness that forgets that its store sweeps or counts is told so', async (t) => {
-  const requirement = named('the traits are possible ones, and store and harness agree')
+test('a harness that does not declare that its store sweeps or counts is refused', async (t) => {
+  const requirement = named('the traits are valid, and the harness agrees with the store')
   await t.throwsAsync(requirement.check({ ...honest, sweeps: false }), { message: /sweeps: true/ })
   await t.throwsAsync(requirement.check({ ...honest, counts: false }), { message: /counts: true/ })
 })
@@ -172,17 +171,15 @@ test('a check closes the stores it opened and removes what it stored, also when 
     opened.push(store)
     return store
   })
-  await named('two stores on one backend see what the other one did').check(harness)
-  await t.throwsAsync(
-    named('the moment of death is exact to the resolution').check({ ...harness, advance: () => {} }),
-  )
+  await named("two stores on one backend see each other's changes").check(harness)
+  await t.throwsAsync(named('expiry is exact to the resolution').check({ ...harness, advance: () => {} }))
   t.is(opened.length, 3)
   for (const { closed, backend } of opened) t.deepEqual([closed, backend.rows.size], [true, 0])
 })
 
-test('nobody waits for a check that failed', async (t) => {
+test('a check that failed does not keep the next one from running', async (t) => {
   const harness = harnessOf((backend) => new HonestStore(backend))
-  const refused = named('a credential that nobody gave out is nobody').check(harness)
+  const refused = named('a credential that the store did not issue is absent').check(harness)
   const next = named('what create stored is read back').check(harness)
   await t.throwsAsync(refused)
   await t.notThrowsAsync(next)

@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib'
 
-/** What {@link checksum} adds to a line: ` #` and eight digits. */
+/** The length of what {@link checksum} returns: ` #` and eight digits. */
 export const CHECKSUM_LENGTH = 10
 
-/** It takes zlib as long to be called as us to read so many characters. Most lines have fewer. */
+/** Up to this length, computing the CRC here is faster than calling zlib. Most lines are shorter. */
 const SHORT = 48
 const SPACE = 0x20
 const SHARP = 0x23
@@ -11,15 +11,15 @@ const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStar
 const REMAINDERS = Int32Array.from({ length: 256 }, (_, byte) => remainderOf(byte))
 
 /**
- * What a line ends with, so that no bit of it turns unnoticed: its CRC-32 in hexadecimal. It is there against damage, not
- * against forgery. JSON never ends so, which is why a line without it can be told from one with it.
+ * The CRC-32 of a line in hexadecimal, to be put at its end: ` #5b2f0c9e`. It detects accidental damage, not forgery.
+ * JSON text never ends like this, so lines with and without a checksum can be told apart.
  */
 export function checksum(line: string): string {
   const sum = sumOf(line, 0, line.length)
   return ` #${digits(sum >>> 24)}${digits((sum >>> 16) & 0xff)}${digits((sum >>> 8) & 0xff)}${digits(sum & 0xff)}`
 }
 
-/** Whether the checksum of the text from `start` to `end` stands there, at `end`. */
+/** Whether the text from `start` to `end` is followed by its checksum. */
 export function hasChecksum(text: string, start: number, end: number): boolean {
   if (text.charCodeAt(end) !== SPACE || text.charCodeAt(end + 1) !== SHARP) return false
   let written = 0
@@ -32,7 +32,7 @@ export function hasChecksum(text: string, start: number, end: number): boolean {
   return written === sumOf(text, start, end)
 }
 
-/** The CRC-32 of a part of a text in UTF-8, as a signed number. */
+/** The CRC-32 of a part of a text in UTF-8, as a signed 32-bit number. */
 function sumOf(text: string, start: number, end: number): number {
   if (end - start > SHORT) return crc32(text.slice(start, end)) | 0
   let sum = -1

@@ -1,17 +1,16 @@
 import { SessionError } from '../../errors.ts'
 import { checksum } from './checksum.ts'
 import { damaged, type Header, readHeader, writeHeader } from './header.ts'
-import { quote } from './key.ts'
 import { exceeds, type Limits } from '../limits.ts'
-import { Lines } from './lines.ts'
+import { Lines, quote } from './lines.ts'
 
 export { createVersion, type Header } from './header.ts'
 
-/** `"" J 0`, with its newline. */
+/** The length of `"" J 0` with its newline. */
 const SHORTEST_LINE = 7
 
 /**
- * An immutable snapshot of one payload: a header line, and under it one line per key.
+ * An immutable snapshot of one payload: a header line, then one line per key.
  *
  * ```text
  * kts1 <version> <createdAt> <length> #<checksum> [name=value …]
@@ -19,13 +18,17 @@ const SHORTEST_LINE = 7
  * "cart" T … #<checksum>
  * ```
  *
- * `length` counts the UTF-16 units after the header line, so a payload that was cut anywhere, even between two lines, is
- * recognised without being looked through.
+ * `length` counts the UTF-16 units after the header line, so a truncated payload is recognised without reading its lines,
+ * even if it was cut between two of them.
  *
- * Damage costs no more than the key that it hit. A line that ends with another checksum than its own is handed out with
- * it, as text that no codec takes for a value. One whose key cannot be read belongs to nobody. Both are copied as they
- * are from payload to payload. If two lines have one key, a sound one is believed rather than a damaged one, and of two
- * sound ones neither is: no writer of ours makes such, so nobody knows which is the newer.
+ * Damage affects only the key that it hit:
+ *
+ * - A line with a wrong checksum is returned together with that checksum, which makes it text that no codec can decode.
+ * - A line whose key cannot be read belongs to no key.
+ * - If two lines have the same key, an intact one wins over a damaged one. Two intact ones make the key undecodable: this
+ *   library never writes such a payload, so it is unknown which of them is newer.
+ *
+ * Damaged lines are copied unchanged into the next payload.
  */
 export class Document {
   readonly header: Header
@@ -36,26 +39,26 @@ export class Document {
     this.#lines = new Lines(text, top)
   }
 
-  /** A session without keys. */
+  /** A document without keys. */
   static empty(header: Header): Document {
     return new Document(header, '\n', 0)
   }
 
   /**
-   * Reads the header and checks the length.
+   * Reads the header and checks the length. The lines are read when they are asked for.
    *
-   * @throws SessionError `ERR_SESSION_PAYLOAD` if the text is damaged, not ours, or of a newer format;
-   *   `ERR_SESSION_LIMIT` if it is larger than `limits.bytes`.
+   * @throws SessionError `ERR_SESSION_PAYLOAD` if the text is damaged, of a newer format, or was not written by this
+   *   library; `ERR_SESSION_LIMIT` if it is larger than `limits.bytes`.
    */
   static parse(payload: string, limits: Limits): Document {
     if (exceeds(payload, limits.bytes)) throw tooLarge()
     const { header, length, end } = readHeader(payload)
-    if (payload.length - end - 1 !== length) throw damaged('its length is not what its header says')
-    if (!payload.endsWith('\n')) throw damaged('its last line has no end')
+    if (payload.length - end - 1 !== length) throw damaged('its length differs from the one in its header')
+    if (!payload.endsWith('\n')) throw damaged('its last line does not end with a newline')
     return new Document(header, payload, end)
   }
 
-  /** The encoded value of a key: `J 4711`. If it is damaged, text that is no encoded value. */
+  /** The encoded value of a key: `J 4711`. For a damaged line, text that cannot be decoded. */
   line(key: string): string | undefined {
     return this.#lines.get(key)
   }
@@ -73,15 +76,16 @@ export class Document {
     return this.#lines.all().values.size
   }
 
-  /** Whether a line in it is damaged, so that a key which seems to be missing may be there. Looks at every line. */
+  /** Whether any line is damaged, in which case a key that seems to be missing may exist. Reads every line. */
   get damaged(): boolean {
     return this.#lines.all().damaged
   }
 
   /**
-   * The next payload: changed lines in their old place, removed ones (`undefined`) gone, new keys at the end, all others
-   * copied as they are, whether or not they can be decoded here. With `readable`, lines whose key cannot be read go.
+   * Makes the next payload. Changed lines keep their place, new keys come last, and a change to `undefined` removes the
+   * key. All other lines are copied unchanged, whether or not they can be decoded here.
    *
+   * @param readable whether to drop lines whose key cannot be read
    * @throws SessionError `ERR_SESSION_LIMIT` if there would be too many keys or bytes, or a new key is too long.
    */
   write(

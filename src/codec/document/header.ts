@@ -2,13 +2,13 @@ import * as crypto from 'node:crypto'
 import { SessionError } from '../../errors.ts'
 import { checksum } from './checksum.ts'
 
-/** What the first line of a payload says. */
+/** The content of a payload's first line. */
 export interface Header {
-  /** 16 random characters of base64url, new with each commit. Together with `kts1 ` they are what stores compare. */
+  /** 16 random characters of base64url, new with each commit. Stores compare `kts1 ` and the version. */
   readonly version: string
-  /** When the session began, in ms since the epoch. */
+  /** When the session was created, in ms since the epoch. */
   readonly createdAt: number
-  /** What else stands in the header, as names and values without spaces. Unknown ones are carried along. */
+  /** Further fields: names and values without spaces. Unknown ones are preserved. */
   readonly attributes: ReadonlyMap<string, string>
 }
 
@@ -24,7 +24,7 @@ const VERSION_BYTES = 12
 const pool = Buffer.alloc(VERSION_BYTES * 256)
 let used = pool.length
 
-/** A version for the next commit: 96 random bits as 16 characters of base64url. */
+/** Creates a version for the next commit: 96 random bits as 16 characters of base64url. */
 export function createVersion(): string {
   if (used === pool.length) {
     crypto.randomFillSync(pool)
@@ -35,15 +35,22 @@ export function createVersion(): string {
   return version
 }
 
-/** Reads the first line of a payload: also how long the lines under it are, and where its newline stands. */
+/**
+ * Reads the first line of a payload.
+ *
+ * @returns the header, the `length` of the lines below it as the header states it, and the position of its newline
+ * @throws SessionError `ERR_SESSION_PAYLOAD` if the header is damaged, of a newer format, or was not written by this
+ *   library.
+ */
 export function readHeader(payload: string): { header: Header; length: number; end: number } {
   const match = HEADER.exec(payload)
   if (match === null) {
     const newer = NEWER.test(payload) && !payload.startsWith(FORMAT)
-    throw damaged(newer ? 'its format is newer' : 'its header is not ours')
+    throw damaged(newer ? 'its format is newer' : 'it has no valid header')
   }
   const [line, head = '', version = '', createdAt = '', length = '', sum, attributes = ''] = match
-  if (sum !== undefined && sum !== checksum(head + attributes)) throw damaged('its header was changed')
+  if (sum !== undefined && sum !== checksum(head + attributes))
+    throw damaged('the checksum of its header is wrong')
   const header: Header = {
     version,
     createdAt: Number(createdAt),
@@ -57,13 +64,13 @@ function readAttributes(text: string): ReadonlyMap<string, string> {
   for (const attribute of text.slice(1).split(' ')) {
     const at = attribute.indexOf('=')
     const name = attribute.slice(0, at)
-    if (attributes.has(name)) throw damaged('an attribute stands in its header twice')
+    if (attributes.has(name)) throw damaged('its header has an attribute twice')
     attributes.set(name, attribute.slice(at + 1))
   }
   return attributes
 }
 
-/** The first line, without its end. What is written must be what is read. */
+/** The first line of a payload, without its newline. Refuses a header that {@link readHeader} would not accept. */
 export function writeHeader({ version, createdAt, attributes }: Header, length: number): string {
   if (!VERSION.test(version) || !Number.isSafeInteger(createdAt) || createdAt < 0)
     throw new SessionError('ERR_SESSION_VALUE', 'the header of a session cannot be written')
@@ -72,14 +79,14 @@ export function writeHeader({ version, createdAt, attributes }: Header, length: 
   for (const [name, value] of attributes) {
     const attribute = `${name}=${value}`
     if (!ATTRIBUTE.test(attribute))
-      throw new SessionError('ERR_SESSION_VALUE', 'an attribute cannot stand in the header of a session')
+      throw new SessionError('ERR_SESSION_VALUE', 'an attribute of the header cannot be written')
     text += ` ${attribute}`
   }
-  // In front of the attributes, for an attribute could swallow it.
+  // The checksum stands before the attributes: after them it could be read as part of the last value.
   return `${head}${checksum(head + text)}${text}`
 }
 
-/** The whole payload is of no use. */
+/** The error for a payload of which nothing can be read. */
 export function damaged(why: string): SessionError {
   return new SessionError('ERR_SESSION_PAYLOAD', `the stored session cannot be read: ${why}`)
 }

@@ -1,27 +1,27 @@
 import type { KeyRing, RingKey } from './key-ring.ts'
 import { XaesKey } from './xaes.ts'
 
-/** Stands first, so that a later format can be told from this one, and is part of what the seal guards. */
+/** The first part of sealed text, so that later formats can be told apart. It is authenticated. */
 const FORMAT = 's1'
 
-/** What was inside a seal. */
+/** Sealed text, decrypted. */
 export interface Opened {
   readonly plain: Buffer
-  /** It was sealed by a key that is no longer the first: seal it anew when there is occasion. */
+  /** Whether it was sealed by a key that is no longer the first, and should be sealed again. */
   readonly stale: boolean
 }
 
 /**
- * Seals text for one purpose, with the keys of a ring: nobody else can read it, or change one bit of it, or use it for
- * anything else. `s1.<key ID>.<base64url>`.
+ * Encrypts and authenticates text for one purpose, with the keys of a key ring. The result is
+ * `s1.<key ID>.<base64url>`.
  *
- * Each purpose has subkeys of its own, so what was sealed for one does not open for another. Format, key ID and the
- * `context` given to {@link seal} are associated data: they must be the same to open it.
+ * Each purpose has its own subkeys, so text sealed for one purpose cannot be opened for another. Format, key ID and the
+ * `context` given to {@link seal} are associated data: {@link open} needs the same ones.
  */
 export class Sealer {
   readonly #keys: ReadonlyMap<string, XaesKey>
   readonly #first: XaesKey
-  /** Format and ID of the key that seals. */
+  /** The format and the ID of the first key, as sealed text begins. */
   readonly #head: string
 
   constructor(ring: KeyRing, purpose: readonly string[]) {
@@ -36,7 +36,7 @@ export class Sealer {
     return this.#head + this.#first.seal(plain, this.#head + context).toString('base64url')
   }
 
-  /** `undefined` for whatever was not sealed for this purpose and context by a key of the ring; never throws. */
+  /** Returns `undefined` if the text was not sealed for this purpose and context by a key of the ring. Never throws. */
   open(text: string, context = ''): Opened | undefined {
     const start = FORMAT.length + 1
     const end = text.indexOf('.', start)
@@ -45,7 +45,7 @@ export class Sealer {
     if (key === undefined || end === -1) return undefined
     const body = text.slice(end + 1)
     const sealed = Buffer.from(body, 'base64url')
-    // One spelling per seal: base64url as Node reads it has many, and skips what is none.
+    // Node's decoder accepts several spellings of the same bytes and skips invalid characters. Only one is accepted.
     if (sealed.toString('base64url') !== body) return undefined
     const plain = key.open(sealed, `${FORMAT}.${id}.${context}`)
     return plain && { plain, stale: key !== this.#first }

@@ -4,26 +4,26 @@ const BLOCK = 16
 const NONCE = 24
 const TAG = 16
 
-/** Random bytes ahead: asking for a few at a time costs more than all the rest of a seal's preparation. */
+/** Random bytes in stock: fetching a few at a time costs more than the rest of the preparation. */
 const pool = Buffer.alloc(NONCE * 128)
 let used = pool.length
 
-/** How many bytes a sealed message is longer than its plain text. */
+/** By how many bytes a sealed message is longer than its plain text. */
 export const OVERHEAD: number = NONCE + TAG
 
 /**
- * AES-256-GCM with a nonce of 192 bits, as C2SP specifies it under the name XAES-256-GCM: half of the nonce makes a key for
- * this one message. Plain GCM draws its nonces at random from 96 bits, which is good for 2³² messages under one key; a busy
- * site seals as many in days. This is good for 2⁸⁰.
+ * XAES-256-GCM as C2SP specifies it: AES-256-GCM with a nonce of 192 bits, half of which derives a key for the one
+ * message. With the 96-bit random nonces of plain GCM a key is safe for 2³² messages, which a busy site seals within
+ * days. Here it is safe for 2⁸⁰.
  *
  * Sealed bytes are nonce, ciphertext, tag.
  */
 export class XaesKey {
-  /** One block in, one block out, nothing carried over: the object is good for any number of them. */
+  /** ECB keeps no state between blocks, so one object serves all messages. */
   readonly #cipher: crypto.Cipher
-  /** The two blocks that become a message's key, but for the nonce. */
+  /** The two blocks from which a message's key is derived, before the nonce is added. */
   readonly #mask: Buffer
-  /** Where they are put together with it, one message at a time. */
+  /** Scratch space for these blocks with the nonce of the current message. */
   readonly #blocks: Buffer
 
   constructor(key: Uint8Array) {
@@ -37,14 +37,14 @@ export class XaesKey {
     this.#blocks = Buffer.from(this.#mask)
   }
 
-  /** Seals under a nonce of its own; `nonce` is for published test vectors alone. */
+  /** Seals with a fresh random nonce. Pass `nonce` only to check published test vectors. */
   seal(plain: Uint8Array, associated: string, nonce: Buffer = createNonce()): Buffer {
     const cipher = crypto.createCipheriv('aes-256-gcm', this.#messageKey(nonce), nonce.subarray(NONCE / 2))
     cipher.setAAD(Buffer.from(associated))
     return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
   }
 
-  /** What was sealed by this key with the same associated text, else `undefined`. */
+  /** The plain text; `undefined` if it was not sealed by this key with the same associated text. */
   open(sealed: Buffer, associated: string): Buffer | undefined {
     if (sealed.length < OVERHEAD) return undefined
     const nonce = sealed.subarray(0, NONCE)
@@ -83,7 +83,7 @@ function createNonce(): Buffer {
   return Buffer.from(pool.subarray(used - NONCE, used))
 }
 
-/** A block times x in GF(2¹²⁸), as CMAC derives its subkeys. */
+/** Multiplies a block by x in GF(2¹²⁸), as CMAC does to derive its subkeys. */
 function doubled(block: Buffer): Buffer {
   const result = Buffer.alloc(BLOCK)
   for (let at = 0; at < BLOCK; at += 1) {

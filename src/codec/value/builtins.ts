@@ -1,7 +1,7 @@
-/** The built-in classes whose instances can be kept, by how they are written. Arrays and plain objects are apart. */
+/** How instances of a built-in class are written. Arrays and plain objects are handled separately. */
 export type Kind = 'Date' | 'Map' | 'Set' | 'Uint8Array' | 'Buffer' | 'Error' | 'leaf'
 
-/** The errors of the language. Others are classes to register. */
+/** The error classes of the language. Others must be registered. */
 export const errorTypes: ReadonlyMap<string, ErrorConstructor> = new Map(
   [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map((type) => [
     type.name,
@@ -9,7 +9,7 @@ export const errorTypes: ReadonlyMap<string, ErrorConstructor> = new Map(
   ]),
 )
 
-/** Views on memory, other than bytes. */
+/** The typed arrays other than bytes, and DataView. */
 export const viewTypes: ReadonlyMap<string, new (buffer: ArrayBuffer) => ArrayBufferView> = new Map(
   [
     Int8Array,
@@ -40,7 +40,7 @@ const kinds: ReadonlyMap<object, Kind> = new Map<object, Kind>([
   ...Array.from(viewTypes.values(), (type): [object, Kind] => [type.prototype, 'leaf']),
 ])
 
-/** How instances with this prototype are written; `undefined` for all that cannot be kept. */
+/** How instances with this prototype are written; `undefined` if they cannot be stored. */
 export function kindOf(prototype: object): Kind | undefined {
   return kinds.get(prototype)
 }
@@ -53,17 +53,17 @@ const prototypes: ReadonlySet<unknown> = new Set<unknown>([
   ...[SharedArrayBuffer, URLSearchParams, EventTarget, AbortSignal].map((type) => type.prototype),
 ])
 
-/** Whether `prototype` belongs to a class of the platform, whose instances have state that is no property. */
+/** Whether `prototype` belongs to a built-in class, whose instances may have state that is not in properties. */
 export function isBuiltin(prototype: object): boolean {
   return prototypes.has(prototype)
 }
 
-/** Why an object with this prototype cannot be kept. Only the class's name is told, which is code and not data. */
+/** Why an object with this prototype cannot be stored. It names the class, which is code, and no data. */
 export function describe(prototype: object): string {
   const type: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
   const name: unknown = typeof type === 'function' ? type.name : ''
-  if (typeof name !== 'string' || name === '') return 'an object with a prototype of its own cannot be kept'
-  if (kindOf(prototype) !== undefined) return `it has the prototype of ${name}, but is none`
-  if (name === 'Object' || name === 'Array') return `an ${name} of another realm cannot be kept`
-  return `a value of class ${name} cannot be kept: the class is not registered`
+  if (typeof name !== 'string' || name === '') return 'an object with a custom prototype cannot be stored'
+  if (kindOf(prototype) !== undefined) return `it has the prototype of ${name}, but is not one`
+  if (name === 'Object' || name === 'Array') return `an ${name} of another realm cannot be stored`
+  return `a value of class ${name} cannot be stored: the class is not registered`
 }

@@ -1,33 +1,46 @@
-import type { ZodObject } from 'zod'
-import { define } from './define.ts'
-import { mayHaveSlots } from './own-properties.ts'
+import type { ObjectSchema } from '../standard-schema.ts'
+import { define, mayHaveSlots } from './own-properties.ts'
 
-/** What the registry knows of a class: how its instances become fields, and fields an instance. */
+/** Makes one value of two: `base` is what both requests began with, `undefined` if there was nothing. */
+export type MergeFunction = (base: unknown, mine: unknown, theirs: unknown) => unknown
+
+/** How the changes that two requests made to one value become one value. See `TypeOptions.merge`. */
+export type Merge = 'fields' | 'items' | MergeFunction
+
+/** Finds the plans of registered classes. The registry implements it; the codec knows classes only through it. */
+export interface ClassPlans {
+  /** The plan for objects with this prototype. */
+  planOf(prototype: object): ClassPlan | undefined
+
+  /** The plan of the class registered under this name. */
+  planNamed(name: string): ClassPlan | undefined
+}
+
+/** How instances of a registered class are encoded and decoded. */
 export interface ClassPlan {
   readonly name: string
-  /** The class, for error texts and to recognise the same registration again. */
+  /** The class itself, to recognise a repeated registration. */
   readonly type: unknown
   readonly prototype: object
   readonly version: number
-  readonly schema: ZodObject | undefined
-  /** The names that the schema knows; any other own field is refused. */
+  readonly schema: ObjectSchema | undefined
+  /** The names in the schema. If there is one, instances may have no other own field. */
   readonly fields: ReadonlySet<string> | undefined
   readonly hooks: Hooks | undefined
   readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
-  readonly merge: ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
+  readonly merge: Merge | undefined
   readonly shapes: Shapes
 }
 
-/** For a class whose state its own functions turn into a value and back. */
+/** The functions of a class that encodes and decodes its own instances. */
 export interface Hooks {
   readonly encode: (instance: object) => unknown
   readonly decode: (plain: unknown) => unknown
 }
 
 /**
- * The first of the names that no instance of the class may have as a field, and why. Without a schema every name may
- * come from a payload, and a field would hide what the class has under that name: a method or a getter that tells
- * whether somebody is an admin, for example.
+ * Finds the first name that no instance of the class may have as a field, and says why. Without a schema a payload may
+ * contain any name, and a field would hide an inherited method or accessor of that name, such as a getter `isAdmin`.
  */
 export function wrongField(
   plan: ClassPlan,
@@ -35,7 +48,7 @@ export function wrongField(
 ): { name: string; why: string } | undefined {
   const { fields, prototype } = plan
   for (const name of names) {
-    if (fields?.has(name) === false) return { name, why: 'its schema does not know' }
+    if (fields?.has(name) === false) return { name, why: 'is not in its schema' }
     if (fields === undefined && inheritsCode(prototype, name))
       return { name, why: 'would hide a method, a getter or a setter of the class' }
   }
@@ -50,17 +63,14 @@ function inheritsCode(prototype: object, name: string): boolean {
   return false
 }
 
-const REMEMBERED = 16
-
-/** How many classes, each with a list of fields, one value may be made of. */
-export const MOST_TYPES = 500
+const MAX_SHAPES = 16
 
 /**
- * The shapes in which instances of one class were met lately. Instances with the same fields in the same order share a
- * shape, so what there is to know of a list of fields is found out once.
+ * The most recently added shapes of one class. Instances with the same fields in the same order share a shape, so the
+ * checks of a list of fields run once.
  */
 export class Shapes {
-  /** The entry of a class whose own `encode` writes its instances. */
+  /** The type table's entry for instances that the class's own `encode` writes. */
   readonly fieldless: string
   readonly #prototype: object
   readonly #name: string
@@ -74,62 +84,62 @@ export class Shapes {
     this.fieldless = JSON.stringify([name, version, null])
   }
 
-  /** An instance without fields. No constructor runs. */
-  blank(): object {
-    return Object.create(this.#prototype) as object // it is one: the prototype is never null
+  /** Creates an instance without fields. No constructor runs. */
+  createInstance(): object {
+    return Object.create(this.#prototype) as object // `Object.create` always returns an object
   }
 
-  /** The shape with exactly these fields. Names that come from a payload must have been checked. */
+  /** The shape with exactly these fields. The caller must have checked names that come from a payload. */
   of(fields: readonly string[]): Shape {
     const recent = this.#recent
     for (const shape of recent) if (shape.matches(fields)) return shape
     const entry = JSON.stringify([this.#name, this.#version, fields])
     const shape = new Shape(fields, this.#prototype, entry)
-    if (recent.length === REMEMBERED) recent.pop()
+    if (recent.length === MAX_SHAPES) recent.pop()
     recent.unshift(shape)
     return shape
   }
 }
 
-/** A class and a list of its fields. */
+/** A class with one list of fields. */
 export class Shape {
   readonly fields: readonly string[]
-  /** Its entry in the table of a line: `["Cart",1,["items","since"]]`. */
+  /** The entry in the type table of a line: `["Cart",1,["items","since"]]`. */
   readonly entry: string
-  /** Whether an instance with these fields may be one of a built-in class whose prototype was changed. */
+  /** Whether an instance with these fields may have internal slots, see {@link mayHaveSlots}. */
   readonly mayHaveSlots: boolean
-  readonly #blank: readonly unknown[]
-  /** Whether the class inherits one of the names, so that a plain assignment could reach a setter. */
+  readonly #blankRow: readonly unknown[]
+  /** Whether the class inherits one of the names, so that an assignment could reach a setter. */
   readonly #shadows: boolean
 
   constructor(fields: readonly string[], prototype: object, entry: string) {
     this.fields = fields
     this.entry = entry
     this.mayHaveSlots = mayHaveSlots(fields)
-    this.#blank = ['', ...fields]
+    this.#blankRow = ['', ...fields]
     this.#shadows = fields.some((field) => field in prototype)
   }
 
   matches(fields: readonly string[]): boolean {
-    const mine = this.fields
-    if (mine.length !== fields.length) return false
-    for (let i = 0; i < mine.length; i++) if (mine[i] !== fields[i]) return false
+    const own = this.fields
+    if (own.length !== fields.length) return false
+    for (let i = 0; i < own.length; i++) if (own[i] !== fields[i]) return false
     return true
   }
 
-  /** A row to write an instance in. To copy one of the right length takes less than to let one grow. */
+  /** A row for the token and fields of an instance. Copying one of the right length is faster than growing one. */
   blankRow(): unknown[] {
-    return this.#blank.slice()
+    return this.#blankRow.slice()
   }
 
-  /** Gives a blank instance its fields: `row[1]` is the first. */
+  /** Gives a new instance its fields: `row[1]` is the first. */
   fill(instance: object, row: readonly unknown[]): void {
     const fields = this.fields
     if (this.#shadows) {
       for (let i = 0; i < fields.length; i++) define(instance, fields[i] ?? '', row[i + 1])
       return
     }
-    // As in `define`: nothing of these names is there or inherited.
+    // None of the names is own or inherited, so an assignment creates an own property, as in `define`.
     const record = instance as Record<string, unknown>
     for (let i = 0; i < fields.length; i++) record[fields[i] ?? ''] = row[i + 1]
   }

@@ -1,41 +1,40 @@
+import { verdictOf } from '../standard-schema.ts'
 import { SessionError } from '../../errors.ts'
-import { type PartReader, readMap, readSet } from './collections.ts'
-import { readError } from './failure.ts'
-import { attempt, check, isRecord, record, setFields, upgrade, upgradeFields } from './fields.ts'
-import { Flood } from '../flood.ts'
-import type { Limits } from '../limits.ts'
-import { readNames } from './names.ts'
-import { tooDeep, tooMany } from './safe-parse.ts'
+import { type Limits, NumericKeyCounter } from '../limits.ts'
+import { errorTypes } from './builtins.ts'
 import type { ClassPlan } from './class-plan.ts'
-import type { Type } from './type-table.ts'
+import { define } from './own-properties.ts'
+import { isRecord, tooDeep, tooMany } from './safe-parse.ts'
 import {
   damaged,
   HOLE,
   readBase64,
   readBigint,
   readDigits,
+  readNames,
   readNumber,
   readTime,
   TILDE,
   UNDEFINED,
 } from './tokens.ts'
+import { checkNames, type Type, unreadable } from './type-table.ts'
 
 /**
- * Turns the tree that an encoder wrote into the value, in place: what `JSON.parse` has just made belongs to nobody else.
- * It trusts nothing in it. A decoder is used once.
+ * Decodes the tree that an encoder wrote. It does not trust the tree, and changes it in place, so the tree must be fresh
+ * from `JSON.parse`. Use each decoder once.
  */
-export class Decoder implements PartReader {
+export class Decoder {
   readonly #limits: Limits
   readonly #types: readonly Type[]
   readonly #leaves: readonly unknown[]
-  /** In an S line, every object in the order in which the encoder met them; `undefined` while it is not made yet. */
+  /** In an S line, all objects in the order in which the encoder saw them; `undefined` until an object is made. */
   readonly #objects: (object | undefined)[] | undefined
   #count = 0
-  readonly #flood = new Flood()
-  /** Instances that a schema is to look at, when everything they refer to is there. */
+  readonly #numericKeys = new NumericKeyCounter()
+  /** Instances that their schema checks at the end, when everything they refer to is complete. */
   #unchecked: { readonly plan: ClassPlan; readonly instance: object }[] | undefined
 
-  /** With `leaves`, what superjson read, for an S line; else there are neither leaves nor references. */
+  /** For an S line, pass the `leaves` that superjson read. Without them neither leaves nor references are accepted. */
   constructor(limits: Limits, types: readonly Type[], leaves?: readonly unknown[]) {
     this.#limits = limits
     this.#types = types
@@ -45,45 +44,76 @@ export class Decoder implements PartReader {
 
   /** @throws SessionError `ERR_SESSION_DECODE` */
   decode(tree: unknown): unknown {
-    const value = this.part(tree, 0)
-    for (const { plan, instance } of this.#unchecked ?? []) check(plan, instance)
+    const value = this.#part(tree, 0)
+    for (const { plan, instance } of this.#unchecked ?? []) validate(plan, instance)
     return value
   }
 
-  part(node: unknown, depth: number): unknown {
+  #part(node: unknown, depth: number): unknown {
     if (typeof node === 'string') return node.charCodeAt(0) === TILDE ? this.#token(node, depth) : node
     if (typeof node !== 'object' || node === null) return node
-    if (!Array.isArray(node)) return this.fields(node, this.enter(node, depth))
+    if (!Array.isArray(node)) return this.#fields(node, this.#enter(node, depth))
     const [first]: unknown[] = node
     if (typeof first === 'string' && isHead(first)) return this.#headed(first, node, depth)
-    return this.#elements(node, this.enter(node, depth))
+    return this.#elements(node, this.#enter(node, depth))
   }
 
-  key(node: unknown, depth: number): unknown {
-    const key = this.part(node, depth)
-    if (this.#flood.rises(key))
-      throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
-    return key
-  }
-
-  enter(object: object | undefined, depth: number): number {
+  /** Counts an object, and returns the depth of its parts. */
+  #enter(object: object | undefined, depth: number): number {
     if (depth >= this.#limits.depth) throw tooDeep()
     if (++this.#count > this.#limits.nodes) throw tooMany()
     this.#objects?.push(object)
     return depth + 1
   }
 
-  fields(object: object, depth: number): object {
-    // JSON.parse made it: every own name is a data property, so assigning to it sets just that.
+  #token(token: string, depth: number): unknown {
+    switch (token.charAt(1)) {
+      case '~':
+        return token.slice(1)
+      case 'd':
+        return this.#leaf(new Date(readTime(token)), depth)
+      case 'n':
+        return readBigint(token, this.#limits.bigintDigits)
+      case 'f':
+        return readNumber(token)
+      case 'b':
+        return this.#leaf(readBase64(token.slice(2)), depth)
+      case 'u':
+        return this.#leaf(Uint8Array.from(readBase64(token.slice(2))), depth)
+      case 'r':
+        return this.#reference(readDigits(token, 2))
+      case 's':
+        return this.#leaf(this.#leaves[readDigits(token, 2)], depth)
+      default:
+        if (token === UNDEFINED) return undefined
+        throw damaged()
+    }
+  }
+
+  #reference(number: number): object {
+    const object = this.#objects?.[number]
+    if (object === undefined) throw damaged()
+    return object
+  }
+
+  /** An object that has no parts. */
+  #leaf(object: unknown, depth: number): object {
+    if (typeof object !== 'object' || object === null) throw damaged()
+    this.#enter(object, depth)
+    return object
+  }
+
+  #fields(object: object, depth: number): object {
+    // It is fresh from JSON.parse: all own names are data properties, so assigning to one calls no code.
     const fields = object as Record<string, unknown>
-    let isSpelled = false
+    let hasEncodedName = false
     for (const name in fields) {
       if (name === '__proto__') throw damaged()
-      isSpelled ||= name.charCodeAt(0) === TILDE
+      hasEncodedName ||= name.charCodeAt(0) === TILDE
       const field = fields[name]
-      if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.part(field, depth)
+      if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.#part(field, depth)
     }
-    if (isSpelled) readNames(fields)
+    if (hasEncodedName) readNames(fields)
     return fields
   }
 
@@ -92,54 +122,107 @@ export class Decoder implements PartReader {
       const element = array[i]
       if (!needsReading(element)) continue
       if (element === HOLE) Reflect.deleteProperty(array, i)
-      else array[i] = this.part(element, depth)
+      else array[i] = this.#part(element, depth)
     }
     return array
   }
 
-  /** An array whose first element is none, but says what the others are. */
+  /** An array whose first element is a token that says what the others are. */
   #headed(head: string, node: unknown[], depth: number): object {
     switch (head) {
       case '~Map':
-        return readMap(node, depth, this)
+        return this.#map(node, depth)
       case '~Set':
-        return readSet(node, depth, this)
+        return this.#set(node, depth)
       case '~Null':
-        return this.#bare(node, depth)
+        return this.#withoutPrototype(node, depth)
       case '~Error':
-        return readError(node, depth, this)
+        return this.#error(node, depth)
       default: {
         const type = this.#types[readDigits(head, 1)]
         if (type === undefined) throw damaged()
         return type.plan.hooks === undefined
           ? this.#instance(node, type, depth)
-          : this.#state(node, type, depth)
+          : this.#decoded(node, type, depth)
       }
     }
   }
 
+  #map(node: readonly unknown[], depth: number): Map<unknown, unknown> {
+    if (node.length % 2 === 0) throw damaged()
+    const map = new Map<unknown, unknown>()
+    const below = this.#enter(map, depth)
+    for (let i = 1; i < node.length; i += 2) {
+      const key = this.#key(node[i], below)
+      map.set(key, this.#part(node[i + 1], below))
+    }
+    if (map.size !== (node.length - 1) / 2) throw damaged() // a key stands there twice
+    return map
+  }
+
+  #set(node: readonly unknown[], depth: number): Set<unknown> {
+    const set = new Set<unknown>()
+    const below = this.#enter(set, depth)
+    for (let i = 1; i < node.length; i++) set.add(this.#key(node[i], below))
+    if (set.size !== node.length - 1) throw damaged() // a member stands there twice
+    return set
+  }
+
+  /** A key of a Map or a member of a Set. */
+  #key(node: unknown, depth: number): unknown {
+    const key = this.#part(node, depth)
+    if (this.#numericKeys.exceedsWith(key))
+      throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
+    return key
+  }
+
+  #withoutPrototype(node: unknown[], depth: number): object {
+    const [, fields] = node
+    if (node.length !== 2 || !isRecord(fields)) throw damaged()
+    const object = Object.create(null) as object // `Object.create` always returns an object
+    setFields(object, this.#fields(fields, this.#enter(object, depth)))
+    return object
+  }
+
+  #error(node: readonly unknown[], depth: number): Error {
+    const [, name, hidden, shown] = node
+    if (node.length !== 4 || !isRecord(hidden) || !isRecord(shown)) throw damaged()
+    const error = createError(name)
+    const below = this.#enter(error, depth)
+    this.#fields(hidden, below)
+    this.#fields(shown, below)
+    for (const [field, value] of Object.entries(hidden)) {
+      if (field !== 'message' && field !== 'cause' && field !== 'errors') throw damaged()
+      Object.defineProperty(error, field, { value, writable: true, enumerable: false, configurable: true })
+    }
+    if (Object.keys(shown).some((field) => Object.hasOwn(error, field))) throw damaged()
+    setFields(error, shown)
+    return error
+  }
+
+  /** An instance that was written as its fields. */
   #instance(row: unknown[], { plan, version, fields, shape }: Type, depth: number): object {
     if (fields === undefined || row.length !== fields.length + 1) throw damaged()
-    const instance = plan.shapes.blank()
-    const below = this.enter(instance, depth)
+    const instance = plan.shapes.createInstance()
+    const below = this.#enter(instance, depth)
     for (let i = 1; i < row.length; i++) {
       const field = row[i]
-      if (needsReading(field)) row[i] = this.part(field, below)
+      if (needsReading(field)) row[i] = this.#part(field, below)
     }
     if (shape !== undefined) shape.fill(instance, row)
-    else setFields(instance, upgradeFields(plan, record(fields, row), version))
-    if (plan.schema !== undefined) this.#checkLater(plan, instance)
+    else setFields(instance, upgradeFields(plan, fieldsOf(fields, row), version))
+    if (plan.schema !== undefined) this.#validateLater(plan, instance)
     return instance
   }
 
-  /** An instance that its class makes itself. Nothing in its state can refer to it: it is not there yet. */
-  #state(row: unknown[], { plan, version, fields }: Type, depth: number): object {
+  /** An instance that the `decode` of its class makes. Its state cannot refer to it, as it does not exist before. */
+  #decoded(row: unknown[], { plan, version, fields }: Type, depth: number): object {
     const { hooks } = plan
     if (hooks === undefined || row.length !== (fields?.length ?? 1) + 1) throw damaged()
     const number = this.#objects?.length ?? 0
-    const below = this.enter(undefined, depth)
-    for (let i = 1; i < row.length; i++) row[i] = this.part(row[i], below)
-    const written = fields === undefined ? row[1] : record(fields, row)
+    const below = this.#enter(undefined, depth)
+    for (let i = 1; i < row.length; i++) row[i] = this.#part(row[i], below)
+    const written = fields === undefined ? row[1] : fieldsOf(fields, row)
     const state = version < plan.version ? upgrade(plan, written, version) : written
     const instance = attempt(plan, 'decode', () => hooks.decode(state))
     if (
@@ -149,73 +232,95 @@ export class Decoder implements PartReader {
     )
       throw new SessionError('ERR_SESSION_DECODE', `the \`decode\` of '${plan.name}' returned something else`)
     if (this.#objects !== undefined) this.#objects[number] = instance
-    if (plan.schema !== undefined) this.#checkLater(plan, instance)
+    if (plan.schema !== undefined) this.#validateLater(plan, instance)
     return instance
   }
 
-  #checkLater(plan: ClassPlan, instance: object): void {
+  #validateLater(plan: ClassPlan, instance: object): void {
     this.#unchecked ??= []
     this.#unchecked.push({ plan, instance })
   }
-
-  #token(token: string, depth: number): unknown {
-    switch (token.charAt(1)) {
-      case '~':
-        return token.slice(1)
-      case 'd':
-        return this.#made(new Date(readTime(token)), depth)
-      case 'n':
-        return readBigint(token, this.#limits.bigintDigits)
-      case 'f':
-        return readNumber(token)
-      case 'b':
-        return this.#made(readBase64(token.slice(2)), depth)
-      case 'u':
-        return this.#made(Uint8Array.from(readBase64(token.slice(2))), depth)
-      case 'r':
-        return this.#reference(readDigits(token, 2))
-      case 's':
-        return this.#leaf(readDigits(token, 2), depth)
-      default:
-        if (token === UNDEFINED) return undefined
-        throw damaged()
-    }
-  }
-
-  #made(object: object, depth: number): object {
-    this.enter(object, depth)
-    return object
-  }
-
-  #reference(number: number): object {
-    const object = this.#objects?.[number]
-    if (object === undefined) throw damaged()
-    return object
-  }
-
-  #leaf(index: number, depth: number): object {
-    const leaf = this.#leaves[index]
-    if (typeof leaf !== 'object' || leaf === null) throw damaged()
-    return this.#made(leaf, depth)
-  }
-
-  #bare(node: unknown[], depth: number): object {
-    const [, fields] = node
-    if (node.length !== 2 || !isRecord(fields)) throw damaged()
-    const object = Object.create(null) as object // without a prototype, but an object
-    setFields(object, this.fields(fields, this.enter(object, depth)))
-    return object
-  }
 }
 
-/** Most parts of most values are what they are. */
+/** Most parts of most values are not encoded and need no call. */
 function needsReading(part: unknown): boolean {
   return typeof part === 'string' ? part.charCodeAt(0) === TILDE : typeof part === 'object' && part !== null
 }
 
-/** The tokens that begin an array have a digit or a capital letter. */
+/** Whether a token begins an array: these have a digit or a capital letter after the `~`. */
 function isHead(token: string): boolean {
   if (token.charCodeAt(0) !== TILDE) return false
   const letter = token.charCodeAt(1)
   return (letter >= 0x30 && letter <= 0x39) || (letter >= 0x41 && letter <= 0x5a)
+}
+
+/** The fields of a row, by name. */
+function fieldsOf(names: readonly string[], row: readonly unknown[]): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  for (const [index, name] of names.entries()) define(fields, name, row[index + 1])
+  return fields
+}
+
+function setFields(target: object, fields: object): void {
+  for (const [name, field] of Object.entries(fields)) {
+    if (name === '__proto__') throw damaged()
+    define(target, name, field)
+  }
+}
+
+/** Turns the fields that an older version of a class wrote into current ones. */
+function upgradeFields(plan: ClassPlan, fields: unknown, version: number): Record<string, unknown> {
+  const upgraded = upgrade(plan, fields, version)
+  if (!isRecord(upgraded) || typeof upgraded['then'] === 'function')
+    throw new SessionError('ERR_SESSION_DECODE', `the \`upgrade\` of '${plan.name}' returned no fields`)
+  checkNames(plan, Object.keys(upgraded))
+  return upgraded
+}
+
+function upgrade(plan: ClassPlan, written: unknown, version: number): unknown {
+  // A record of fields, or what an older `encode` returned: `TypeOptions.upgrade` documents which.
+  const fields = written as Record<string, unknown>
+  return plan.upgrade === undefined
+    ? written
+    : attempt(plan, 'upgrade', () => plan.upgrade?.(fields, version))
+}
+
+/** Calls a function of the program. The error that it throws becomes the cause of ours. */
+function attempt(plan: ClassPlan, what: string, action: () => unknown): unknown {
+  try {
+    return action()
+  } catch (cause) {
+    throw new SessionError('ERR_SESSION_DECODE', `the \`${what}\` of '${plan.name}' failed`, { cause })
+  }
+}
+
+function validate(plan: ClassPlan, instance: object): void {
+  const { schema } = plan
+  if (schema === undefined || attempt(plan, 'schema', () => verdictOf(schema, instance).fits) === true) return
+  throw unreadable(plan.name, 'does not match its schema')
+}
+
+/** An error without message and stack: the stack was not stored, and the place of decoding means nothing to the program. */
+function createError(name: unknown): Error {
+  const error = withoutStack(() => (name === 'AggregateError' ? new AggregateError([]) : newError(name)))
+  Reflect.deleteProperty(error, 'errors')
+  Object.defineProperty(error, 'stack', { value: '', writable: true, enumerable: false, configurable: true })
+  return error
+}
+
+function newError(name: unknown): Error {
+  const type = typeof name === 'string' ? errorTypes.get(name) : undefined
+  if (type === undefined) throw damaged()
+  return new type()
+}
+
+/** Capturing a stack takes a hundred times as long as the rest of making an error. Has no effect if `Error` is frozen. */
+function withoutStack(make: () => Error): Error {
+  const { stackTraceLimit } = Error
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
 }

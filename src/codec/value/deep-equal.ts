@@ -1,39 +1,39 @@
 import { types } from 'node:util'
-import type { Registry } from '../../registry.ts'
+import type { ClassPlans } from './class-plan.ts'
 import type { Step } from './path.ts'
 
 /**
- * Compares a value with what came back of it: prototypes, names and their order, members and theirs, bytes, and which
- * parts are one and the same object. Returns the path to the first difference, or `undefined` if there is none.
+ * Compares a value with its decoded copy: prototypes, names and members with their order, bytes, and which parts are the
+ * same object. Returns the path to the first difference, or `undefined` if there is none.
  */
-export function findDifference(before: unknown, after: unknown, registry: Registry): Step[] | undefined {
-  return new Comparison(registry).compare(before, after)
+export function findDifference(before: unknown, after: unknown, plans: ClassPlans): Step[] | undefined {
+  return new Comparison(plans).compare(before, after)
 }
 
 class Comparison {
-  readonly #registry: Registry
-  readonly #there = new Map<object, object>()
-  readonly #back = new Map<object, object>()
+  readonly #plans: ClassPlans
+  readonly #copies = new Map<object, object>()
+  readonly #originals = new Map<object, object>()
 
-  constructor(registry: Registry) {
-    this.#registry = registry
+  constructor(plans: ClassPlans) {
+    this.#plans = plans
   }
 
   compare(before: unknown, after: unknown): Step[] | undefined {
     if (typeof before !== 'object' || before === null || typeof after !== 'object' || after === null)
       return Object.is(before, after) ? undefined : []
-    // Each object has one counterpart, so sharing and cycles are the same on both sides.
-    if (this.#there.has(before) || this.#back.has(after))
-      return this.#there.get(before) === after && this.#back.get(after) === before ? undefined : []
-    this.#there.set(before, after)
-    this.#back.set(after, before)
+    // Each object has exactly one copy, so shared references and cycles are the same on both sides.
+    if (this.#copies.has(before) || this.#originals.has(after))
+      return this.#copies.get(before) === after && this.#originals.get(after) === before ? undefined : []
+    this.#copies.set(before, after)
+    this.#originals.set(after, before)
 
     const prototype: object | null = Object.getPrototypeOf(before)
     if (prototype !== Object.getPrototypeOf(after)) return []
-    const hooks = prototype === null ? undefined : this.#registry.planOf(prototype)?.hooks
+    const hooks = prototype === null ? undefined : this.#plans.planOf(prototype)?.hooks
     if (hooks !== undefined) return this.compare(hooks.encode(before), hooks.encode(after))
     if (!hasSameContent(before, after)) return []
-    if (ArrayBuffer.isView(before)) return undefined // its elements are own properties, and were compared
+    if (ArrayBuffer.isView(before)) return undefined // its bytes were compared, and it has no named properties
     return this.#compareMembers(before, after) ?? this.#compareFields(before, after)
   }
 
@@ -67,20 +67,18 @@ class Comparison {
     const names = namesOf(before)
     if (!isEqual(Object.keys(before), Object.keys(after)) || names.length !== namesOf(after).length) return []
     for (const name of names) {
-      const [mine, theirs] = [
-        Object.getOwnPropertyDescriptor(before, name),
-        Object.getOwnPropertyDescriptor(after, name),
-      ]
+      const original = Object.getOwnPropertyDescriptor(before, name)
+      const copy = Object.getOwnPropertyDescriptor(after, name)
       const step = Array.isArray(before) && typeof name === 'string' ? Number(name) : String(name)
-      if (mine?.enumerable !== theirs?.enumerable) return [step]
-      const difference = this.compare(mine?.value, theirs?.value)
+      if (original?.enumerable !== copy?.enumerable) return [step]
+      const difference = this.compare(original?.value, copy?.value)
       if (difference !== undefined) return [step, ...difference]
     }
     return undefined
   }
 }
 
-/** What an object of a built-in class holds besides properties and members. */
+/** Compares the internal state of built-in objects, except the members of Map and Set. */
 function hasSameContent(before: object, after: object): boolean {
   if (types.isDate(before)) return types.isDate(after) && Object.is(before.getTime(), after.getTime())
   if (types.isRegExp(before)) return types.isRegExp(after) && String(before) === String(after)
@@ -96,7 +94,7 @@ function bytesOf(view: ArrayBufferView): Buffer {
   return Buffer.from(view.buffer, view.byteOffset, view.byteLength)
 }
 
-/** All names but an error's stack, which is not kept. */
+/** All own keys but the stack of an error, which is not stored. */
 function namesOf(object: object): (string | symbol)[] {
   const names = Reflect.ownKeys(object)
   return types.isNativeError(object) ? names.filter((name) => name !== 'stack') : names

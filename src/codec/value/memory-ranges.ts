@@ -7,23 +7,23 @@ interface Range {
 }
 
 /**
- * The memory that the views and buffers of one value stand on. Bytes come back on memory of their own, so two views
- * that overlap would come back apart: what is written through one would no longer show in the other.
+ * The memory ranges that the views and buffers of one value use. Each view comes back with a buffer of its own, so two
+ * overlapping views would lose their connection: writes through one would no longer be visible in the other.
  */
 export class MemoryRanges {
-  /** In order, so that a new range has at most two neighbours to look at: there may be thousands of small buffers. */
+  /** Sorted, because there may be thousands of small views on one buffer: a new range is compared with its two neighbours. */
   #ranges: Map<ArrayBufferLike, Range[]> | undefined
 
-  /** Takes a view's or a buffer's memory. Returns why it cannot be kept, if so. */
+  /** Claims the memory of a view or buffer. Returns why it cannot be stored; `undefined` if it can. */
   claim(value: ArrayBufferView | ArrayBufferLike): string | undefined {
     const isView = ArrayBuffer.isView(value)
-    if (isView ? !hasOnlyBytes(value) : countKeys(value) > 0) return 'named properties on it cannot be kept'
+    if (isView ? !hasOnlyBytes(value) : countKeys(value) > 0) return 'named properties on it cannot be stored'
     const buffer = isView ? value.buffer : value
     const start = isView ? value.byteOffset : 0
     const end = start + value.byteLength
-    if (types.isSharedArrayBuffer(buffer)) return 'shared memory cannot be kept'
-    if ('resizable' in buffer && buffer.resizable === true) return 'a resizable buffer cannot be kept'
-    if (end === 0 && isDetached(buffer)) return 'a detached buffer cannot be kept'
+    if (types.isSharedArrayBuffer(buffer)) return 'shared memory cannot be stored'
+    if ('resizable' in buffer && buffer.resizable === true) return 'a resizable buffer cannot be stored'
+    if (end === 0 && isDetached(buffer)) return 'a detached buffer cannot be stored'
     if (start < end && !this.#isFree(buffer, { start, end }))
       return 'it shares its memory with another part of the value'
     return undefined
@@ -52,7 +52,7 @@ export class MemoryRanges {
 
 function isDetached(buffer: ArrayBufferLike): boolean {
   try {
-    buffer.slice(0, 0) // throws if it is
+    buffer.slice(0, 0) // throws if the buffer is detached
     return false
   } catch {
     return true

@@ -1,18 +1,18 @@
 import { SessionError } from '../../errors.ts'
 
-/** A step into a value: a property's name, a position in an array, or, as user data is not shown, a place in a Map or Set. */
+/** A step into a value: a property name, an array index, or a position in a Map or Set, whose keys may be user data. */
 export type Step = string | number | Place
 
-/** A position among the keys or values of a Map, or the members of a Set. */
+/** The position of a key or value in a Map, or of a member in a Set. */
 export interface Place {
   readonly part: 'key' | 'value' | 'member'
   readonly index: number
 }
 
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
-const LONGEST_NAME = 40
+const MAX_NAME_LENGTH = 40
 
-/** A path as a developer would write it: `cart.items[3].price`, `prices[value 2]`. */
+/** A path as in JavaScript: `cart.items[3].price`, `prices[value 2]`. */
 export function renderPath(key: string, steps: readonly Step[]): string {
   let path = IDENTIFIER.test(key) ? shorten(key) : JSON.stringify(shorten(key))
   for (const step of steps) {
@@ -25,10 +25,10 @@ export function renderPath(key: string, steps: readonly Step[]): string {
 }
 
 function shorten(name: string): string {
-  return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name
+  return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name
 }
 
-/** Where a walk through a value is, for what it has to say. */
+/** The current position in a value that is being encoded, for error messages. */
 export class Trail {
   readonly #key: string
   readonly #steps: Step[] = []
@@ -45,17 +45,17 @@ export class Trail {
     this.#steps.pop()
   }
 
-  /** The part here, or one step further, cannot be kept. */
+  /** The error for a part, here or one step further, that cannot be stored. */
   refused(why: string, step?: Step): SessionError {
     return new SessionError('ERR_SESSION_VALUE', `${this.#path(step)}: ${why}`)
   }
 
-  /** The same because a function of the program's failed. */
+  /** The error for a part of which a function of the program failed. */
   failed(why: string, cause: unknown): SessionError {
     return new SessionError('ERR_SESSION_VALUE', `${this.#path()}: ${why}`, { cause })
   }
 
-  /** A budget is used up here. */
+  /** The error for a limit that is exceeded here. */
   exceeded(what: string): SessionError {
     return new SessionError('ERR_SESSION_LIMIT', `${this.#path()}: the value has more ${what} than its limit`)
   }

@@ -13,20 +13,20 @@ import {
 const { isProxy } = types
 
 /**
- * Whether `value` is plain JSON: what `JSON.stringify` writes and `JSON.parse` brings back exactly as it was. One walk
- * tells, and no code of the value's runs in it.
+ * Whether `value` is plain JSON: `JSON.parse(JSON.stringify(value))` would be exactly equal. It walks the value once
+ * without running code of its objects.
  *
- * It also answers no to what is over a budget, and to an object that appears twice, as it would come back as two. Why
- * the answer is no is for the encoder to find out.
+ * It returns `false` also for values over a limit, and for an object that appears twice, which would come back as two.
+ * The encoder then reports what is wrong.
  */
 export function isPlain(value: unknown, limits: Limits): boolean {
   if (isPlainScalar(value)) return true
   if (typeof value !== 'object' || value === null || 'toJSON' in Array.prototype) return false
   const walk = new Walk(limits)
-  return walk.accepts(value, 1) && walk.units <= limits.keyBytes
+  return walk.object(value, 1) && walk.units <= limits.keyBytes
 }
 
-/** Whether JSON has a text for a value that is no object. */
+/** Whether a value is a scalar that JSON can represent. */
 export function isPlainScalar(value: unknown): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
   return typeof value === 'number' && isPlainNumber(value)
@@ -37,34 +37,34 @@ function isPlainNumber(value: number): boolean {
 }
 
 class Walk {
-  /** The length of all strings so far: one long string, held a thousand times, is a gigabyte of text. */
+  /** The length of all strings so far: one long string that is referenced a thousand times is a gigabyte of text. */
   units = 0
   readonly #limits: Limits
-  readonly #met = new SeenObjects()
+  readonly #seen = new SeenObjects()
 
   constructor(limits: Limits) {
     this.#limits = limits
   }
 
-  accepts(object: object, depth: number): boolean {
+  object(object: object, depth: number): boolean {
     if (isProxy(object) || depth > this.#limits.depth) return false
-    if (this.#met.again(object) || this.#met.size > this.#limits.nodes) return false
+    if (this.#seen.again(object) || this.#seen.size > this.#limits.nodes) return false
     const prototype: unknown = Object.getPrototypeOf(object)
-    if (prototype === Object.prototype) return this.#holdsFields(object, depth)
-    return prototype === Array.prototype && Array.isArray(object) && this.#holdsElements(object, depth)
+    if (prototype === Object.prototype) return this.#fields(object, depth)
+    return prototype === Array.prototype && Array.isArray(object) && this.#elements(object, depth)
   }
 
-  #holdsElements(array: readonly unknown[], depth: number): boolean {
+  #elements(array: readonly unknown[], depth: number): boolean {
     const { length } = array
-    // An element takes two bytes at least, so a longer one is over its budget before it is looked at.
+    // Each element takes at least two bytes, so a longer array is over its limit whatever is in it.
     if (length * 2 > this.#limits.keyBytes || !hasOnlyElements(array, 0)) return false
     for (let i = 0; i < length; i++) {
-      if (hasGetter(array, i) || !this.#holds(array[i], depth)) return false
+      if (hasGetter(array, i) || !this.#part(array[i], depth)) return false
     }
     return true
   }
 
-  #holdsFields(object: object, depth: number): boolean {
+  #fields(object: object, depth: number): boolean {
     const names = namesOf(object)
     if (names === undefined || (mayHaveSlots(names) && hasSlots(object))) return false
     for (let i = 0; i < names.length; i++) {
@@ -72,15 +72,15 @@ class Walk {
       const field = ordinaryField(object, name)
       if (field === undefined || name === '__proto__') return false
       this.units += name.length
-      if (!this.#holds(field.value, depth)) return false
+      if (!this.#part(field.value, depth)) return false
     }
     return true
   }
 
-  #holds(value: unknown, depth: number): boolean {
+  #part(value: unknown, depth: number): boolean {
     if (typeof value === 'string') this.units += value.length
     else if (typeof value === 'number') return isPlainNumber(value)
-    else if (typeof value === 'object') return value === null || this.accepts(value, depth + 1)
+    else if (typeof value === 'object') return value === null || this.object(value, depth + 1)
     return typeof value === 'string' || typeof value === 'boolean'
   }
 }

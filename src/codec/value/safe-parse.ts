@@ -2,21 +2,21 @@ import { SessionError } from '../../errors.ts'
 import type { Limits } from '../limits.ts'
 import { damaged } from './tokens.ts'
 
-/** `JSON.parse` takes its time with deeply nested text, so text that could be is looked through before. */
+/** `JSON.parse` is slow on deeply nested text, so the depth of text from this length on is checked first. */
 const LONG = 65_536
 
-/** `__proto__` has only letters that can be spelled like this, and nothing that an encoder escapes is among them. */
+/** An escaped character of `__proto__` begins like this. `JSON.stringify` escapes no character of that range so. */
 const ESCAPED_LETTER = /\\u00[4-7]/
 const ESCAPED = String.raw`\u00`
 
-/** Parses JSON that may be nested a few levels deeper than its limit says, but not a hundred thousand. */
+/** Parses JSON. Only extreme nesting is refused here; the decoder enforces the exact limit. */
 export function parseJson(text: string, limits: Limits): unknown {
-  // Each level of a value takes at most two of JSON, and there are the lists around it.
+  // Each level of a value takes at most two levels of JSON, and the surrounding lists a few more.
   if (text.length > LONG && depthOf(text) > limits.depth * 2 + 8) throw tooDeep()
   return JSON.parse(text)
 }
 
-/** Parses plain JSON, which needs a second look only if it could be nested too deeply or have a `__proto__`. */
+/** Parses plain JSON. The result is inspected only if the text may be nested too deeply or contain a `__proto__`. */
 export function parsePlain(text: string, limits: Limits): unknown {
   const value: unknown = parseJson(text, limits)
   if (typeof value !== 'object' || value === null) return value
@@ -25,7 +25,7 @@ export function parsePlain(text: string, limits: Limits): unknown {
   return value
 }
 
-/** Whether there are more than `depth` opening brackets. */
+/** Whether the text has more than `depth` opening brackets. */
 function mayNest(text: string, depth: number): boolean {
   let left = depth
   for (const bracket of ['[', '{']) {
@@ -36,12 +36,12 @@ function mayNest(text: string, depth: number): boolean {
   return false
 }
 
-/** Whether `__proto__` may stand in the text, as it is or with letters escaped. */
+/** Whether the text may contain the name `__proto__`, escaped or not. */
 function mayHoldProto(text: string): boolean {
   return text.includes('__proto__') || (text.includes(ESCAPED) && ESCAPED_LETTER.test(text))
 }
 
-/** A walk through what was parsed, under the same budgets as it was written. */
+/** Applies the limits to a parsed value, and refuses `__proto__`. */
 class Inspection {
   readonly #limits: Limits
   #count = 0
@@ -57,8 +57,7 @@ class Inspection {
       for (const element of value) if (isObject(element)) this.pass(element, depth + 1)
       return
     }
-    // JSON.parse made it: every own name is a data property.
-    const fields = value as Record<string, unknown>
+    const fields = value as Record<string, unknown> // it is fresh from JSON.parse: all own names are data properties
     for (const name in fields) {
       if (name === '__proto__') throw damaged()
       const field = fields[name]
@@ -71,7 +70,12 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** How deep the brackets of a JSON text are nested. Strings are skipped. */
+/** Whether a parsed value is a JSON object, not an array. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return isObject(value) && !Array.isArray(value)
+}
+
+/** The depth to which brackets are nested in a JSON text, outside of strings. */
 function depthOf(text: string): number {
   let depth = 0
   let deepest = 0
@@ -100,6 +104,7 @@ function endOfString(text: string, start: number): number {
   return end === -1 ? text.length : end
 }
 
+/** Whether a character is preceded by an odd number of backslashes. */
 function isEscaped(text: string, at: number): boolean {
   let slashes = 0
   while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++

@@ -1,9 +1,10 @@
 const FEW = 16
 
 /**
- * Recognises an object that is met again, and numbers objects in the order in which they were met. Most values consist of
- * a few objects, and to look through a short list costs less than a Set. Most consist of different ones, so numbers are
- * given out when the first is asked for: a Map costs more than a Set.
+ * Recognises repeated objects, and numbers objects in the order in which they were first seen.
+ *
+ * Three representations, for speed: most values have few objects, for which an array is faster than a Set. Most have no
+ * repeated objects, so the Map of numbers, slower than a Set, is built when the first number is asked for.
  */
 export class SeenObjects {
   #size = 0
@@ -15,7 +16,7 @@ export class SeenObjects {
     return this.#size
   }
 
-  /** Whether the object was met before. Now it is. */
+  /** Adds an object. Returns whether it had been seen before. */
   again(object: object): boolean {
     if (this.#numbers !== undefined) return this.#amongNumbered(this.#numbers, object)
     const many = this.#many
@@ -31,11 +32,11 @@ export class SeenObjects {
     return false
   }
 
-  /** The number of an object that was met, from 0. */
+  /** The number of an object that was seen, from 0. */
   numberOf(object: object): number {
     if (this.#numbers === undefined) {
       this.#numbers = new Map()
-      for (const met of this.#many ?? this.#few) this.#numbers.set(met, this.#numbers.size)
+      for (const seen of this.#many ?? this.#few) this.#numbers.set(seen, this.#numbers.size)
     }
     return this.#numbers.get(object) ?? -1
   }

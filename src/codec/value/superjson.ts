@@ -2,22 +2,22 @@ import { types } from 'node:util'
 import { SuperJSON } from 'superjson'
 import { SessionError } from '../../errors.ts'
 import { viewTypes } from './builtins.ts'
-import { isRecord } from './fields.ts'
 import { countKeys } from './own-properties.ts'
+import { isRecord } from './safe-parse.ts'
 import { damaged, readBase64 } from './tokens.ts'
 
-/** What superjson makes of a list of leaves: their JSON, and how each was annotated. */
+/** The output of superjson for a list of leaves: their JSON, and an annotation for each. */
 type Written = ReturnType<SuperJSON['serialize']>
 
-const LONGEST_PATTERN = 1_000
-const LONGEST_URL = 8_192
+const MAX_PATTERN_LENGTH = 1_000
+const MAX_URL_LENGTH = 8_192
 const FLAGS_AND_SLASHES = 10
 const FLAGS = /^[dgimsuvy]{0,8}$/
-const MOST = 2_000
+const MAX_LEAVES = 2_000
 
 const superjson = new SuperJSON()
 
-/** What superjson would write with NaN or -0 lost, or not at all. */
+/** superjson itself loses NaN and -0 in typed arrays, and does not support DataView and ArrayBuffer. */
 superjson.registerCustom<ArrayBufferView | ArrayBuffer, string[]>(
   {
     isApplicable: (value): value is ArrayBufferView | ArrayBuffer =>
@@ -28,18 +28,18 @@ superjson.registerCustom<ArrayBufferView | ArrayBuffer, string[]>(
   'memory',
 )
 
-/** Why an object with the prototype of a leaf cannot be kept, if so. */
+/** Why an object with the prototype of a leaf cannot be stored; `undefined` if it can. */
 export function whyNoLeaf(value: object): string | undefined {
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return undefined
   if (types.isRegExp(value)) {
-    if (countKeys(value) > 1) return 'named properties on it cannot be kept'
-    if (value.lastIndex !== 0) return 'a RegExp in use (its `lastIndex`) cannot be kept'
-    const isLong = value.source.length > LONGEST_PATTERN - FLAGS_AND_SLASHES
-    return isLong ? 'a RegExp as long as this cannot be kept' : undefined
+    if (countKeys(value) > 1) return 'named properties on it cannot be stored'
+    if (value.lastIndex !== 0) return 'a RegExp whose `lastIndex` is not 0 cannot be stored'
+    const isLong = value.source.length > MAX_PATTERN_LENGTH - FLAGS_AND_SLASHES
+    return isLong ? 'a RegExp of this length cannot be stored' : undefined
   }
-  if (!isUrl(value)) return 'it has the prototype of a built-in class, but is of none'
-  if (countKeys(value) > 0) return 'named properties on it cannot be kept'
-  return value.href.length > LONGEST_URL ? 'a URL as long as this cannot be kept' : undefined
+  if (!isUrl(value)) return 'it has the prototype of a built-in class, but is not an instance of it'
+  if (countKeys(value) > 0) return 'named properties on it cannot be stored'
+  return value.href.length > MAX_URL_LENGTH ? 'a URL of this length cannot be stored' : undefined
 }
 
 function isUrl(value: object): value is URL {
@@ -52,19 +52,22 @@ function isUrl(value: object): value is URL {
 }
 
 /**
- * Writes the values of built-in classes that have no token in our own grammar: URL, RegExp, views and buffers. superjson
- * gets them as one flat list, never as the graph they stand in, so its paths are positions and it patches nothing.
+ * Writes instances of the built-in classes that have no token in our grammar: URL, RegExp, ArrayBuffer and views.
+ * superjson gets them as one flat list and never sees the surrounding value, so its paths are plain indices.
  */
 export function writeLeaves(leaves: readonly object[]): unknown {
-  if (leaves.length > MOST) throw new SessionError('ERR_SESSION_LIMIT', `more than ${MOST} URLs and the like`)
+  if (leaves.length > MAX_LEAVES)
+    throw new SessionError(
+      'ERR_SESSION_LIMIT',
+      `the value has more than ${MAX_LEAVES} URLs, patterns and buffers`,
+    )
   return superjson.serialize(leaves)
 }
 
-/** Reads what {@link writeLeaves} wrote, after a look at each annotation: the text may be forged. */
+/** Reads what {@link writeLeaves} wrote. The text may be forged, so all annotations are checked first. */
 export function readLeaves(written: unknown): readonly unknown[] {
   if (written === undefined) return []
   if (!isWritten(written)) throw damaged()
-  // It was just looked at: a list, and for each member one annotation that we write.
   return superjson.deserialize(written)
 }
 
@@ -79,7 +82,7 @@ function isWritten(written: unknown): written is Written {
     meta['v'] !== 1
   )
     return false
-  if (!Array.isArray(json) || json.length === 0 || json.length > MOST) return false
+  if (!Array.isArray(json) || json.length === 0 || json.length > MAX_LEAVES) return false
   if (Object.keys(values).length !== json.length) return false
   return json.every((leaf: unknown, index) => isAnnotated(leaf, values[index]))
 }
@@ -87,11 +90,11 @@ function isWritten(written: unknown): written is Written {
 function isAnnotated(leaf: unknown, annotation: unknown): boolean {
   switch (JSON.stringify(annotation)) {
     case '["URL"]':
-      return typeof leaf === 'string' && leaf.length <= LONGEST_URL
+      return typeof leaf === 'string' && leaf.length <= MAX_URL_LENGTH
     case '["regexp"]':
       return (
         typeof leaf === 'string' &&
-        leaf.length <= LONGEST_PATTERN &&
+        leaf.length <= MAX_PATTERN_LENGTH &&
         leaf.startsWith('/') &&
         FLAGS.test(leaf.slice(leaf.lastIndexOf('/') + 1))
       )

@@ -1,14 +1,16 @@
+import { Buffer } from 'node:buffer'
 import { SessionError } from '../../errors.ts'
 
 /**
- * Tokens: strings that stand for what JSON has no text for. All begin with `~`, and a string of the program's that does
- * too is written with another one in front, so the two cannot be confused.
+ * The tokens of the grammar in `value-codec.ts`: strings that represent what JSON cannot. All begin with `~`. A string
+ * of the program that begins with `~` is written with a second one in front, so no string is mistaken for a token.
  */
 export const TILDE = 0x7e
 
 export const UNDEFINED = '~'
 export const HOLE = '~h'
 
+const MINUS = 0x2d
 const HEX = /^[1-9a-f][\da-f]*$/
 const LATEST_DATE = 8.64e15
 const SAFE_HEX_DIGITS = 13
@@ -17,7 +19,7 @@ const FEW = 16n ** BigInt(FEW_DIGITS)
 const MILLION = 1_000_000
 const SMALL = 2 ** 31
 
-/** Numbers that JSON cannot tell: `~fNaN`, `~f-0`. */
+/** A number that JSON has no text for: `~fNaN`, `~f-0`. */
 export function writeNumber(value: number): string {
   return Object.is(value, -0) ? '~f-0' : `~f${value}`
 }
@@ -37,10 +39,10 @@ export function readNumber(token: string): number {
   }
 }
 
-/** A moment: `~d1760000000000`, and `~d` for an invalid Date. */
+/** The time of a Date: `~d1760000000000`; `~d` for an invalid Date. */
 export function writeTime(time: number): string {
   if (Number.isNaN(time)) return '~d'
-  // Only small numbers become text quickly, so a large one is written as two.
+  // V8 formats small integers much faster than large ones, so a large one is written in two parts.
   const millions = Math.floor(time / MILLION)
   if (millions < 1 || millions >= SMALL) return `~d${time}`
   return `~d${millions}${String(MILLION + time - millions * MILLION).slice(1)}`
@@ -48,36 +50,36 @@ export function writeTime(time: number): string {
 
 export function readTime(token: string): number {
   if (token.length === 2) return Number.NaN
-  const isNegative = token.charCodeAt(2) === 0x2d
+  const isNegative = token.charCodeAt(2) === MINUS
   const time = readDigits(token, isNegative ? 3 : 2)
   if (time > LATEST_DATE) throw damaged()
   return isNegative ? -time : time
 }
 
 /**
- * A bigint in hexadecimal, which is read in linear time: `~n-ff`. `undefined` if it has more digits: to write a large
- * one takes long, so that is found out before.
+ * A bigint in hexadecimal, because that is parsed in linear time: `~n-ff`. Returns `undefined` if it has more digits than
+ * `maxDigits`; that is checked first, because formatting a large bigint is slow.
  */
-export function writeBigint(value: bigint, mostDigits: number): string | undefined {
-  if (mostDigits < FEW_DIGITS || value >= FEW || value <= -FEW) {
-    const limit = 1n << BigInt(mostDigits * 4)
+export function writeBigint(value: bigint, maxDigits: number): string | undefined {
+  if (maxDigits < FEW_DIGITS || value >= FEW || value <= -FEW) {
+    const limit = 1n << BigInt(maxDigits * 4)
     if (value >= limit || value <= -limit) return undefined
   }
   return `~n${value.toString(16)}`
 }
 
-export function readBigint(token: string, mostDigits: number): bigint {
-  const isNegative = token.charCodeAt(2) === 0x2d
+export function readBigint(token: string, maxDigits: number): bigint {
+  const isNegative = token.charCodeAt(2) === MINUS
   const start = isNegative ? 3 : 2
-  if (token.length - start > mostDigits)
-    throw new SessionError('ERR_SESSION_DECODE', 'a bigint in it is too large')
+  if (token.length - start > maxDigits)
+    throw new SessionError('ERR_SESSION_DECODE', 'it has a bigint that is too large')
   if (token === '~n0') return 0n
   const size =
     token.length - start <= SAFE_HEX_DIGITS ? readSmallHex(token, start) : readHex(token.slice(start))
   return isNegative ? -size : size
 }
 
-/** Most bigints are small, and a number is made in a fraction of the time. */
+/** Most bigints fit into a safe integer, which is parsed much faster. */
 function readSmallHex(token: string, start: number): bigint {
   let value = 0
   for (let i = start; i < token.length; i++) {
@@ -95,7 +97,7 @@ function readHex(digits: string): bigint {
   return BigInt(`0x${digits}`)
 }
 
-/** The whole number that the token ends with: `~r12`. */
+/** The whole number at the end of a token: 12 of `~r12`. */
 export function readDigits(token: string, start: number): number {
   let value = 0
   if (token.length === start || token.length > start + 16) throw damaged()
@@ -107,16 +109,57 @@ export function readDigits(token: string, start: number): number {
   return value
 }
 
-/** Bytes in base64url: `~bAQI` a Buffer, `~uAQI` a Uint8Array. */
+/** Bytes in base64url: `~bAQI` for a Buffer, `~uAQI` for a Uint8Array. */
 export function writeBytes(letter: 'b' | 'u', bytes: Uint8Array): string {
   return `~${letter}${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')}`
 }
 
-/** Only the one spelling that an encoder makes is read: Node's decoder alone would skip over any junk. */
+/** Accepts only the spelling that an encoder makes. Node's decoder would skip invalid characters. */
 export function readBase64(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.toString('base64url') !== text) throw damaged()
   return bytes
+}
+
+/**
+ * The characters that JSON escapes with a backslash. No property name in our text may contain one, because of a bug in
+ * V8 13 (Node 24): after parsing an object, it can parse an escaped name of a similar object as another name.
+ * `{"a":1,"\\":2}` and then `{"a":1,"\n":2}` gives a property `\`, and a client could cause that by what it posts. Strings
+ * that are values are not affected.
+ */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/
+
+/** The strings of a JSON text, each with the colon that follows it if it is a property name. */
+const STRING = /"(?:[^"\\]|\\.)*"(:?)/g
+
+/** A property name in T and S: unchanged, or `~` and its UTF-16 in base64url. */
+export function writeName(name: string): string {
+  if (name.charCodeAt(0) !== TILDE && !ESCAPED.test(name)) return name
+  return `~${Buffer.from(name, 'utf16le').toString('base64url')}`
+}
+
+/** Replaces the names that {@link writeName} encoded, in place and in order. */
+export function readNames(fields: Record<string, unknown>): void {
+  for (const [written, value] of Object.entries(fields)) {
+    Reflect.deleteProperty(fields, written)
+    const name = written.charCodeAt(0) === TILDE ? readName(written) : written
+    if (name === '__proto__' || Object.hasOwn(fields, name)) throw damaged()
+    fields[name] = value
+  }
+}
+
+function readName(written: string): string {
+  const name = Buffer.from(written.slice(1), 'base64url').toString('utf16le')
+  if (writeName(name) !== written) throw damaged()
+  return name
+}
+
+/** Whether a property name in the output of `JSON.stringify` contains a backslash. */
+export function hasEscapedName(json: string): boolean {
+  if (!json.includes('\\')) return false
+  for (const [text, colon] of json.matchAll(STRING)) if (colon === ':' && text.includes('\\')) return true
+  return false
 }
 
 export function damaged(): SessionError {

@@ -1,17 +1,16 @@
 import { SessionError } from '../../errors.ts'
-import type { Registry } from '../../registry.ts'
-import { MOST_TYPES, type ClassPlan, type Shape, wrongField } from './class-plan.ts'
+import { type ClassPlan, type ClassPlans, type Shape, wrongField } from './class-plan.ts'
 import { damaged } from './tokens.ts'
 
-/**
- * The classes in a line that is being written, each with a list of its fields. They stand in the line once, and its
- * instances refer to them by number.
- */
-export class TypeList {
+/** The most types, each a class with one list of fields, in one value. */
+const MAX_TYPES = 500
+
+/** The types of a line that is being written. Each stands in the line once; instances refer to it by number. */
+export class TypeTable {
   readonly #types: { readonly plan: ClassPlan; readonly shape: Shape | undefined; readonly token: string }[] =
     []
 
-  /** The token that an instance begins with: `~0`. */
+  /** The token that instances of a type begin with, such as `~0`; `undefined` if the type was not added yet. */
   tokenOf(plan: ClassPlan, shape: Shape | undefined): string | undefined {
     for (let i = 0; i < this.#types.length; i++) {
       const type = this.#types[i]
@@ -20,49 +19,54 @@ export class TypeList {
     return undefined
   }
 
-  /** Its token, or `undefined` if there are too many. */
+  /** Adds a type and returns its token; `undefined` if there are too many. */
   add(plan: ClassPlan, shape: Shape | undefined): string | undefined {
-    if (this.#types.length === MOST_TYPES) return undefined
+    if (this.#types.length === MAX_TYPES) return undefined
     const token = `~${this.#types.length}`
     this.#types.push({ plan, shape, token })
     return token
   }
 
-  /** As it stands in the line: `[["Cart",1,["items","since"]]]`; nothing if there are none. */
+  /** The table as text, `[["Cart",1,["items","since"]]]`; empty if there are no types. */
   text(): string {
     if (this.#types.length === 0) return ''
     return `[${this.#types.map(({ plan, shape }) => shape?.entry ?? plan.shapes.fieldless).join(',')}]`
   }
 }
 
-/** Shapes are remembered for a while only, so there can be two of a kind. */
+/** Only recent shapes are remembered, so two objects can stand for the same shape. */
 function isAlike(one: Shape | undefined, other: Shape | undefined): boolean {
   return one !== undefined && other !== undefined && one.matches(other.fields)
 }
 
-/** A class as a line names it. */
+/** An entry of a line's type table. */
 export interface Type {
   readonly plan: ClassPlan
   readonly version: number
-  /** `undefined` if its own `encode` wrote it. */
+  /** `undefined` if the class's own `encode` wrote the instances. */
   readonly fields: readonly string[] | undefined
-  /** What gives an instance these fields; `undefined` if they are older ones, to be upgraded. */
+  /** The shape to fill; `undefined` if the fields are of an older version and must be upgraded first. */
   readonly shape: Shape | undefined
 }
 
-/** Reads the table of a line: each class by its name, which must be registered, and not in a newer version. */
-export function readTypes(table: unknown, registry: Registry): readonly Type[] {
-  if (!Array.isArray(table) || table.length > MOST_TYPES) throw damaged()
-  return table.map((entry: unknown) => readType(entry, registry))
+/**
+ * Reads the type table of a line.
+ *
+ * @throws SessionError `ERR_SESSION_DECODE` if a class is not registered or of a newer version, a field is not allowed,
+ *   or the table is damaged.
+ */
+export function readTypes(table: unknown, plans: ClassPlans): readonly Type[] {
+  if (!Array.isArray(table) || table.length > MAX_TYPES) throw damaged()
+  return table.map((entry: unknown) => readType(entry, plans))
 }
 
-function readType(entry: unknown, registry: Registry): Type {
+function readType(entry: unknown, plans: ClassPlans): Type {
   if (!Array.isArray(entry) || entry.length !== 3) throw damaged()
   const [name, version, fields]: unknown[] = entry
   if (typeof name !== 'string' || typeof version !== 'number') throw damaged()
   if (!Number.isSafeInteger(version) || version < 1) throw damaged()
   if (fields !== null && !isFieldList(fields)) throw damaged()
-  const plan = registry.planNamed(name)
+  const plan = plans.planNamed(name)
   if (plan === undefined) throw unreadable(name, 'is not registered here')
   if (version > plan.version) throw unreadable(name, 'is of a newer version')
   if (fields === null) {
@@ -87,7 +91,7 @@ function isFieldList(fields: unknown): fields is string[] {
 
 const TYPE_NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$.:/-]{0,63}$/u
 
-/** Names the class if it is named like one: the text may be forged. */
+/** The error quotes the type's name only if it looks like the name of a class, because the text may be forged. */
 export function unreadable(name: string, why: string): SessionError {
   const type = TYPE_NAME.test(name) ? `the type '${name}'` : 'a type in it'
   return new SessionError('ERR_SESSION_DECODE', `${type} ${why}`)

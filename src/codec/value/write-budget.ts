@@ -1,12 +1,11 @@
-import { Flood } from '../flood.ts'
-import type { Limits } from '../limits.ts'
+import { type Limits, NumericKeyCounter } from '../limits.ts'
 import type { Trail } from './path.ts'
 
-/** What a value that is being written has used up of its limits. Whatever is too much is told with its path. */
+/** Enforces the limits on one value while it is written. Errors name the path at which a limit was exceeded. */
 export class WriteBudget {
   readonly #limits: Limits
   readonly #trail: Trail
-  #flood: Flood | undefined
+  #numericKeys: NumericKeyCounter | undefined
   #units = 0
 
   constructor(limits: Limits, trail: Trail) {
@@ -14,36 +13,36 @@ export class WriteBudget {
     this.#trail = trail
   }
 
-  /** Text that is there already. One long string, held a thousand times, is a gigabyte of it once it is written. */
+  /** Counts existing text: one long string that is referenced a thousand times becomes a gigabyte of output. */
   note(text: string): void {
     this.#units += text.length
   }
 
-  /** Text that is still to be made is counted before there is too much of it. */
+  /** Counts text that is about to be made, and throws if it is too much. */
   spend(units: number): void {
     this.#units += units
     this.settle()
   }
 
-  /** Whether all text that was noted is too much. */
+  /** Throws if the text counted so far is too much. */
   settle(): void {
     if (this.#units > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
   }
 
-  /** An element takes two bytes at least, and the length of a sparse array says nothing of its size. */
+  /** Checks the length of an array. Each element, even a hole, takes at least two bytes of output. */
   list(length: number): void {
     if (length * 2 > this.#limits.keyBytes) throw this.#trail.exceeded('bytes')
   }
 
-  /** An object so deep in the value, of which there were so many before. */
-  object(depth: number, before: number): void {
+  /** Checks the depth of an object, and how many there are so far. */
+  object(depth: number, count: number): void {
     if (depth > this.#limits.depth) throw this.#trail.exceeded('depth')
-    if (before > this.#limits.nodes) throw this.#trail.exceeded('objects')
+    if (count > this.#limits.nodes) throw this.#trail.exceeded('objects')
   }
 
-  /** A key of a Map, or a member of a Set. */
+  /** Counts a key of a Map or a member of a Set. */
   key(key: unknown): void {
-    this.#flood ??= new Flood()
-    if (this.#flood.rises(key)) throw this.#trail.exceeded('numbers as keys and members')
+    this.#numericKeys ??= new NumericKeyCounter()
+    if (this.#numericKeys.exceedsWith(key)) throw this.#trail.exceeded('numbers as keys and members')
   }
 }

@@ -1,10 +1,10 @@
 import { isRefusal, type StoreCalls } from './store-calls.ts'
-import { startDeadline, type Deadline } from './deadlines.ts'
+import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
-import { VERSION_LENGTH, type Entry, type Store, type Written } from '../../store.ts'
+import type { ManagerSettings } from '../options.ts'
+import { sameVersion, type Entry, type Store, type Written } from '../../store.ts'
 
 /** With fewer pending calls than this, reads are not coalesced. */
 const CROWD = 8
@@ -132,9 +132,4 @@ export class GuardedStore {
 /** Whether a write that was rejected with `error` may have been applied. */
 export function isUnknown(error: unknown): boolean {
   return error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && !isRefusal(error)
-}
-
-/** Whether two payloads are the same commit. */
-export function sameVersion(one: string, other: string): boolean {
-  return one.slice(0, VERSION_LENGTH) === other.slice(0, VERSION_LENGTH)
 }

@@ -1,8 +1,8 @@
 import type { BreakerState } from './circuit-breaker.ts'
 import type { StoreCalls } from './store-calls.ts'
-import { startDeadline } from './deadlines.ts'
+import { startDeadline } from '../../stores/shared/deadlines.ts'
 import { createId, hashId } from '../id.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 
 /** The state of a store. It tells neither where the store is nor what is wrong with it, so a probe may show it publicly. */
 export interface Health {

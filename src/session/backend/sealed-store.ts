@@ -5,6 +5,7 @@ import {
   isCounting,
   isSweeping,
   VERSION_LENGTH,
+  versionOf,
   type Counting,
   type Entry,
   type Store,
@@ -55,7 +56,7 @@ export class SealedStore implements Store {
   async read(key: string, extendTo?: number): Promise<Entry | undefined> {
     const stored = await this.#store.read(key, extendTo)
     if (stored === undefined) return undefined
-    const version = stored.payload.slice(0, VERSION_LENGTH)
+    const version = versionOf(stored.payload)
     const opened = this.#sealer.open(
       stored.payload.slice(VERSION_LENGTH + GAP.length),
       contextOf(key, version),
@@ -109,7 +110,7 @@ export class SealedStore implements Store {
       const text = `${name}: ${verb} refused, the payload has ${Buffer.byteLength(payload)} bytes and may have ${maxBytes} before it is sealed`
       throw new SessionError('ERR_SESSION_LIMIT', text)
     }
-    const version = payload.slice(0, VERSION_LENGTH)
+    const version = versionOf(payload)
     const rest = Buffer.from(payload.slice(VERSION_LENGTH))
     return version + GAP + this.#sealer.seal(rest, contextOf(key, version))
   }

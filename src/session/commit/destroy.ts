@@ -1,10 +1,10 @@
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
-import { startDeadline, type Deadline } from '../backend/deadlines.ts'
+import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
 import { redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import { conflict } from './retry.ts'
 
 /** A session moves only while it is being ended, so these many moves in a row do not happen. */
@@ -53,10 +53,10 @@ export class Destroyer {
       const redirect = redirectOf(entry.payload)
       if (redirect === undefined) {
         const outcome = await this.#endIfSame(at, entry, deadline)
-        if (outcome === 'ok' || outcome === 'gone') return outcome === 'ok'
+        if (outcome !== 'conflict') return outcome === 'ok'
         await this.#putTombstone(at, deadline)
         const newer = await this.#read(at, deadline)
-        if (newer === undefined) return outcome === 'unknown'
+        if (newer === undefined) return false
         const moved = redirectOf(newer.payload)
         if (moved === undefined) return (await store.destroy(at, undefined, deadline)) === 'ok'
         at = moved.successor
@@ -92,17 +92,15 @@ export class Destroyer {
     return entry !== undefined
   }
 
-  /** A reply that was lost may belong to a destroy that took place, so the record is looked at again like after a conflict. */
-  async #endIfSame(
-    key: string,
-    entry: Entry,
-    deadline: Deadline,
-  ): Promise<'ok' | 'gone' | 'conflict' | 'unknown'> {
+  /** Destroys the record if it is this entry. After a reply that was lost it is looked at again, once. */
+  async #endIfSame(key: string, entry: Entry, deadline: Deadline): Promise<'ok' | 'gone' | 'conflict'> {
     try {
       return await this.#store.destroy(key, entry, deadline)
     } catch (error) {
       if (!isTrouble(error)) throw error
-      return 'unknown'
+      const newer = await this.#read(key, deadline)
+      // If it is gone, it was this destroy or another one that ended it.
+      return newer === undefined ? 'ok' : this.#store.destroy(key, entry, deadline)
     }
   }
 

@@ -1,15 +1,15 @@
 import { isEmptyPayload } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
-import type { Deadline } from '../backend/deadlines.ts'
+import type { Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { redirectOf, redirectPayload, type Redirect } from '../redirect.ts'
 import { storeKey } from '../id.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
-import type { CommitRetry } from './retry.ts'
+import { regenerated, type CommitRetry } from './retry.ts'
 
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
@@ -63,11 +63,10 @@ export class Mover {
         created = written.entry
         const left = await this.#leaveRedirect(state, newKey, base, mode)
         if (left !== 'ok') return left
-        if (await this.#isEnded(state)) return 'gone'
-        state.movedTo(nextId, newKey, payload, written)
-        return 'moved'
+        return this.#settle(state, nextId, newKey, payload, written, mode)
       }
       const outcome = await this.#retry.run<Moved>(state, attempt, mode === 'commit')
+      if (outcome === 'regenerated') throw regenerated()
       if (outcome !== 'moved' && created !== undefined) await withdraw()
       return outcome
     } catch (error) {
@@ -85,7 +84,10 @@ export class Mover {
     base: Entry,
     mode: Redirect['mode'],
   ): Promise<'ok' | 'conflict' | 'gone'> {
-    const { now, rotateGrace, idleTimeout, redirectLife, limits } = this.#settings
+    const { now, rotateGrace, idleTimeout, redirectLife, limits, store } = this.#settings
+    // A store on the client keeps no records. It can at most remember that the old credentials are no longer valid.
+    if (store.traits.location === 'client')
+      return this.#store.destroy(state.storedKey, base, state.deadline, absoluteEnd(state, this.#settings))
     const at = now()
     const until = at + (mode === 'open' ? rotateGrace : redirectLife)
     const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, at + redirectLife) : until
@@ -100,7 +102,28 @@ export class Mover {
     }
   }
 
+  /** The redirect is stored, and with it the changes. Unless the session was ended meanwhile, the client can be told. */
+  async #settle(
+    state: SessionState,
+    nextId: string,
+    newKey: string,
+    payload: string,
+    written: Written,
+    mode: Redirect['mode'],
+  ): Promise<'moved' | 'gone'> {
+    try {
+      if (await this.#isEnded(state)) return 'gone'
+      state.movedTo(nextId, newKey, payload, written)
+    } catch (error) {
+      if (mode === 'commit') throw error
+      // Whether it was ended is unknown, so the new ID is not told. The old one leads to the session, if that is still there.
+      state.movedUntold(newKey, payload, written)
+    }
+    return 'moved'
+  }
+
   async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
+    if (this.#settings.store.traits.location === 'client') return false
     for (const key of [...passedKeys, storedKey])
       if (await this.#destroyer.isEnded(key, deadline)) return true
     return false

@@ -1,5 +1,5 @@
 import { createId } from '../id.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { Mover } from './move.ts'
 import { conflict } from './retry.ts'

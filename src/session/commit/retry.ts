@@ -4,9 +4,8 @@ import type { Entry } from '../../store.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { rebase } from '../rebase.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
-import type { Committed } from '../session.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
-import type { SessionState } from '../state.ts'
+import type { ManagerSettings } from '../options.ts'
+import type { Committed, SessionState } from '../state.ts'
 import { KeyQueue } from './key-queue.ts'
 
 /**
@@ -33,7 +32,7 @@ export class CommitRetry {
   }
 
   /** As {@link run}; reports the event `committed` if the stored payload has changed. */
-  async commit(state: SessionState, attempt: Attempt<'ok'>): Promise<Committed> {
+  async commit(state: SessionState, attempt: Attempt<'ok'>): Promise<Committed | 'regenerated'> {
     const { events, now } = this.#settings
     if (!events.heard) return this.run(state, attempt)
     const { payload } = state.storedEntry
@@ -54,15 +53,16 @@ export class CommitRetry {
    * Attempts until there is no conflict, rebasing after each one.
    *
    * @param isUrgent goes before the commits of this process that wait already
-   * @throws SessionError `ERR_SESSION_CONFLICT` if the changes cannot be kept beside another request's, or the session was
-   *   regenerated or has expired meanwhile
+   * @returns `'regenerated'` if another request has given the session a new ID, which this one must not learn
+   * @throws SessionError `ERR_SESSION_CONFLICT` if the changes cannot be kept beside another request's, or the session has
+   *   expired meanwhile
    */
   async run<T extends string>(
     state: SessionState,
     attempt: Attempt<T>,
     isUrgent = false,
-  ): Promise<T | 'gone'> {
-    const isQueued = this.#keyQueue.has(state.storedKey)
+  ): Promise<T | 'gone' | 'regenerated'> {
+    const isQueued = this.#keyQueue.active.has(state.storedKey)
     const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
     const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued, isUrgent) : first
     if (outcome === 'gone') this.#refuseOtherEnds(state)
@@ -78,17 +78,16 @@ export class CommitRetry {
     attempt: Attempt<T>,
     isFirst: boolean,
     isUrgent: boolean,
-  ): Promise<T | 'gone'> {
+  ): Promise<T | 'gone' | 'regenerated'> {
     const { events, pause } = this.#settings
     const key = state.storedKey
     const wait = async <R>(others: Promise<R>): Promise<R> => this.#store.calls.queue(others, state.deadline)
-    return this.#keyQueue.run(key, { wait, isUrgent }, async (handedOver) => {
+    return this.#keyQueue.run<T | 'gone' | 'regenerated'>(key, { wait, isUrgent }, async (handedOver) => {
       // A request that has not tried yet may still be up to date.
       let hint = handedOver ?? (isFirst ? state.storedEntry : undefined)
       for (let tries = isFirst ? 1 : 2; tries <= MAX_TRIES; tries += 1) {
         const newer = hint ?? (await this.latest(state))
-        if (newer === 'regenerated') throw regenerated()
-        if (newer === undefined) return ['gone', undefined]
+        if (newer === 'regenerated' || newer === undefined) return [newer ?? 'gone', undefined]
         if (newer !== state.entry) {
           this.rebase(state, newer)
           if (events.heard) events.emit({ type: 'rebased', tries })

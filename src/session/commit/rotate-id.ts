@@ -1,6 +1,6 @@
 import { issuedAtOf } from '../expiry.ts'
 import { createId } from '../id.ts'
-import type { ManagerSettings } from '../resolve-options.ts'
+import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { Mover } from './move.ts'
 

@@ -1,6 +1,6 @@
 import { SessionError } from '../../errors.ts'
-import type { Entry, Written } from '../../store.ts'
-import { isUnknown, sameVersion, type GuardedStore } from '../backend/guarded-store.ts'
+import { sameVersion, type Entry, type Written } from '../../store.ts'
+import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import type { SessionState } from '../state.ts'
 
 /**

@@ -1,17 +1,17 @@
-import type { SealKey } from '../../codec/seal/key-ring.ts'
-import { weaknessOf } from '../../codec/seal/weakness.ts'
-import { SessionError } from '../../errors.ts'
+import { weaknessOf, type SealKey } from '../../codec/seal/key-ring.ts'
+import type { SessionError } from '../../errors.ts'
+import { optionError } from '../shared/options.ts'
 
-/** What a config string says about the cookie itself, which the middleware sends. */
+/** What a config string says about the cookie. The middleware applies it. */
 export interface CookieWishes {
-  /** `cookieName` there. */
+  /** From `cookieName`. */
   readonly name?: string
   readonly secure?: true
-  /** In ms; there in seconds. */
+  /** In ms; `maxage` is in seconds. */
   readonly maxAge?: number
 }
 
-/** What a config string of the cookie engine says. */
+/** The contents of a config string of the cookie store. */
 export interface CookieConfig {
   readonly keys: readonly SealKey[]
   readonly name?: string
@@ -32,12 +32,15 @@ const known = new Set([
   'secure',
   'maxage',
 ])
-/** What AES asks of beego's `blockKey`. */
+/** The lengths of an AES key, which beego requires for `blockKey`. */
 const BLOCK_KEYS = [16, 24, 32]
 
 /**
- * Reads `{"keys": ["…"], "name": "…", "compress": true}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is made,
- * `securityName`, and what its cookie is like: `cookieName`, `secure`, `maxage` in seconds. As in Go, case does not matter.
+ * Parses `{"keys": ["…"], "name": "…", "compress": true}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is
+ * made, `securityName`, and the attributes of the cookie: `cookieName`, `secure`, `maxage` in seconds. As in Go, the case of
+ * names does not matter.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` with the name of the wrong field, never with a key
  */
 export function parseCookieConfig(config: string): CookieConfig {
   const fields = fieldsOf(config)
@@ -68,7 +71,7 @@ function fieldsOf(config: string): Fields {
     parsed = undefined
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw new SessionError('ERR_SESSION_OPTIONS', 'cookie: the config must be JSON, such as {"keys":["…"]}')
+    throw optionError('cookie', 'the config must be JSON, such as {"keys":["…"]}')
   const fields = new Map<string, unknown>()
   for (const [field, value] of Object.entries(parsed)) {
     if (!known.has(field.toLowerCase())) throw wrong(field, 'is not a setting')
@@ -77,7 +80,7 @@ function fieldsOf(config: string): Fields {
   return fields
 }
 
-/** Beego's pair is one secret to us: whoever holds both can seal, and nobody else. */
+/** Beego's two keys become one secret: both are needed to seal. */
 function keysIn(fields: Fields): readonly SealKey[] {
   const security = textIn(fields, 'securitykey', 'securityKey')
   const block = textIn(fields, 'blockkey', 'blockKey')
@@ -88,8 +91,7 @@ function keysIn(fields: Fields): readonly SealKey[] {
     if (!Array.isArray(keys)) throw wrong('keys', 'must be a list of keys')
     return keys
   }
-  if (security === undefined)
-    throw wrong('securityKey', 'is missing, and so is keys: without one nothing can be sealed')
+  if (security === undefined) throw wrong('securityKey', 'is missing, and keys too: one of them is needed')
   if (block === undefined) throw wrong('blockKey', 'is missing: cookies are always encrypted')
   const weakness = weaknessOf(Buffer.from(security))
   if (weakness !== undefined) throw wrong('securityKey', weakness)
@@ -100,7 +102,7 @@ function keysIn(fields: Fields): readonly SealKey[] {
 function textIn(fields: Fields, field: string, shown: string): string | undefined {
   const value = fields.get(field)
   if (value === undefined || value === '') return undefined
-  if (typeof value !== 'string') throw wrong(shown, 'must be a text')
+  if (typeof value !== 'string') throw wrong(shown, 'must be a string')
   return value
 }
 
@@ -111,5 +113,5 @@ function flagIn(fields: Fields, field: string): boolean | undefined {
 }
 
 function wrong(field: string, text: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `cookie: ${field}: ${text}`)
+  return optionError('cookie', `${field}: ${text}`)
 }

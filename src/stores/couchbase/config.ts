@@ -1,10 +1,11 @@
-import { SessionError } from '../../errors.ts'
+import type { SessionError } from '../../errors.ts'
+import { optionError, percentDecoded } from '../shared/options.ts'
 
-/** Which cluster, who we are to it, and where in it the sessions are kept. */
+/** A cluster, the credentials for it, and the place of the sessions in it. */
 export interface CouchbaseConfig {
-  /** For the driver, if it is known: `couchbase://a,b:11210?network=external`. */
+  /** The connection string for the driver, if it is known: `couchbase://a,b:11210?network=external`. */
   readonly cluster?: string
-  /** Else who knows: the manager of a node, `http://a:8091`. */
+  /** Otherwise the cluster manager that knows it: `http://a:8091`. */
   readonly manager?: string
   readonly username: string
   readonly password: string
@@ -22,10 +23,10 @@ const EXAMPLES = [
 ]
 
 /**
- * Reads a URL of ours, or one of the three forms that beego knows: the URL of a manager, the same with pool and bucket
- * behind it, and JSON.
+ * Parses a `couchbase:` URL, or one of the three forms of beego: the URL of a cluster manager, the same followed by pool and
+ * bucket, and JSON.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS`, which tells what is missing but never repeats the string
+ * @throws SessionError `ERR_SESSION_OPTIONS`, which says what is wrong but never repeats the string
  */
 export function parseCouchbaseConfig(config: string): CouchbaseConfig {
   const text = config.trim()
@@ -33,7 +34,7 @@ export function parseCouchbaseConfig(config: string): CouchbaseConfig {
   if (text.startsWith('{')) return fromJson(text)
   if (/^https?:/.test(text)) {
     const [url = '', pool, bucket, ...rest] = text.split(',').map((part) => part.trim())
-    if (rest.length > 0) throw malformed('there is something behind the bucket')
+    if (rest.length > 0) throw malformed('there is text after the bucket')
     return fromManager(url, pool, bucket)
   }
   return fromDriver(text)
@@ -43,7 +44,7 @@ function fromDriver(text: string): CouchbaseConfig {
   const [, scheme, user, word, hosts = '', path = '', query = ''] = DRIVER.exec(text) ?? []
   if (!HOSTS.test(hosts)) throw malformed('the address is malformed')
   const [bucket = '', scope = '_default', collection = '_default', ...rest] = path.split('/').map(decoded)
-  if (rest.length > 0) throw malformed('there is something behind the collection')
+  if (rest.length > 0) throw malformed('there is text after the collection')
   const where = named({ bucket, scope, collection })
   const who = named({ username: decoded(user), password: decoded(word) })
   return { cluster: `${scheme}://${hosts}${query}`, ...who, ...where }
@@ -54,11 +55,11 @@ function fromManager(text: string, pool = '', bucket = ''): CouchbaseConfig {
   const url = new URL(text)
   if (pool !== '' && pool !== 'default') throw malformed("the pool is not 'default', the only one there is")
   if (!/^(\/|\/pools\/?)$/.test(url.pathname) || url.search !== '' || url.hash !== '') {
-    throw malformed('there is something behind the port')
+    throw malformed('there is text after the port')
   }
   const [username, password] = [decoded(url.username), decoded(url.password)]
   const who = named({ username, password })
-  // Once a bucket had a password and no user, and beego's documentation writes it where others write the user.
+  // In old versions a bucket had a password and there were no users, so beego's documentation writes the bucket as the user.
   const where = named({ bucket: bucket === '' ? username : bucket })
   const port = url.port === '' ? (url.protocol === 'http:' ? '8091' : '18091') : url.port
   const manager = `${url.protocol}//${url.hostname}:${port}`
@@ -83,14 +84,10 @@ function fromJson(text: string): CouchbaseConfig {
 }
 
 function decoded(text = ''): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw malformed('the address has a % that begins no %XX')
-  }
+  return percentDecoded(text, () => malformed('the address has a % that begins no %XX'))
 }
 
-/** The same, once none of them is empty. */
+/** The names, if none of them is empty. */
 function named<T extends Readonly<Record<string, string>>>(names: T): T {
   const [missing] = Object.entries(names).find(([, text]) => text === '') ?? []
   if (missing === undefined) return names
@@ -98,5 +95,5 @@ function named<T extends Readonly<Record<string, string>>>(names: T): T {
 }
 
 function malformed(what: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `couchbase: ${what}; expected ${EXAMPLES.join(', ')}`)
+  return optionError('couchbase', `${what}; expected ${EXAMPLES.join(', ')}`)
 }

@@ -1,12 +1,12 @@
 import type { Cluster, Collection } from 'couchbase'
-import { SessionError } from '../../errors.ts'
 import type { CouchbaseConfig } from './config.ts'
 import { CouchbaseError } from './errors.ts'
 import { askManager } from './node-lookup.ts'
 import type { CouchbasePlace, CouchbaseSettings } from './options.ts'
 import { loadDriver } from '../shared/driver.ts'
+import { storeError } from '../shared/errors.ts'
 
-/** The collection in which the sessions are, and the way to it. */
+/** The collection of the sessions, and the cluster that was connected to for it. */
 export class CouchbaseConnection {
   readonly collection: Collection
   readonly #own: Cluster | undefined
@@ -16,7 +16,7 @@ export class CouchbaseConnection {
     this.#own = own
   }
 
-  /** Connects, and sees that we are let in and that the bucket is there. */
+  /** Connects; rejects if the cluster refuses the user or the bucket is missing. */
   static async open({ target, timeout }: CouchbaseSettings): Promise<CouchbaseConnection> {
     if ('insert' in target) return new CouchbaseConnection(target, undefined)
     if ('client' in target) {
@@ -51,8 +51,8 @@ async function connect(address: CouchbaseConfig, timeout: number): Promise<Clust
 }
 
 /**
- * The driver opens a bucket in the background and writes to the console if it cannot. Asked for it beforehand, in a way
- * that it does not document, it tells us.
+ * Opens the bucket by a method that the driver does not document. Otherwise the driver opens it in the background, and
+ * reports a failure only on the console.
  */
 async function openBucket(cluster: Cluster, bucket: string): Promise<void> {
   const connection: unknown = Reflect.get(cluster, 'conn')
@@ -66,7 +66,7 @@ async function openBucket(cluster: Cluster, bucket: string): Promise<void> {
         if (cause === null || cause === undefined) return resolve()
         const missing = cause instanceof Error && cause.message.startsWith('bucket_not_found')
         const reason = missing ? `there is no bucket '${bucket}'` : `the bucket '${bucket}' cannot be opened`
-        reject(new SessionError('ERR_SESSION_STORE', `couchbase: ${reason}, or not for this user`, { cause }))
+        reject(storeError('couchbase', `${reason}, or this user may not use it`, cause))
       },
     ])
   })

@@ -1,4 +1,4 @@
-/** What the driver calls its errors, where we must know. They are told by name, since there may be two copies of it. */
+/** The names of the driver's errors. They are compared by name, since two copies of the driver may be loaded. */
 export const Failure = {
   authentication: 'AuthenticationFailureError',
   busy: 'TemporaryFailureError',
@@ -12,15 +12,15 @@ export const Failure = {
 } as const
 
 const SENTENCES = new Map<string, string>([
-  [Failure.authentication, 'the server refuses user and password'],
+  [Failure.authentication, 'the server refuses this user and password'],
   [Failure.lostAnswer, 'no answer within the timeout'],
   [Failure.noAnswer, 'no answer within the timeout, and nothing was done'],
 ])
 
-/** By this the driver tells that it has looked for the collection again and again. */
+/** The driver's reason for retries while it does not find the collection. */
 const NO_COLLECTION = 'key_value_collection_outdated'
 
-/** An error of the driver without what the driver puts into it: the name of the document. */
+/** A copy of a driver's error without its context, which contains the name of the document. */
 export class CouchbaseError extends Error {
   override readonly name: string
 

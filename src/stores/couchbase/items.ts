@@ -2,56 +2,58 @@ import { Buffer } from 'node:buffer'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Collection, Transcoder } from 'couchbase'
 import { SessionError } from '../../errors.ts'
+import type { Item, Items } from '../shared/cas-verbs.ts'
+import { Deadlines, msLeft, type Deadline } from '../shared/deadlines.ts'
+import { noAnswer } from '../shared/errors.ts'
+import type { CouchbaseConnection } from './connection.ts'
 import { CouchbaseError, Failure } from './errors.ts'
-import type { Item, Items } from '../shared/items.ts'
 
-/** What every call to the driver takes. */
-interface Bounds {
+/** The options that every call of the driver accepts. */
+interface CallOptions {
   readonly timeout: number
 }
 
-/** A token that no document has, for what is none: without a token any state would do. */
-const NOBODYS = '18446744073709551614'
+/** A token that no document has. A request without any token would apply to every state. */
+const NO_TOKEN = '18446744073709551614'
 
-/** The moment of death stands in the document. The server drops that by its own clock, which may be a bit ahead of ours. */
+/** The document holds the exact expiry. The server drops it this much later, because its clock may be ahead of ours. */
 const GRACE_SECONDS = 5
 
-/** Up to 30 days the protocol takes a number for a duration. Above it, even what is long past is a moment. */
+/** The protocol takes a number up to 30 days for a duration, and a larger one for a time since the epoch, even a past one. */
 const FIRST_SECOND: number = 30 * 24 * 60 * 60 + 1
 const LAST_SECOND = 0xff_ff_ff_fe
 const LAST_MOMENT: number = (LAST_SECOND - GRACE_SECONDS) * 1_000
 
-/** How long to wait when the server is busy, in ms, at first and at most. */
+/** The wait before a busy server is asked again, in ms: the first one, and the longest. */
 const [FIRST_PAUSE, LONGEST_PAUSE] = [5, 200]
 
-/** Text as it is, marked as such for other drivers. */
+/** Stores text unchanged, and marks it as text for other drivers. */
 const transcoder: Transcoder = {
   encode: (text) => [Buffer.from(String(text)), 0x04_00_00_00],
   decode: (bytes) => bytes.toString(),
 }
 
-/**
- * The documents of one prefix, for as long as one call may take. A document is text: the moment of death, a line end, and
- * the payload as it is.
- */
+/** The documents with one prefix. A document is text: the expiry in ms, a line end, and the payload. */
 export class CouchbaseItems implements Items {
+  readonly #connection: CouchbaseConnection
   readonly #collection: Collection
   readonly #prefix: string
-  readonly #until: number
+  readonly #deadlines = new Deadlines()
 
-  constructor(collection: Collection, prefix: string, until: number) {
-    this.#collection = collection
+  constructor(connection: CouchbaseConnection, prefix: string) {
+    this.#connection = connection
+    this.#collection = connection.collection
     this.#prefix = prefix
-    this.#until = until
   }
 
   moment(expiresAt: number): number {
     return Math.min(Math.max(Math.ceil(expiresAt), 0), LAST_MOMENT)
   }
 
-  async get(key: string): Promise<Item | undefined> {
+  async get(key: string, deadline: Deadline): Promise<Item | undefined> {
     const found = await this.#call(
-      async (bounds) => this.#collection.get(this.#prefix + key, { transcoder, ...bounds }),
+      deadline,
+      async (options) => this.#collection.get(this.#prefix + key, { transcoder, ...options }),
       Failure.notFound,
     )
     if (typeof found === 'string') return undefined
@@ -63,27 +65,33 @@ export class CouchbaseItems implements Items {
     }
   }
 
-  async add(key: string, payload: string, expiresAt: number): Promise<Item | 'exists'> {
+  async add(key: string, payload: string, expiresAt: number, deadline: Deadline): Promise<Item | 'exists'> {
     const added = await this.#call(
-      async (bounds) =>
+      deadline,
+      async (options) =>
         this.#collection.insert(this.#prefix + key, `${expiresAt}\n${payload}`, {
           transcoder,
           expiry: expiryOf(expiresAt),
-          ...bounds,
+          ...options,
         }),
       Failure.exists,
     )
     return typeof added === 'string' ? 'exists' : { payload, expiresAt, token: added.cas.toString() }
   }
 
-  async replace(key: string, { payload, expiresAt, token }: Item): Promise<Item | 'changed' | 'gone'> {
+  async replace(
+    key: string,
+    { payload, expiresAt, token }: Item,
+    deadline: Deadline,
+  ): Promise<Item | 'changed' | 'gone'> {
     const replaced = await this.#call(
-      async (bounds) =>
+      deadline,
+      async (options) =>
         this.#collection.replace(this.#prefix + key, `${expiresAt}\n${payload}`, {
           transcoder,
           expiry: expiryOf(expiresAt),
           cas: known(token),
-          ...bounds,
+          ...options,
         }),
       Failure.changed,
       Failure.notFound,
@@ -92,9 +100,10 @@ export class CouchbaseItems implements Items {
     return { payload, expiresAt, token: replaced.cas.toString() }
   }
 
-  async delete(key: string, token: unknown): Promise<'ok' | 'changed' | 'gone'> {
+  async delete(key: string, token: unknown, deadline: Deadline): Promise<'ok' | 'changed' | 'gone'> {
     const removed = await this.#call(
-      async (bounds) => this.#collection.remove(this.#prefix + key, { cas: known(token), ...bounds }),
+      deadline,
+      async (options) => this.#collection.remove(this.#prefix + key, { cas: known(token), ...options }),
       Failure.changed,
       Failure.notFound,
     )
@@ -102,16 +111,22 @@ export class CouchbaseItems implements Items {
     return 'ok'
   }
 
-  /** What the server answers, or which of the `expected` failures it is. While the server is busy it is asked again. */
+  async close(): Promise<void> {
+    await this.#connection.close()
+  }
+
+  /** The answer of the server, or the name of the `expected` failure. While the server is busy it is asked again. */
   async #call<T extends object, F extends string>(
-    ask: (bounds: Bounds) => Promise<T>,
+    deadline: Deadline,
+    ask: (options: CallOptions) => Promise<T>,
     ...expected: readonly F[]
   ): Promise<T | F> {
+    const late = (): Error => new Error(noAnswer(deadline))
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
-      const timeout = Math.ceil(this.#until - performance.now())
-      if (timeout <= 0) throw new Error('no answer within the timeout')
+      const timeout = Math.ceil(msLeft(deadline))
+      if (timeout <= 0) throw late()
       try {
-        return await ask({ timeout })
+        return await this.#deadlines.within(deadline, ask({ timeout }), late)
       } catch (error) {
         const name = error instanceof Error ? error.name : ''
         const failure = expected.find((each) => each === name)
@@ -120,7 +135,7 @@ export class CouchbaseItems implements Items {
         if ((name !== Failure.busy && name !== Failure.locked) || wait >= timeout)
           throw new CouchbaseError(error)
       }
-      await pause(wait * (0.5 + Math.random()))
+      await pause(Math.min(wait * (0.5 + Math.random()), Math.max(msLeft(deadline), 0)))
     }
   }
 }
@@ -130,9 +145,9 @@ function expiryOf(expiresAt: number): Date {
 }
 
 function known(token: unknown): string {
-  return typeof token === 'string' && /^[1-9]\d*$/.test(token) ? token : NOBODYS
+  return typeof token === 'string' && /^[1-9]\d*$/.test(token) ? token : NO_TOKEN
 }
 
 function tooLarge(): SessionError {
-  return new SessionError('ERR_SESSION_LIMIT', 'couchbase: the server takes no document as large as this')
+  return new SessionError('ERR_SESSION_LIMIT', 'couchbase: the server accepts no document as large as this')
 }

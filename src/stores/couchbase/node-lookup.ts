@@ -1,16 +1,17 @@
-import { SessionError } from '../../errors.ts'
+import { storeError } from '../shared/errors.ts'
 import type { CouchbaseConfig } from './config.ts'
 
-/** A node, as a manager tells of it. Where its host is not told, it is the one that was asked. */
+/** A node in the answer of the cluster manager. Without a host name it is the node that was asked. */
 interface Node {
   readonly hostname?: unknown
   readonly services?: { readonly kv?: unknown; readonly kvSSL?: unknown }
 }
 
 /**
- * Asks the manager of a cluster where its nodes serve documents, and returns that as an address for the driver.
+ * Asks the cluster manager for the data nodes of the bucket, and returns their addresses as a connection string for the
+ * driver.
  *
- * @throws SessionError `ERR_SESSION_STORE` if it is not there, refuses us, or knows no such bucket
+ * @throws SessionError `ERR_SESSION_STORE` if the manager is down, refuses the user, or has no such bucket
  */
 export async function askManager(
   { manager = '', username, password, bucket }: CouchbaseConfig,
@@ -22,9 +23,11 @@ export async function askManager(
     basic,
     timeout,
   )
-  if (status === 401 || status === 403) throw failed('the server refuses user and password')
-  if (status === 404) throw failed(`there is no bucket '${bucket}', or not for this user`)
-  if (status !== 200) throw failed(`the manager answered with status ${status}`)
+  if (status === 401 || status === 403)
+    throw storeError('couchbase', 'the server refuses this user and password')
+  if (status === 404)
+    throw storeError('couchbase', `there is no bucket '${bucket}', or this user may not use it`)
+  if (status !== 200) throw storeError('couchbase', `the manager answered with status ${status}`)
   const isSecure = manager.startsWith('https:')
   const { hostname } = new URL(manager)
   const nodes = nodesIn(text).flatMap(({ hostname: host = hostname, services }) => {
@@ -32,7 +35,7 @@ export async function askManager(
     return typeof port === 'number' && typeof host === 'string' ? [`${host}:${port}`] : []
   })
   if (nodes.length === 0)
-    throw failed('what answers there is no manager of a cluster, or one without data nodes')
+    throw storeError('couchbase', 'the address is not that of a cluster manager with data nodes')
   return `${isSecure ? 'couchbases' : 'couchbase'}://${nodes.join(',')}`
 }
 
@@ -50,13 +53,7 @@ async function request(
     })
     return { status: response.status, text: await response.text() }
   } catch (cause) {
-    throw new SessionError(
-      'ERR_SESSION_STORE',
-      `couchbase: the manager at ${new URL(url).host} does not answer`,
-      {
-        cause,
-      },
-    )
+    throw storeError('couchbase', `the manager at ${new URL(url).host} does not answer`, cause)
   }
 }
 
@@ -67,8 +64,4 @@ function nodesIn(text: string): readonly Node[] {
   } catch {
     return []
   }
-}
-
-function failed(reason: string): SessionError {
-  return new SessionError('ERR_SESSION_STORE', `couchbase: ${reason}`)
 }

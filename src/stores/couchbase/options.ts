@@ -1,9 +1,31 @@
 import type { Cluster, Collection } from 'couchbase'
-import { SessionError } from '../../errors.ts'
-import type { CouchbaseStoreOptions } from '../couchbase.ts'
+import { assertPrefix, assertTimeout, optionError, PREFIX, sourceError, TIMEOUT } from '../shared/options.ts'
 import { parseCouchbaseConfig, type CouchbaseConfig } from './config.ts'
 
-/** A place in a cluster that somebody else has connected to. */
+/** Options of the `CouchbaseStore`: `url` or `client`, and what differs from the defaults. */
+export interface CouchbaseStoreOptions {
+  /**
+   * `couchbase://user:password@host,host/bucket`, or `couchbases:` for TLS. `/scope/collection` may follow, and options
+   * of the driver: `?network=external`. The config strings of beego are accepted too.
+   */
+  readonly url?: string
+  /** A `Cluster` or a `Collection` of the driver. The store never closes it. */
+  readonly client?: Cluster | Collection
+  /** If `client` is a `Cluster`: the bucket of the sessions. Required then. */
+  readonly bucket?: string
+  /** If `client` is a `Cluster`: the scope of the sessions. Default: `_default`. */
+  readonly scope?: string
+  /** If `client` is a `Cluster`: the collection of the sessions. Default: `_default`. */
+  readonly collection?: string
+  /** The prefix of every key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
+  readonly prefix?: string
+  /** How long a verb may take, in ms. Default: 5,000. */
+  readonly timeout?: number
+  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+/** A collection in a cluster that the application has connected to. */
 export interface CouchbasePlace {
   readonly client: Cluster
   readonly bucket: string
@@ -11,7 +33,7 @@ export interface CouchbasePlace {
   readonly collection: string
 }
 
-/** The settings, checked and complete. */
+/** The options, checked and with their defaults. */
 export interface CouchbaseSettings {
   readonly target: CouchbaseConfig | CouchbasePlace | Collection
   readonly prefix: string
@@ -19,14 +41,11 @@ export interface CouchbaseSettings {
   readonly now: () => number
 }
 
-/** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong */
+/** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
 export function couchbaseSettings(options: CouchbaseStoreOptions): CouchbaseSettings {
-  const { prefix = 'session:', timeout = 5_000, now = Date.now } = options
-  if (!/^[!-~]{0,100}$/.test(prefix)) {
-    throw wrong('prefix must be printable ASCII without spaces, up to 100 characters')
-  }
-  if (!Number.isSafeInteger(timeout) || timeout < 1)
-    throw wrong('timeout must be a whole number of at least 1')
+  const { prefix = PREFIX, timeout = TIMEOUT, now = Date.now } = options
+  assertPrefix('couchbase', prefix)
+  assertTimeout('couchbase', timeout)
   return { target: targetOf(options), prefix, timeout, now }
 }
 
@@ -35,17 +54,14 @@ function targetOf(options: CouchbaseStoreOptions): CouchbaseConfig | CouchbasePl
   const place = bucket ?? scope ?? collection
   if (client === undefined && url !== undefined) {
     if (place === undefined) return parseCouchbaseConfig(url)
-    throw wrong('bucket, scope and collection stand in the url')
+    throw optionError('couchbase', 'bucket, scope and collection belong into the url')
   }
-  if (client === undefined || url !== undefined) throw wrong('give either url or client')
+  if (client === undefined || url !== undefined) throw sourceError('couchbase')
   if ('insert' in client) {
     if (place === undefined) return client
-    throw wrong('bucket, scope and collection go with a client that is a Cluster')
+    throw optionError('couchbase', 'client is a Collection: omit bucket, scope and collection')
   }
-  if (bucket === undefined || bucket === '') throw wrong('client is a Cluster: bucket must be given')
+  if (bucket === undefined || bucket === '')
+    throw optionError('couchbase', 'client is a Cluster: bucket must be given')
   return { client, bucket, scope: scope ?? '_default', collection: collection ?? '_default' }
-}
-
-function wrong(what: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `couchbase: ${what}`)
 }

@@ -3,20 +3,21 @@ import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../../errors.ts'
-import { errnoOf, unless } from '../shared/errno.ts'
-import { generationOf, momentOf, nameOf, versionOf, type Generation } from './generation.ts'
+import { errnoOf, storeError } from '../shared/errors.ts'
+import { unless } from './errors.ts'
+import { generationOf, momentOf, nameOf, hexVersionOf, type Generation } from './generation.ts'
 
 /**
  * The files of one key:
  *
- * - `<shelf>/<digest>/<generation>` – the home. It holds one entry as long as the session exists: an empty file whose
- *   name is the generation.
+ * - `<shelf>/<digest>/<generation>` – the home. While the session exists it contains one entry: an empty file whose name
+ *   is the generation.
  * - `<shelf>/<digest>.<nonce>` – the payload. Once a generation names it, it never changes.
- * - `<shelf>/<digest>.<nonce>.new` – a home that is not yet in its place; `.old` once a sweep took it for a leftover.
+ * - `<shelf>/<digest>.<nonce>.new` – a staged home, not yet in place; `.old` after a sweep took it for a leftover.
  *
- * Every method is safe against any number of processes, however long one of them sleeps between two steps. Three rules
- * make it so. A home appears by a rename, which the system refuses if somebody lives there. From then on its entry only
- * changes by renaming or unlinking the very generation that was looked at. And a payload file is written after that look.
+ * Every method is safe with any number of processes, however long one of them pauses between two steps, by three rules.
+ * A home appears by a rename, which the system refuses if there is a generation already. Its entry then changes only by
+ * renaming or unlinking the generation that was read. And a payload file is written after that read.
  */
 export class FileRecord {
   readonly home: string
@@ -41,35 +42,37 @@ export class FileRecord {
     return `${this.home}.${nonce}.old`
   }
 
-  /** The generation that stands now. A home without one is as good as none. */
+  /** The current generation; `undefined` if there is no home, or an empty one. */
   async look(): Promise<Generation | undefined> {
     const found = await unless(Promise.all([fs.lstat(this.home), fs.readdir(this.home)]), 'ENOENT')
     if (found === undefined) return undefined
     const [stats, names] = found
-    // The home is ours alone, so a link was put there to lead us somewhere else.
-    if (!stats.isDirectory())
-      throw new SessionError('ERR_SESSION_STORE', 'file: a session is a symbolic link')
+    // The store makes directories only, so a link was put there to redirect it.
+    if (!stats.isDirectory()) throw storeError('file', 'a session is a symbolic link')
     return names.map(generationOf).find((generation) => generation !== undefined)
   }
 
-  /** The text that `generation` names, or `undefined` if the file is not there: then look again. */
+  /** The payload of `generation`, or `undefined` if its file is gone; then the caller looks again. */
   async payload(generation: Generation): Promise<string | undefined> {
     const flag = constants.O_RDONLY | constants.O_NOFOLLOW
     const bytes = await unless(fs.readFile(this.fileOf(generation.nonce), { flag }), 'ENOENT')
     if (bytes === undefined) return undefined
     if (checksumOf(bytes) !== generation.checksum) {
-      throw new SessionError('ERR_SESSION_PAYLOAD', 'file: a stored session was damaged from outside')
+      throw new SessionError(
+        'ERR_SESSION_PAYLOAD',
+        'file: the payload of a stored session was changed by another program',
+      )
     }
     return bytes.toString()
   }
 
-  /** Puts a first generation here. `undefined`: somebody else came first, so look again. */
+  /** Stores the first generation. `undefined` if another process was faster; then the caller looks again. */
   async found(payload: string, expiresAt: number): Promise<Generation | undefined> {
     const { generation, bytes } = prepare(payload, expiresAt)
     const staging = this.stagingOf(generation.nonce)
     try {
       await this.#stage(staging)
-      // Where ENOENT is an answer, we slept so long that a sweep took the staged home for a leftover.
+      // ENOENT means that this process paused so long that a sweep took the staged home for a leftover.
       const staged = await succeeds(
         this.#write(path.join(staging, nameOf(generation)), Buffer.alloc(0)),
         'ENOENT',
@@ -89,7 +92,7 @@ export class FileRecord {
     return undefined
   }
 
-  /** Puts a new payload in the place of `current`. `undefined`: that one is no longer current, so look again. */
+  /** Replaces `current` by a new payload. `undefined` if it is no longer current; then the caller looks again. */
   async replace(current: Generation, payload: string, expiresAt: number): Promise<Generation | undefined> {
     const { generation, bytes } = prepare(payload, expiresAt)
     try {
@@ -108,13 +111,13 @@ export class FileRecord {
     return undefined
   }
 
-  /** Lets `next` take the place of `current`, if that is still the current one. */
+  /** Replaces `current` by `next`, if it is still current. */
   async move(current: Generation, next: Generation): Promise<boolean> {
     const from = path.join(this.home, nameOf(current))
     return succeeds(fs.rename(from, path.join(this.home, nameOf(next))), 'ENOENT')
   }
 
-  /** Ends the session, if `current` is still the current generation. A `lasting` end outlives a power cut. */
+  /** Removes the session, if `current` is still current. With `lasting` the removal survives a power failure. */
   async end(current: Generation, lasting: boolean): Promise<boolean> {
     if (!(await succeeds(fs.unlink(path.join(this.home, nameOf(current))), 'ENOENT'))) return false
     await this.vacate()
@@ -126,14 +129,14 @@ export class FileRecord {
     return true
   }
 
-  /** Removes the home if nothing is in it. */
+  /** Removes the home if it is empty. */
   async vacate(): Promise<void> {
     await unless(fs.rmdir(this.home), 'ENOENT', 'ENOTEMPTY', 'EEXIST')
   }
 
   async #stage(staging: string): Promise<void> {
     if (await succeeds(fs.mkdir(staging, { mode: 0o700 }), 'ENOENT')) return
-    // Told to make parents as well, Node says ENOENT where the file system may only be read. So only if that is what is lacking.
+    // With `recursive`, Node reports a read-only file system as ENOENT. So parents are made only if they are missing.
     const shelf = unless(fs.mkdir(this.#shelf, { mode: 0o700 }), 'EEXIST')
     if (!(await succeeds(shelf, 'ENOENT'))) await fs.mkdir(this.#shelf, { recursive: true, mode: 0o700 })
     await fs.mkdir(staging, { mode: 0o700 })
@@ -143,7 +146,7 @@ export class FileRecord {
     await fs.writeFile(file, bytes, { flag: 'wx', mode: 0o600, flush: this.#sync })
   }
 
-  /** Makes the names in a directory outlive a power cut. One that is gone has nothing left to lose. */
+  /** Makes the names in a directory survive a power failure. If the directory is gone, there is nothing to do. */
   async #settle(directory: string): Promise<void> {
     if (!this.#sync) return
     const handle = await unless(fs.open(directory), 'ENOENT')
@@ -155,7 +158,7 @@ export class FileRecord {
     }
   }
 
-  /** Removes what was prepared for `generation`, unless a step that failed has put it in its place all the same. */
+  /** Removes the files of `generation`, unless it became the current one by a step that reported a failure. */
   async #withdraw({ nonce, ...rest }: Generation): Promise<void> {
     try {
       if ((await this.look())?.nonce === nonce) return
@@ -164,20 +167,20 @@ export class FileRecord {
       await unless(fs.rmdir(staging), 'ENOENT')
       await this.#discard(this.fileOf(nonce))
     } catch {
-      // The failure that brought us here is the one to tell; a sweep will find what is left.
+      // The caller throws the failure that led here; a sweep removes what is left.
     }
   }
 
-  /** Removes a payload that nothing names. What cannot be removed is a leftover, and no reason to fail. */
+  /** Removes a payload that no generation names. If that fails, the file is left for a sweep. */
   async #discard(file: string): Promise<void> {
     await fs.unlink(file).catch(errnoOf)
   }
 
-  /** Nobody lives in a home that holds foreign files, but nobody can move in either. */
+  /** Throws if the home contains only foreign files: they are no session, and prevent one. */
   async #refuseStrangers(): Promise<void> {
     const names = (await unless(fs.readdir(this.home), 'ENOENT')) ?? []
     if (names.length === 0 || names.some((name) => generationOf(name) !== undefined)) return
-    throw new SessionError('ERR_SESSION_STORE', 'file: a foreign file stands where a session should be')
+    throw storeError('file', 'there is a foreign file in the directory of a session')
   }
 }
 
@@ -185,7 +188,7 @@ function prepare(payload: string, expiresAt: number): { generation: Generation; 
   const bytes = Buffer.from(payload)
   const nonce = crypto.randomBytes(16).toString('hex')
   const generation = {
-    version: versionOf(payload),
+    version: hexVersionOf(payload),
     nonce,
     checksum: checksumOf(bytes),
     expiresAt: momentOf(expiresAt),

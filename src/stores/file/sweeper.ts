@@ -1,19 +1,40 @@
+import type { Dirent } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
-import { unless } from '../shared/errno.ts'
+import { unless } from './errors.ts'
 import { generationOf } from './generation.ts'
-import { inventoryOf, shelvesOf, type Inventory } from './inventory.ts'
 import type { FileRecord } from './record.ts'
 
-/** A leftover is left alone for so long, in ms. A courtesy to those still at work: to remove it at once would be safe too. */
+/** The contents of a shelf, a directory of the store. Other names, and names of the wrong kind of entry, are ignored. */
+interface Inventory {
+  /** Digests of the keys that have a home. */
+  readonly homes: readonly string[]
+  /** Payload files; nearly all of them are in use. */
+  readonly payloads: readonly RecordPart[]
+  /** Staged homes: a process is about to move them into place, or was killed before it did. */
+  readonly staged: readonly RecordPart[]
+  /** Staged homes that a sweep has renamed, so that no process can move them into place any more. */
+  readonly retired: readonly RecordPart[]
+}
+
+interface RecordPart {
+  readonly digest: string
+  readonly nonce: string
+}
+
+const SHELF = /^[0-9a-f]{2}$/
+const HOME = /^[0-9a-f]{64}$/
+const PIECE = /^([0-9a-f]{64})\.([0-9a-f]{32})(|\.new|\.old)$/
+
+/** How old a leftover must be before it is removed, in ms. To remove it at once would be safe, but could disturb a slow process. */
 const LEFTOVER_AGE = 3_600_000
 
-/** Walks through a folder of records: ends the expired, counts the living, and clears away what killed processes have left. */
-export class Sweeper {
+/** Walks through all records of a folder: removes expired ones, counts living ones, and removes what killed processes left. */
+export class FileSweeper {
   readonly #folder: string
   readonly #now: () => number
   readonly #recordOf: (digest: string) => FileRecord
-  /** The shelf where the last sweep stopped. */
+  /** The shelf at which the last sweep stopped. */
   #shelf = ''
 
   constructor(folder: string, now: () => number, recordOf: (digest: string) => FileRecord) {
@@ -33,7 +54,7 @@ export class Sweeper {
     return living
   }
 
-  /** Ends up to `limit` expired sessions, and tells how many. A shelf in trouble does not keep it from the others. */
+  /** Removes up to `limit` expired sessions, and returns how many. If one shelf fails, the others are swept all the same. */
   async sweep(limit: number): Promise<number> {
     const shelves = await shelvesOf(this.#folder)
     const failures: unknown[] = []
@@ -90,9 +111,9 @@ export class Sweeper {
 }
 
 /**
- * Removes a payload that nothing names, after making sure that nothing ever will. Whoever wrote it wants to put either
- * its staged home in place, so that goes first, or it was going to move on from a generation that it had looked at
- * before it wrote: if that one still stands, a turn puts it out of date.
+ * Removes a payload that no generation names, after making sure that none ever will. The process that wrote it may still
+ * be about to do one of two things. It may move its staged home into place: so that home is retired first. Or it may rename
+ * a generation that it read before it wrote the payload: if that one is still current, raising its turn makes the rename fail.
  */
 async function disown(record: FileRecord, nonce: string): Promise<void> {
   if (!(await retire(record, nonce))) return
@@ -102,7 +123,7 @@ async function disown(record: FileRecord, nonce: string): Promise<void> {
   await unless(fs.unlink(record.fileOf(nonce)), 'ENOENT')
 }
 
-/** Takes a staged home out of reach of whoever staged it; `false` if there is something in it that is not ours. */
+/** Renames a staged home, so that the process that staged it cannot use it; `false` if there are foreign files in it. */
 async function retire(record: FileRecord, nonce: string): Promise<boolean> {
   const names = await unless(fs.readdir(record.stagingOf(nonce)), 'ENOENT')
   if (names === undefined) return true
@@ -118,4 +139,36 @@ async function dismantle(directory: string): Promise<void> {
     if (generationOf(name) !== undefined) await unless(fs.unlink(path.join(directory, name)), 'ENOENT')
   }
   await unless(fs.rmdir(directory), 'ENOENT', 'ENOTEMPTY', 'EEXIST')
+}
+
+/** The names of the shelves in a folder, sorted. */
+async function shelvesOf(folder: string): Promise<readonly string[]> {
+  const entries = await list(folder)
+  return entries
+    .filter((entry) => entry.isDirectory() && SHELF.test(entry.name))
+    .map(({ name }) => name)
+    .toSorted()
+}
+
+async function inventoryOf(shelf: string): Promise<Inventory> {
+  const entries = await list(shelf)
+  const directories = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+  return {
+    homes: directories.filter((name) => HOME.test(name)),
+    payloads: partsOf(files, ''),
+    staged: partsOf(directories, '.new'),
+    retired: partsOf(directories, '.old'),
+  }
+}
+
+async function list(directory: string): Promise<readonly Dirent[]> {
+  return (await unless(fs.readdir(directory, { withFileTypes: true }), 'ENOENT')) ?? []
+}
+
+function partsOf(names: readonly string[], ending: string): readonly RecordPart[] {
+  return names.flatMap((name) => {
+    const [, digest, nonce, end] = PIECE.exec(name) ?? []
+    return digest !== undefined && nonce !== undefined && end === ending ? [{ digest, nonce }] : []
+  })
 }

@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
-import { SessionError } from '../../errors.ts'
+import { Deadlines, msLeft, type Deadline } from '../shared/deadlines.ts'
 import { loadDriver } from '../shared/driver.ts'
+import { noAnswer } from '../shared/errors.ts'
+import { optionError } from '../shared/options.ts'
 import type { MemcacheAddress } from './config.ts'
 import {
   Opcode,
@@ -12,13 +14,13 @@ import {
   type MemcacheServer,
 } from './protocol.ts'
 
-/** A command to the server that keeps `key`. */
+/** A command for the server that keeps `key`. */
 export interface MemcacheRequest {
   readonly opcode: number
   readonly key: string
   readonly extras?: Buffer
   readonly value?: string
-  /** Only if the item still has this token. */
+  /** Apply the command only if the item still has this token. */
   readonly token?: bigint
 }
 
@@ -27,143 +29,145 @@ type Memjs = typeof import('memjs')
 /** The first byte of every response in the binary protocol. */
 const RESPONSE = 0x81
 
-/** Under this number no request is ever sent, so a listener for its failure hears of the failure of the connection. */
+/** No request has this number, so a listener for its failure is called only when the connection fails. */
 const CONNECTION = -1
 
-/** The codes of errors where the other side ended the connection. The first one is also what we call it. */
+/** The error codes of a connection that the server closed. The first one is also used for errors made here. */
 const LOST: readonly unknown[] = ['ECONNRESET', 'EPIPE']
 
-/** Nothing of memjs is logged: what it has to say is in the error that it gives. */
+/** memjs logs nothing: what it would log is in its errors. */
 const logger = { log: (): void => undefined }
 
 const watched = new WeakSet<MemcacheServer>()
 
 /**
- * The way to the servers: one request, one response.
+ * The connections to the servers: one request, one response.
  *
- * memjs hashes, authenticates and speaks the protocol. What is done around it: a request carries a token; nothing is
- * sent twice; and a connection on which something went wrong is never used again, nor is the memjs `Server` that held
- * it, since that would read what is left of an old response as the beginning of the next one.
+ * memjs hashes keys, authenticates and implements the protocol. This class adds three things. A request carries a token.
+ * No request is sent twice. A connection that failed is never used again, and neither is its memjs `Server`, which would
+ * read the rest of an old response as the beginning of the next one.
  */
 export class MemcacheConnection {
   readonly #memjs: Memjs
   readonly #client: MemcacheClient
-  #ended = false
+  readonly #isOwner: boolean
+  readonly #deadlines = new Deadlines()
+  #isClosed = false
 
-  private constructor(memjs: Memjs, client: MemcacheClient) {
+  private constructor(memjs: Memjs, client: MemcacheClient, isOwner: boolean) {
     this.#memjs = memjs
     this.#client = client
+    this.#isOwner = isOwner
   }
 
-  /** Loads the driver; connections are made when they are needed. */
-  static async over(
+  /** Loads the driver. It connects to a server at the first request for it. */
+  static async open(
     to: MemcacheClient | readonly MemcacheAddress[],
     timeout: number,
   ): Promise<MemcacheConnection> {
     const memjs = await loadDriver('memjs', async () => import('memjs'))
-    if ('servers' in to) return new MemcacheConnection(memjs, to)
+    if ('servers' in to) return new MemcacheConnection(memjs, to, false)
     const seconds = { timeout: timeout / 1_000, conntimeout: timeout / 1_000 }
     const servers = to.map(({ host, port, username, password }) => {
       const server = new memjs.Server(host, port, username, password, { ...seconds })
-      return Object.assign(server, { username, password }) // and not what the environment says
+      return Object.assign(server, { username, password }) // memjs takes them from the environment otherwise
     })
-    return new MemcacheConnection(memjs, new memjs.Client(servers, { logger, failover: false }))
+    return new MemcacheConnection(memjs, new memjs.Client(servers, { logger, failover: false }), true)
   }
 
-  /** As `call`, for what may be sent twice: once more where a connection turns out to have been lost. */
-  async ask(request: MemcacheRequest, until: number): Promise<MemcacheResponse> {
+  /** As `call`, for a request that may be sent twice: if the connection was lost, it is sent once more. */
+  async ask(request: MemcacheRequest, deadline: Deadline): Promise<MemcacheResponse> {
     try {
-      return await this.call(request, until)
+      return await this.call(request, deadline)
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && LOST.includes(error.code))) throw error
-      return this.call(request, until)
+      return this.call(request, deadline)
     }
   }
 
-  /** What the server answers. Rejects if it does not `until` then, a moment of `performance.now`, or answers something else. */
-  async call(request: MemcacheRequest, until: number): Promise<MemcacheResponse> {
+  /** The response of the server. Rejects if there is none by the deadline, or if it belongs to another request. */
+  async call(request: MemcacheRequest, deadline: Deadline): Promise<MemcacheResponse> {
     const server = this.#client.server(request.key)
-    if (server === null || server === undefined) throw new Error('no server is left to ask')
-    const [response] = await this.#exchange(server, request, until, () => true)
+    if (server === null || server === undefined) throw new Error('memjs has no server for this key')
+    const [response] = await this.#exchange(server, request, deadline, () => true)
     const { opcode, key } = request
     const isOurs = response?.header.opcode === opcode && ['', key].includes(response.key.toString())
     if (response !== undefined && isOurs) return response
-    const error = new Error('the server answered something else than was asked')
+    const error = new Error('the server answered another request than the one that was sent')
     server.error(error)
     throw error
   }
 
-  /** Asks every server for one of its settings, to see that all are there, and that they let us keep our promises. */
-  async check(maxItemBytes: number, until: number): Promise<void> {
+  /** Asks every server for its settings, and rejects if one is down or set up in a way that breaks the store's promises. */
+  async check(maxItemBytes: number, deadline: Deadline): Promise<void> {
     await Promise.all(
       this.#client.servers.map(async (server) => {
         const request = { opcode: Opcode.stat, key: 'settings' }
-        const lines = await this.#exchange(server, request, until, endsSettings)
+        const lines = await this.#exchange(server, request, deadline, endsSettings)
         if (lines.some((line) => statusIn(line, Status.ok, Status.unknown) === Status.unknown)) return
         const settings = new Map(lines.map(({ key, val }) => [key.toString(), val.toString()]))
         if (settings.get('cas_enabled') === 'no') {
-          throw new SessionError(
-            'ERR_SESSION_OPTIONS',
-            'memcache: the server was started with -C (--disable-cas), and sessions need the tokens that it turns off',
+          throw optionError(
+            'memcache',
+            'the server was started with -C (--disable-cas), which turns off the tokens that sessions need',
           )
         }
         const largest = Number(settings.get('item_size_max') ?? maxItemBytes)
         if (largest >= maxItemBytes) return
-        throw new SessionError(
-          'ERR_SESSION_OPTIONS',
-          `memcache: the server takes items of at most ${largest} bytes (its option -I): set maxItemBytes to that`,
+        throw optionError(
+          'memcache',
+          `the server accepts items of at most ${largest} bytes (its option -I): set maxItemBytes to that`,
         )
       }),
     )
   }
 
-  /** Ends all connections at once; whoever still waits is told. */
-  end(): void {
-    this.#ended = true
+  /** Closes the connections that were made here, and rejects the pending requests on them. */
+  close(): void {
+    if (!this.#isOwner) return
+    this.#isClosed = true
     for (const server of this.#client.servers) server.error(closed())
   }
 
-  /** Sends a request, and collects responses to it up to the last one. */
+  /** Sends a request, and collects the responses to it. A deadline that passes also closes the connection. */
   async #exchange(
     server: MemcacheServer,
     { opcode, key, extras = Buffer.alloc(0), value = '', token = 0n }: MemcacheRequest,
-    until: number,
+    deadline: Deadline,
     isLast: (response: MemcacheResponse) => boolean,
   ): Promise<readonly MemcacheResponse[]> {
-    const left = until - performance.now()
-    if (left <= 0) throw late()
-    if (this.#ended) throw closed()
+    if (msLeft(deadline) <= 0) throw new Error(noAnswer(deadline))
+    if (this.#isClosed) throw closed()
     this.#client.incrSeq()
-    const seq = this.#client.seq >>> 0 // memjs lets it run into the negative numbers, which are no names of requests
+    const seq = this.#client.seq >>> 0 // memjs lets it overflow into negative numbers, which the protocol does not know
     const request = this.#memjs.Utils.makeRequestBuffer(opcode, key, extras, value, seq)
     request.writeBigUInt64BE(token, 16)
     const responses: MemcacheResponse[] = []
-    let timer: NodeJS.Timeout | undefined
-    try {
-      return await new Promise((resolve, reject) => {
-        timer = setTimeout(() => server.error(late()), left)
-        const listener = Object.assign(collect, { quiet: true }) // more than one response may come
-        function collect(response: MemcacheResponse): void {
-          responses.push(response)
-          if (!isLast(response)) return
-          listener.quiet = false
-          resolve(responses)
-        }
-        server.onResponse(seq, listener)
-        server.onError(seq, (error) => reject(errorOf(error)))
-        server.write(request)
-        this.#watch(server)
-      })
-    } finally {
-      clearTimeout(timer)
-    }
+    const answered = new Promise<readonly MemcacheResponse[]>((resolve, reject) => {
+      const listener = Object.assign(collect, { quiet: true }) // memjs keeps a quiet listener for further responses
+      function collect(response: MemcacheResponse): void {
+        responses.push(response)
+        if (!isLast(response)) return
+        listener.quiet = false
+        resolve(responses)
+      }
+      server.onResponse(seq, listener)
+      server.onError(seq, (error) => reject(errorOf(error)))
+      server.write(request)
+      this.#watch(server)
+    })
+    return this.#deadlines.within(deadline, answered, () => {
+      const error = new Error(noAnswer(deadline))
+      server.error(error)
+      return error
+    })
   }
 
-  /** Sees to it that a connection ends when anything goes wrong on it, and that a fresh one takes its place. */
+  /** Closes a connection when anything fails on it, and puts a new `Server` in the place of its own. */
   #watch(server: MemcacheServer): void {
     if (watched.has(server)) return
     watched.add(server)
-    // Not a documented property, and the only way to hold a connection that memjs has let go of.
+    // The property is not documented, and the only way to reach a connection after memjs has dropped it.
     const socket: unknown = Reflect.get(server, '_socket')
     server.onError(CONNECTION, () => {
       if (socket instanceof Socket) socket.destroy()
@@ -177,7 +181,7 @@ export class MemcacheConnection {
     if (!socket.connecting) return
     socket.once('data', (chunk: Buffer) => {
       if (chunk[0] === RESPONSE) return
-      server.error(new Error('what answers there does not speak the binary protocol of memcached'))
+      server.error(new Error('the server does not speak the binary protocol of memcached'))
     })
   }
 
@@ -187,7 +191,7 @@ export class MemcacheConnection {
   }
 }
 
-/** After the settings comes an empty response; where they are not told, a refusal. */
+/** An empty response follows the settings. A server that does not tell them answers with an error status. */
 function endsSettings({ header }: MemcacheResponse): boolean {
   return header.status !== Status.ok || header.totalBodyLength === 0
 }
@@ -196,12 +200,8 @@ function closed(): Error {
   return new Error('the store was closed')
 }
 
-function late(): Error {
-  return new Error('no answer within the timeout')
-}
-
-/** memjs tells of a refused log-in by a string. */
+/** memjs reports a refused login as a string. */
 function errorOf(error: unknown): Error {
   if (error instanceof Error) return error
-  return new Error('the server asks for a user and a password, and none or others were given')
+  return new Error('the server asks for a user and a password, and they are missing or wrong')
 }

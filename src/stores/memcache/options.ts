@@ -1,9 +1,35 @@
-import { SessionError } from '../../errors.ts'
-import type { MemcacheStoreOptions } from '../memcache.ts'
-import { parseMemcacheAddresses, type MemcacheAddress } from './config.ts'
+import {
+  assertPrefix,
+  assertTimeout,
+  assertWhole,
+  optionError,
+  PREFIX,
+  sourceError,
+  TIMEOUT,
+} from '../shared/options.ts'
+import { parseMemcacheConfig, type MemcacheAddress } from './config.ts'
 import type { MemcacheClient } from './protocol.ts'
 
-/** The settings, checked and complete. */
+/** Options of the `MemcacheStore`: `url` or `client`, and what differs from the defaults. */
+export interface MemcacheStoreOptions {
+  /**
+   * The servers: `host:port` or `memcache://user:password@host:port`, several separated by `;`. List them in the same
+   * order in every process: the position in the list decides which server keeps a key.
+   */
+  readonly url?: string
+  /** A `Client` of memjs, without its option `failover`. The store never closes it. Its own `timeout` applies as well. */
+  readonly client?: MemcacheClient
+  /** The prefix of every key: printable ASCII without spaces, up to 100 characters. Default: `session:`. */
+  readonly prefix?: string
+  /** How long a verb may take, in ms. Default: 5,000. */
+  readonly timeout?: number
+  /** The largest item that the servers accept, in bytes: their option `-I`. Default: 1 MiB, as in memcached. */
+  readonly maxItemBytes?: number
+  /** The clock, in ms since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+/** The options, checked and with their defaults. */
 export interface MemcacheSettings {
   readonly servers: MemcacheClient | readonly MemcacheAddress[]
   readonly prefix: string
@@ -12,29 +38,21 @@ export interface MemcacheSettings {
   readonly now: () => number
 }
 
-/** @throws SessionError `ERR_SESSION_OPTIONS` if a setting is wrong */
+/** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
 export function memcacheSettings(options: MemcacheStoreOptions): MemcacheSettings {
-  const { prefix = 'session:', timeout = 5_000, maxItemBytes = 1_048_576, now = Date.now } = options
-  if (!/^[!-~]{0,100}$/.test(prefix)) {
-    throw wrong('prefix must be printable ASCII without spaces, up to 100 characters')
-  }
-  assertWhole('timeout', timeout, 1)
-  assertWhole('maxItemBytes', maxItemBytes, 2_048)
+  const { prefix = PREFIX, timeout = TIMEOUT, maxItemBytes = 1_048_576, now = Date.now } = options
+  assertPrefix('memcache', prefix)
+  assertTimeout('memcache', timeout)
+  assertWhole('memcache', 'maxItemBytes', maxItemBytes, 2_048)
   return { servers: serversOf(options), prefix, timeout, maxItemBytes, now }
 }
 
 function serversOf({ url, client }: MemcacheStoreOptions): MemcacheClient | readonly MemcacheAddress[] {
-  if (client === undefined && url !== undefined) return parseMemcacheAddresses(url)
-  if (client === undefined || url !== undefined) throw wrong('give either url or client')
+  if (client === undefined && url !== undefined) return parseMemcacheConfig(url)
+  if (client === undefined || url !== undefined) throw sourceError('memcache')
   if (client.options.failover !== true) return client
-  throw wrong('client has failover: a server that comes back would bring ended sessions back with it')
-}
-
-function assertWhole(field: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return
-  throw wrong(`${field} must be a whole number of at least ${least}`)
-}
-
-function wrong(what: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `memcache: ${what}`)
+  throw optionError(
+    'memcache',
+    'client has failover: a server that comes back would bring destroyed sessions back, so turn it off',
+  )
 }

@@ -1,9 +1,9 @@
-import { VERSION_LENGTH, type Entry } from '../../store.ts'
+import { sameVersion, type Entry } from '../../store.ts'
 
-/** On text that V8 keeps in one byte per character this fails without looking at it, whatever the length. */
+/** Matches wide characters. On text that V8 stores with one byte per character it fails at once, whatever the length. */
 const WIDE = /[\u0100-\uffff]/
 
-/** What is kept of a session: one link in the ring of all, ordered by use. */
+/** A session in memory: a link in the ring of all sessions, which is ordered by use. */
 export class MemoryEntry {
   readonly key: string
   payload: string
@@ -25,12 +25,12 @@ export class MemoryEntry {
     this.expiresAt = expiresAt
   }
 
-  /** Whether `base` has the version that is kept. Mostly it is the very same string. */
+  /** Whether `base` has the stored version. In most cases it is the same string. */
   is(base: Entry): boolean {
-    return base.payload === this.payload || this.payload.startsWith(base.payload.slice(0, VERSION_LENGTH))
+    return base.payload === this.payload || sameVersion(base.payload, this.payload)
   }
 
-  /** Takes its place as the one used last. */
+  /** Enters the ring as the most recently used one. */
   join(ring: MemoryEntry): void {
     this.older = ring.older
     this.newer = ring
@@ -38,7 +38,7 @@ export class MemoryEntry {
     ring.older = this
   }
 
-  /** Takes that place again. */
+  /** Becomes the most recently used one again. */
   renew(ring: MemoryEntry): void {
     if (ring.older === this) return
     this.leave()
@@ -53,7 +53,7 @@ export class MemoryEntry {
   }
 }
 
-/** Bytes of the text in memory. The search also joins a string that V8 still holds as the pieces it was built from. */
+/** The bytes of the text in memory. The search also flattens a string that V8 still holds as a tree of concatenations. */
 function inMemory(payload: string): number {
   return WIDE.test(payload) ? payload.length * 2 : payload.length
 }

@@ -1,13 +1,13 @@
 import { setImmediate as pause } from 'node:timers/promises'
 import type { MemoryEntry } from './entry.ts'
 
-/** A `Map` moves all its entries when it grows or shrinks. That of a million stops the world, 256 small ones do not. */
+/** A `Map` moves all its entries when it grows or shrinks. With a million entries that blocks the process; 256 small maps do not. */
 const SHARDS = 256
 
-/** So many entries are looked at in one go, before other work has its turn. Well below a millisecond. */
+/** How many entries are visited before other work may run. That takes well below a millisecond. */
 const SLICE = 500
 
-/** Entries by their keys, as in a `Map`, but however many there are, neither growth nor a tour of all stops the world. */
+/** Entries by their keys, as in a `Map`, but neither growth nor a tour of all entries blocks the process. */
 export class Shards {
   readonly #shards: readonly Map<string, MemoryEntry>[] = Array.from({ length: SHARDS }, () => new Map())
   #station = 0
@@ -28,7 +28,7 @@ export class Shards {
     for (const shard of this.#shards) shard.clear()
   }
 
-  /** Shows all entries to `look`, from the shard on where the last tour ended, until `look` has seen enough. */
+  /** Calls `look` with each entry, from the shard at which the last tour ended, until it returns `false`. */
   async tour(look: (entry: MemoryEntry) => boolean): Promise<void> {
     const first = this.#station
     let seen = 0
@@ -54,8 +54,8 @@ export class Shards {
 }
 
 /**
- * Shows the next entries to `look`, a slice at most. A function of its own because V8 can compile it as a whole, and then
- * walks without leaving an object for each step to the garbage collector.
+ * Calls `look` with the next entries, a slice at most. It is a separate function, which V8 can compile as a whole, and then
+ * iterates without allocating an object for each step.
  */
 function lookAtSome(
   entries: Iterator<MemoryEntry>,
@@ -69,7 +69,7 @@ function lookAtSome(
   return 'more'
 }
 
-/** The shard of a key. Keys are hashes as a rule, so their first characters are spread well. */
+/** The shard of a key. Keys are usually hashes, so their first characters are distributed evenly. */
 function spread(key: string): number {
   let mixed = 0
   for (let at = 0; at < 4; at += 1) mixed = (mixed * 33) ^ key.charCodeAt(at) // NaN beyond the end counts as 0

@@ -1,6 +1,6 @@
 import { SessionError } from '../../errors.ts'
 
-/** What a driver's error is to us. Its own text may hold a key or a user's name, so it stays in the cause. */
+/** The parts of a driver's error that are used. Its text may contain a key or a user name, so it is only kept as the cause. */
 interface DriverError {
   readonly code: string
   readonly errno: number
@@ -8,7 +8,7 @@ interface DriverError {
 }
 
 const REASONS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'nobody listens at this address'],
+  ['ECONNREFUSED', 'no server listens at this address'],
   ['ENOTFOUND', 'the name of the host cannot be resolved'],
   ['EAI_AGAIN', 'the name of the host cannot be resolved'],
   ['EHOSTUNREACH', 'the host cannot be reached'],
@@ -19,23 +19,23 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['EPIPE', 'the connection was lost'],
   ['PROTOCOL_CONNECTION_LOST', 'the connection was lost'],
   ['HANDSHAKE_NO_SSL_SUPPORT', 'the server does not offer TLS'],
-  ['HANDSHAKE_SSL_ERROR', 'no TLS connection, the certificate may not be a trusted one'],
-  ['ER_SECURE_TRANSPORT_REQUIRED', 'the server takes TLS connections only'],
-  // MariaDB says so as well to a user who has to come by TLS.
-  ['ER_ACCESS_DENIED_ERROR', 'the server refuses this user or password, or wants TLS'],
+  ['HANDSHAKE_SSL_ERROR', 'no TLS connection; the certificate may not be trusted'],
+  ['ER_SECURE_TRANSPORT_REQUIRED', 'the server accepts only TLS connections'],
+  // MariaDB also uses this code for a user who must connect by TLS.
+  ['ER_ACCESS_DENIED_ERROR', 'the server refuses this user or password, or requires TLS'],
   ['ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'the server refuses this user without a password'],
   ['ER_DBACCESS_DENIED_ERROR', 'this user may not use the database'],
   ['ER_BAD_DB_ERROR', 'there is no such database'],
   ['ER_NO_DB_ERROR', 'no database is selected'],
-  ['ER_NO_SUCH_TABLE', 'the table is gone'],
-  ['ER_BAD_FIELD_ERROR', 'the table has lost a column'],
-  ['ER_NO_DEFAULT_FOR_FIELD', 'the table has a column that needs a value we do not have'],
-  ['ER_TABLEACCESS_DENIED_ERROR', 'this user may not do that with the table'],
+  ['ER_NO_SUCH_TABLE', 'the table does not exist any more'],
+  ['ER_BAD_FIELD_ERROR', 'a column of the table does not exist any more'],
+  ['ER_NO_DEFAULT_FOR_FIELD', 'the table has another column without a default'],
+  ['ER_TABLEACCESS_DENIED_ERROR', 'this user has no right to do this with the table'],
   ['ER_CON_COUNT_ERROR', 'the server has too many connections'],
   ['ER_TOO_MANY_USER_CONNECTIONS', 'this user has too many connections'],
   ['ER_USER_LIMIT_REACHED', 'this user has too many connections or queries'],
-  ['ER_LOCK_DEADLOCK', 'a deadlock, again and again'],
-  ['ER_LOCK_WAIT_TIMEOUT', 'somebody holds a lock on the row'],
+  ['ER_LOCK_DEADLOCK', 'deadlocks, several times in a row'],
+  ['ER_LOCK_WAIT_TIMEOUT', 'another transaction holds a lock on the row'],
   ['ER_OPTION_PREVENTS_STATEMENT', 'the server is read-only'],
   ['ER_READ_ONLY_MODE', 'the server is read-only'],
   ['ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 'the server is read-only'],
@@ -43,30 +43,30 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * The server says so of a statement that it has not applied, or has undone: a snapshot or a lock that another one got in
- * between (1020, 1205, 1213), no room for a connection (1040, 1203, 1226), a statement to be prepared anew (1615).
+ * The server did not apply the statement, or rolled it back: because of another transaction (1020, 1205, 1213), too many
+ * connections (1040, 1203, 1226), or a statement that must be prepared again (1615).
  */
 const NOT_APPLIED: ReadonlySet<number> = new Set([1020, 1040, 1203, 1205, 1213, 1226, 1615])
 
-/** The connection ends with these although the driver does not say so: shutdown, killed, idle for too long. */
+/** The connection ends after these, although the driver does not say so: shutdown, killed, idle for too long. */
 const LAST_WORDS: ReadonlySet<number> = new Set([1053, 1927, 4031])
 
-/** A server that has become a replica: a new connection may find the primary. */
+/** The server is read-only, since it became a replica: a new connection may find the primary. */
 const READ_ONLY: ReadonlySet<number> = new Set([1290, 1792, 1836])
 
 const PACKET_TOO_LARGE = 1153
 const DATA_TOO_LONG = 1406
 const DUPLICATE_KEY = 1062
 
-/** The table is not as it was: gone (1146), without a column (1054), with one that has no default (1364). */
+/** The table has changed: dropped (1146), a column dropped (1054), a column without a default added (1364). */
 const CHANGED_TABLE: ReadonlySet<number> = new Set([1054, 1146, 1364])
 
-/** An error of the driver, or anything else that went wrong in `verb`, in words that give nothing away. */
+/** The `SessionError` for a failure of a verb. Its text contains no key, payload, user name or password. */
 export function mysqlError(verb: string, cause: unknown): SessionError {
   if (cause instanceof SessionError) return cause
   const { code, errno } = driverErrorOf(cause)
   if (errno === PACKET_TOO_LARGE || errno === DATA_TOO_LONG) {
-    const text = `mysql: ${verb} refused, the payload exceeds what the server takes (${code})`
+    const text = `mysql: ${verb} refused, the payload exceeds what the server accepts (${code})`
     return new SessionError('ERR_SESSION_LIMIT', text, { cause })
   }
   const known = REASONS.get(code)
@@ -74,27 +74,28 @@ export function mysqlError(verb: string, cause: unknown): SessionError {
   return new SessionError('ERR_SESSION_STORE', `mysql: ${verb} failed: ${reason}`, { cause })
 }
 
-/** Whether nothing has happened, so that any verb may be tried again. */
+/** Whether nothing was applied, so that any verb may be repeated. */
 export function wasNotApplied(error: unknown): boolean {
   return NOT_APPLIED.has(driverErrorOf(error).errno)
 }
 
-/** Whether the connection was lost, so that nobody knows what has happened. */
+/** Whether the connection was lost, so that the outcome is unknown. */
 export function wasLost(error: unknown): boolean {
   const { errno, fatal } = driverErrorOf(error)
   return fatal || LAST_WORDS.has(errno)
 }
 
-/** Whether the connection should not be used again. */
-export function spoilsConnection(error: unknown): boolean {
+/** Whether the connection must not be used again. */
+export function breaksConnection(error: unknown): boolean {
   return wasLost(error) || READ_ONLY.has(driverErrorOf(error).errno)
 }
 
+/** Whether there is a row with this key already. */
 export function isDuplicateKey(error: unknown): boolean {
   return driverErrorOf(error).errno === DUPLICATE_KEY
 }
 
-/** Whether what is known of the table may be wrong by now: it was changed, or the server that comes back may be another one. */
+/** Whether the table may have changed, by a statement or because another server answers after a lost connection. */
 export function outdatesTable(error: unknown): boolean {
   const cause = error instanceof SessionError ? error.cause : error
   return CHANGED_TABLE.has(driverErrorOf(cause).errno) || wasLost(cause)
@@ -103,7 +104,7 @@ export function outdatesTable(error: unknown): boolean {
 function driverErrorOf(error: unknown): DriverError {
   const { code, errno, fatal }: Partial<Record<keyof DriverError, unknown>> = Object(error)
   const number = typeof errno === 'number' ? errno : 0
-  // The driver has no name for some codes of MariaDB; and a code is for us to print only if it looks like one.
+  // The driver has no name for some codes of MariaDB. A code is printed only if it looks like one.
   const named = typeof code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(code)
   return { code: named ? code : `error ${number}`, errno: number, fatal: fatal === true }
 }

@@ -1,18 +1,20 @@
 import { createHash } from 'node:crypto'
 import type { PoolConnection } from 'mysql2/promise'
-import { SessionError } from '../../errors.ts'
-import { execute } from './execute.ts'
-import { createTable, type MysqlGrain } from './statements.ts'
+import type { StoreTraits } from '../../store.ts'
+import { storeError } from '../shared/errors.ts'
+import { execute } from './connection.ts'
 
-/** What was found out about a table. */
+/** The unit of a table's expiry: seconds in the documented table, ms in the one that is created here. */
+export type MysqlGrain = 'seconds' | 'milliseconds'
+
+/** The properties of a table. */
 export interface MysqlSchema {
   readonly table: string
   readonly grain: MysqlGrain
-  /** The largest payload in bytes: what the column holds, and what the server takes in one packet. */
-  readonly maxBytes: number
-  /** Whether rows are locked one by one, as InnoDB does. */
+  readonly traits: StoreTraits
+  /** Whether the table locks single rows, as InnoDB does. */
   readonly locksRows: boolean
-  /** A name for a lock that tells this table from every other one on the server. */
+  /** The name of a lock, unique to this table on the server. */
   readonly lock: string
 }
 
@@ -25,14 +27,14 @@ interface Column {
   readonly type: string
   readonly collation: string
   readonly length: number
-  /** Whether a row needs a value for it. */
+  /** Whether an INSERT must give a value for it. */
   readonly isRequired: boolean
 }
 
-/** What a packet holds beside the payload: the statement's number, key, version, times, and their types. Generous. */
+/** An upper bound for the bytes of a packet that are not payload: statement number, key, version, times, and types. */
 const PACKET_OVERHEAD = 1_024
 
-/** Older servers know no `SKIP LOCKED`, and nobody maintains them. */
+/** Older servers have no `SKIP LOCKED`, and are not maintained. */
 const OLDEST = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
 const SERVER = 'SELECT VERSION(), DATABASE(), @@max_allowed_packet, @@autocommit'
@@ -42,25 +44,37 @@ const COLUMNS =
   "is_nullable = 'NO' AND column_default IS NULL AND extra = '' " +
   'FROM information_schema.columns WHERE table_schema = ? AND table_name = ?'
 
-/** The columns of the primary key, and whether each is in it as a whole. */
+/** The columns of the primary key, and whether the key contains the whole column. */
 const PRIMARY =
   'SELECT LOWER(column_name), sub_part IS NULL FROM information_schema.statistics ' +
   "WHERE table_schema = ? AND table_name = ? AND index_name = 'PRIMARY'"
 
 const ENGINE = 'SELECT engine FROM information_schema.tables WHERE table_schema = ? AND table_name = ?'
 
+/** The traits of a store with such a table. `maxBytes` is what the column holds and the server accepts in one packet. */
+export function traitsOf(grain: MysqlGrain, maxBytes: number): StoreTraits {
+  return {
+    name: 'mysql',
+    location: 'server',
+    revocable: true,
+    shared: true,
+    durable: true,
+    resolution: grain === 'seconds' ? 1_000 : 1,
+    maxBytes,
+  }
+}
+
 /**
- * Finds the table, creates it if there is none, and looks whether it is one of the two that a store can use.
+ * Finds the table, creates it if it is missing, and checks that it is one of the two kinds that a store can use.
  *
- * @throws SessionError `ERR_SESSION_STORE` if the server is too old, or the table is somebody else's
+ * @throws SessionError `ERR_SESSION_STORE` if the server is too old, or the table is of another kind
  */
 export async function openSchema(connection: PoolConnection, name: string): Promise<MysqlSchema> {
   const server = await inspectServer(connection)
   const where = [server.database, name]
   let columns = await columnsOf(connection, where)
   if (columns.size === 0) {
-    // IF NOT EXISTS, because others may be starting at this moment too.
-    await execute(connection, createTable(name))
+    await execute(connection, tableDefinition(name))
     columns = await columnsOf(connection, where)
   }
   const grain = grainOf(columns)
@@ -71,7 +85,10 @@ export async function openSchema(connection: PoolConnection, name: string): Prom
   return {
     table: name,
     grain,
-    maxBytes: Math.min(columns.get('session_data')?.length ?? 0, server.maxPacket - PACKET_OVERHEAD),
+    traits: traitsOf(
+      grain,
+      Math.min(columns.get('session_data')?.length ?? 0, server.maxPacket - PACKET_OVERHEAD),
+    ),
     locksRows: engine.rows[0]?.[0] === 'InnoDB',
     lock: `koa-typed-session ${createHash('sha1').update(where.join('.')).digest('hex')}`,
   }
@@ -85,12 +102,12 @@ async function inspectServer(connection: PoolConnection): Promise<Server> {
   const [oldestMajor, oldestMinor] = OLDEST[kind]
   const [major = 0, minor = 0] = text.split('.', 2).map((part) => Number.parseInt(part, 10))
   if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
-    throw refused(
-      `the server is ${kind} ${major}.${minor}, and it takes ${oldestMajor}.${oldestMinor} or newer`,
+    throw openError(
+      `the server is ${kind} ${major}.${minor}, and ${oldestMajor}.${oldestMinor} or newer is needed`,
     )
   }
-  if (typeof database !== 'string') throw refused('the connection has selected no database')
-  if (Number(autocommit) !== 1) throw refused('autocommit is off, so nothing would ever be stored')
+  if (typeof database !== 'string') throw openError('the connection has selected no database')
+  if (Number(autocommit) !== 1) throw openError('autocommit is off, so nothing would be stored')
   return { database, maxPacket: Number(maxPacket) }
 }
 
@@ -109,7 +126,7 @@ async function columnsOf(connection: PoolConnection, where: string[]): Promise<R
   )
 }
 
-/** Which of the two tables has these columns. MySQL and MariaDB differ in what they write after the name of a type. */
+/** The kind of a table with these columns. MySQL and MariaDB write type names with different suffixes. */
 function grainOf(columns: ReadonlyMap<string, Column>): MysqlGrain | undefined {
   const key = columns.get('session_key')
   const data = columns.get('session_data')
@@ -124,21 +141,37 @@ function grainOf(columns: ReadonlyMap<string, Column>): MysqlGrain | undefined {
   return /^(?:var)?char/.test(key.type) && key.length >= 64 ? 'seconds' : undefined
 }
 
-/** Whether our three columns are all that a new row needs. */
+/** Whether the three columns of a session are all that an INSERT must give. */
 function isSufficient(columns: ReadonlyMap<string, Column>): boolean {
   const ours = ['session_key', 'session_data', 'session_expiry']
   return [...columns].every(([name, { isRequired }]) => ours.includes(name) || !isRequired)
 }
 
-function foreign(name: string, columns: ReadonlyMap<string, Column>, isKeyed: boolean): SessionError {
+/**
+ * The SQL that creates a table: keys are case-sensitive, payloads are bytes up to 16 MiB, and an index serves the sweep.
+ * `IF NOT EXISTS`, because other processes may be starting at the same time.
+ */
+function tableDefinition(table: string): string {
+  return (
+    `CREATE TABLE IF NOT EXISTS \`${table}\` (` +
+    'session_key varchar(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, ' +
+    'session_data mediumblob NOT NULL, ' +
+    "session_expiry bigint NOT NULL COMMENT 'ms since 1970-01-01 UTC', " +
+    'PRIMARY KEY (session_key), ' +
+    'KEY session_expiry (session_expiry)' +
+    ') ENGINE=InnoDB'
+  )
+}
+
+function foreign(name: string, columns: ReadonlyMap<string, Column>, isKeyed: boolean): Error {
   const found = [...columns].map(([column, { type }]) => `${column} ${type}`).join(', ')
-  return refused(
-    `the table ${name} is not one for sessions. It needs session_key char(64), session_data blob and session_expiry ` +
-      'int unsigned, or what is created where there is no table, and session_key for its primary key; ' +
+  return openError(
+    `the table ${name} is not a table of sessions. It needs session_key char(64), session_data blob and session_expiry ` +
+      'int unsigned, or the columns of the table that is created by default, and session_key as its primary key; ' +
       `it has ${found}${isKeyed ? '' : ', and no such primary key'}`,
   )
 }
 
-function refused(problem: string): SessionError {
-  return new SessionError('ERR_SESSION_STORE', `mysql: open failed: ${problem}`)
+function openError(problem: string): Error {
+  return storeError('mysql', `open failed: ${problem}`)
 }

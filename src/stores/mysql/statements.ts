@@ -1,38 +1,12 @@
+import { createHash } from 'node:crypto'
+import type { PoolConnection } from 'mysql2/promise'
 import { VERSION_LENGTH } from '../../store.ts'
-
-/** How a table tells time: the documented one in whole seconds, ours in ms. */
-export type MysqlGrain = 'seconds' | 'milliseconds'
-
-/** What a store says to its table. Each is one statement, so each is one step, on MyISAM too. */
-export interface MysqlStatements {
-  /** `(key)` → payload and the ms it still lives. */
-  readonly read: string
-  /** `(key)` → the ms it still lives. */
-  readonly life: string
-  /** `(key, payload, ms to live)` */
-  readonly insert: string
-  /** `(payload, ms to live, key)`: puts a new entry in the place of an expired one. */
-  readonly succeed: string
-  /** `(payload, ms to live, key, version)` */
-  readonly replace: string
-  /** `(ms to live, key)` */
-  readonly touch: string
-  /** `(key)` */
-  readonly destroy: string
-  /** `(key, version)` */
-  readonly destroyFrom: string
-  readonly count: string
-  /** Keys that have expired. It takes no locks. */
-  readonly expired: (limit: number) => string
-  /** `(...keys)`: removes those of so many that have expired still and that nobody holds a lock on. */
-  readonly remove: (keys: number) => string
-  /** For tables without row locks. */
-  readonly removeExpired: (limit: number) => string
-}
+import { execute } from './connection.ts'
+import type { MysqlGrain, MysqlSchema } from './schema.ts'
 
 /**
- * The database's clock in ms since the epoch, constant within a statement. Plain arithmetic on UTC: neither the
- * time zone of the session nor the hour that a winter time has twice can shift it, and it does not end in 2038.
+ * The database's clock in ms since the epoch, constant within a statement. It is computed from UTC, so neither the time zone
+ * of the connection nor the end of daylight saving time affects it, and it does not end in 2038.
  */
 const NOW = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)"
 
@@ -45,51 +19,131 @@ const TIME = {
   seconds: {
     clock: `(${NOW} DIV 1000)`,
     life: `(CAST(session_expiry AS SIGNED) * 1000 - ${NOW})`,
-    // Rounded up, so that nobody dies early; kept within an unsigned int, where a server may reject or wrap the rest.
+    // Rounded up, so that no session expires early. Limited to an unsigned int: beyond it a server may reject or wrap around.
     moment: `LEAST(4294967295, GREATEST(0, CEILING((${NOW} + CAST(? AS SIGNED)) / 1000)))`,
   },
 } as const satisfies Record<MysqlGrain, unknown>
 
-/** @param table a name that was checked to be one */
-export function statementsFor(table: string, grain: MysqlGrain): MysqlStatements {
-  const { clock, life, moment } = TIME[grain]
-  const name = `\`${table}\``
-  // A comparison that no index can serve, on purpose: where only a few rows seem to be alive, the optimizer takes the
-  // index on the expiry instead of the primary key, and locks the rows of strangers.
-  const living = `session_key = ? AND ${life} > 0`
-  const version = `LEFT(session_data, ${VERSION_LENGTH}) = ?`
-  const expired = `session_expiry <= ${clock}`
-  return {
-    read: `SELECT session_data, ${life} FROM ${name} WHERE ${living}`,
-    life: `SELECT ${life} FROM ${name} WHERE ${living}`,
-    insert: `INSERT INTO ${name} (session_key, session_data, session_expiry) VALUES (?, ?, ${moment})`,
-    succeed: `UPDATE ${name} SET session_data = ?, session_expiry = ${moment} WHERE session_key = ? AND ${life} <= 0`,
-    replace: `UPDATE ${name} SET session_data = ?, session_expiry = ${moment} WHERE ${living} AND ${version}`,
-    touch: `UPDATE ${name} SET session_expiry = GREATEST(session_expiry, ${moment}) WHERE ${living}`,
-    destroy: `DELETE FROM ${name} WHERE ${living}`,
-    destroyFrom: `DELETE FROM ${name} WHERE ${living} AND ${version}`,
-    count: `SELECT COUNT(*) FROM ${name} WHERE session_expiry > ${clock}`,
-    expired: (limit) => `SELECT session_key FROM ${name} WHERE ${expired} LIMIT ${limit}`,
-    // One statement, so no transaction: it locks by primary key what it can have at once, and removes exactly that. A
-    // plain DELETE waits for every lock, and reads the whole table where it believes that to be the shorter way.
-    remove: (keys) =>
+/** The largest batch of a sweep. From about a thousand keys on, MariaDB reads the whole table instead of looking them up. */
+const MAX_BATCH = 500
+
+/**
+ * The SQL of every verb, for one table. A verb's change is always a single statement, so it is atomic, on MyISAM too. Lives
+ * are in ms from now.
+ */
+export class MysqlStatements {
+  readonly schema: MysqlSchema
+  /** `(key)` → payload, and the ms that it still lives. */
+  readonly read: string
+  /** `(key)` → the ms that it still lives. */
+  readonly life: string
+  /** `(key, payload, ms to live)` */
+  readonly insert: string
+  /** `(payload, ms to live, key)`: replaces an expired entry. */
+  readonly succeed: string
+  /** `(payload, ms to live, key, version)` */
+  readonly replace: string
+  /** `(ms to live, key)` */
+  readonly touch: string
+  /** `(key)` */
+  readonly destroy: string
+  /** `(key, version)` */
+  readonly destroyBase: string
+  readonly count: string
+
+  constructor(schema: MysqlSchema) {
+    this.schema = schema
+    const { clock, life, moment } = TIME[schema.grain]
+    const name = `\`${schema.table}\``
+    // No index can serve this comparison, on purpose: if only a few rows seem to be alive, the optimizer would take the index
+    // on the expiry instead of the primary key, and lock the rows of other sessions.
+    const living = `session_key = ? AND ${life} > 0`
+    const version = `LEFT(session_data, ${VERSION_LENGTH}) = ?`
+    this.read = `SELECT session_data, ${life} FROM ${name} WHERE ${living}`
+    this.life = `SELECT ${life} FROM ${name} WHERE ${living}`
+    this.insert = `INSERT INTO ${name} (session_key, session_data, session_expiry) VALUES (?, ?, ${moment})`
+    this.succeed = `UPDATE ${name} SET session_data = ?, session_expiry = ${moment} WHERE session_key = ? AND ${life} <= 0`
+    this.replace = `UPDATE ${name} SET session_data = ?, session_expiry = ${moment} WHERE ${living} AND ${version}`
+    this.touch = `UPDATE ${name} SET session_expiry = GREATEST(session_expiry, ${moment}) WHERE ${living}`
+    this.destroy = `DELETE FROM ${name} WHERE ${living}`
+    this.destroyBase = `DELETE FROM ${name} WHERE ${living} AND ${version}`
+    this.count = `SELECT COUNT(*) FROM ${name} WHERE session_expiry > ${clock}`
+  }
+
+  /**
+   * What the table stores for a key. The documented table has 64 characters for a key and ignores case. A hash in hex is
+   * stored unchanged; a key that does not fit is hashed, with a `~` before it that no key contains.
+   */
+  nameOf(key: string): string {
+    if (this.schema.grain === 'milliseconds' || /^[0-9a-z_-]{1,64}$/.test(key)) return key
+    return `~${createHash('sha256').update(key).digest('hex').slice(1)}`
+  }
+
+  /** Keys that have expired. Takes no locks. */
+  expired(limit: number): string {
+    return `SELECT session_key FROM \`${this.schema.table}\` WHERE ${this.#expired} LIMIT ${limit}`
+  }
+
+  /** `(...keys)`: removes those of so many keys that are still expired and not locked. */
+  remove(keys: number): string {
+    const name = `\`${this.schema.table}\``
+    // One statement, so no transaction is needed: it locks by primary key the rows that are free, and removes only them. A
+    // plain DELETE would wait for every lock, and read the whole table where the optimizer expects that to be faster.
+    return (
       `DELETE session FROM (SELECT session_key FROM ${name} FORCE INDEX (PRIMARY) ` +
-      `WHERE session_key IN (${Array(keys).fill('?').join(', ')}) AND ${life} <= 0 ` +
+      `WHERE session_key IN (${Array(keys).fill('?').join(', ')}) AND ${TIME[this.schema.grain].life} <= 0 ` +
       `LIMIT ${keys} FOR UPDATE SKIP LOCKED) AS batch ` +
-      `STRAIGHT_JOIN ${name} AS session ON session.session_key = batch.session_key`,
-    removeExpired: (limit) => `DELETE FROM ${name} WHERE ${expired} LIMIT ${limit}`,
+      `STRAIGHT_JOIN ${name} AS session ON session.session_key = batch.session_key`
+    )
+  }
+
+  /** For tables without row locks. */
+  removeExpired(limit: number): string {
+    return `DELETE FROM \`${this.schema.table}\` WHERE ${this.#expired} LIMIT ${limit}`
+  }
+
+  get #expired(): string {
+    return `session_expiry <= ${TIME[this.schema.grain].clock}`
   }
 }
 
-/** The better table: case counts in keys, payloads are bytes up to 16 MiB, the sweep finds the expired by an index. */
-export function createTable(table: string): string {
-  return (
-    `CREATE TABLE IF NOT EXISTS \`${table}\` (` +
-    'session_key varchar(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, ' +
-    'session_data mediumblob NOT NULL, ' +
-    "session_expiry bigint NOT NULL COMMENT 'ms since 1970-01-01 UTC', " +
-    'PRIMARY KEY (session_key), ' +
-    'KEY session_expiry (session_expiry)' +
-    ') ENGINE=InnoDB'
-  )
+/**
+ * Removes up to `limit` expired rows, and returns how many; 0 if another process is sweeping. It waits for no lock, and locks
+ * only what it removes.
+ */
+export async function sweepTable(
+  connection: PoolConnection,
+  statements: MysqlStatements,
+  limit: number,
+): Promise<number> {
+  const batch = Math.min(Math.floor(limit), MAX_BATCH)
+  if (batch < 1) return 0
+  const { lock, locksRows } = statements.schema
+  const { rows } = await execute(connection, 'SELECT GET_LOCK(?, 0)', [lock])
+  if (Number(rows[0]?.[0]) !== 1) return 0
+  try {
+    const removed = locksRows
+      ? await removeUnlocked(connection, statements, batch)
+      : (await execute(connection, statements.removeExpired(batch))).affected
+    await execute(connection, 'SELECT RELEASE_LOCK(?)', [lock])
+    return removed
+  } catch (error) {
+    connection.destroy() // releases the lock in any case
+    throw error
+  }
+}
+
+/** Reads without locks first: a locking read would lock gaps that other sessions need, or every row that it passes. */
+async function removeUnlocked(
+  connection: PoolConnection,
+  statements: MysqlStatements,
+  batch: number,
+): Promise<number> {
+  const { rows } = await execute(connection, statements.expired(batch))
+  const keys = rows.map(([key]) => String(key))
+  const [first] = keys
+  if (first === undefined) return 0
+  // Filled up to the size of the batch with the first key, so that one prepared statement serves any number of keys.
+  const values = Array.from({ length: batch }, (_, at) => keys[at] ?? first)
+  return (await execute(connection, statements.remove(batch), values)).affected
 }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import type { ClientConfig } from 'pg'
-import { SessionError } from '../../errors.ts'
-import { errnoOf } from '../shared/errno.ts'
+import type { SessionError } from '../../errors.ts'
+import { errnoOf } from '../shared/errors.ts'
+import { optionError, percentDecoded } from '../shared/options.ts'
 
-/** Where a server is, who is calling, and the ways to encrypt in the order in which they are tried. */
+/** The address and the user, and the ways to encrypt in the order in which they are tried. */
 export interface PostgresConfig {
   readonly client: ClientConfig
   readonly encryption: readonly (false | ConnectionOptions)[]
@@ -13,7 +14,7 @@ export interface PostgresConfig {
 const URL_FORM =
   /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<host>\[[^\]]*\]|[^@:/?]*)(?::(?<port>[^@/?]*))?(?:\/(?<dbname>[^?]*))?(?:\?(?<query>[^@]*))?$/s
 
-/** One `keyword = value` as libpq reads it: quotes around a whole value only, and a backslash makes the next character plain. */
+/** One `keyword = value` as libpq parses it: quotes only around a whole value, and a backslash escapes the next character. */
 const PAIR =
   /\s*(?<word>\w+)\s*=\s*(?:'(?<quoted>(?:[^'\\]|\\.)*)'(?=\s|$)|(?<plain>(?!')(?:[^\s\\]|\\.)*))/suy
 
@@ -37,7 +38,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Reads a PostgreSQL URL, or the keywords and values of libpq.
+ * Parses a PostgreSQL URL, or the keywords and values of libpq.
  *
  * @throws SessionError `ERR_SESSION_OPTIONS` if it is neither; the text never holds the password
  */
@@ -51,11 +52,11 @@ export function parsePostgresConfig(text: string): PostgresConfig {
   return { client: clientOf(words), encryption: encryptionOf(words, host?.startsWith('/') === true) }
 }
 
-/** An unknown word is named, unless it may be the rest of a password with a blank that somebody forgot to quote. */
+/** The error names the unknown word, unless it may be the rest of a password that contains a blank and is not quoted. */
 function refuseUnknown(words: readonly string[]): void {
   const at = words.findIndex((word) => !KNOWN.has(word))
   if (at === -1) return
-  const name = words[at - 1] === 'password' ? 'a word behind the password' : `'${words[at]}'`
+  const name = words[at - 1] === 'password' ? 'a word after the password' : `'${words[at]}'`
   throw refusal(`does not know ${name} (known are ${[...KNOWN].join(', ')})`)
 }
 
@@ -77,11 +78,7 @@ function wordsOfUrl(text: string): ReadonlyMap<string, string> {
 }
 
 function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw refusal('has a % that is not followed by two hexadecimal digits')
-  }
+  return percentDecoded(text, () => refusal('has a % that is not followed by two hexadecimal digits'))
 }
 
 function wordsOfConninfo(text: string): ReadonlyMap<string, string> {
@@ -91,7 +88,7 @@ function wordsOfConninfo(text: string): ReadonlyMap<string, string> {
   PAIR.lastIndex = 0
   while (PAIR.lastIndex < rest.length) {
     const { word, quoted, plain } = PAIR.exec(rest)?.groups ?? {}
-    if (word === undefined) throw refusal('is no list of keyword=value')
+    if (word === undefined) throw refusal('is not a list of keyword=value')
     words.set(word, (quoted ?? plain ?? '').replace(/\\(.)/gs, '$1'))
   }
   return words
@@ -120,10 +117,10 @@ function clientOf(words: ReadonlyMap<string, string>): ClientConfig {
 function wholeNumber(word: string, text: string, least: number, most: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
   if (value >= least && value <= most) return value
-  throw refusal(`takes a whole number from ${least} to ${most} as ${word}`)
+  throw refusal(`must have a whole number from ${least} to ${most} as ${word}`)
 }
 
-/** What libpq's `sslmode` means. Like libpq, `require` with a root certificate checks it; a socket file is never encrypted. */
+/** The meaning of libpq's `sslmode`. As there, `require` with a root certificate checks it, and a socket file is not encrypted. */
 function encryptionOf(words: ReadonlyMap<string, string>, isFile: boolean): PostgresConfig['encryption'] {
   const mode = words.get('sslmode') ?? 'prefer'
   const root = words.get('sslrootcert')
@@ -145,7 +142,7 @@ function encryptionOf(words: ReadonlyMap<string, string>, isFile: boolean): Post
     case 'require':
       return [root === undefined ? unchecked : anyHost]
     case 'verify-ca':
-      // Among all the certificates of the public authorities one for another host proves nothing.
+      // A certificate of a public authority proves nothing without a check of the host name.
       if (root === undefined || root === 'system') throw refusal('needs sslrootcert for sslmode=verify-ca')
       return [anyHost]
     case 'verify-full':
@@ -166,9 +163,9 @@ function certificate(words: ReadonlyMap<string, string>, word: string, field: st
 }
 
 function refusal(what: string): SessionError {
-  return new SessionError(
-    'ERR_SESSION_OPTIONS',
-    `postgres: the config string ${what}; expected is a URL such as ` +
+  return optionError(
+    'postgres',
+    `the config string ${what}; expected a URL such as ` +
       'postgres://user:password@localhost:5432/dbname?sslmode=verify-full, ' +
       'or keywords such as host=localhost user=user password=password dbname=dbname',
   )

@@ -1,52 +1,55 @@
 import { SessionError } from '../../errors.ts'
-import { errnoOf } from '../shared/errno.ts'
+import { errnoOf, storeError } from '../shared/errors.ts'
 
 /**
- * The classes of SQLSTATE whose messages speak of connections, rights, names and resources. Messages of the others, and the
- * details of all of them, may quote what was to be stored.
+ * The classes of SQLSTATE whose messages are about connections, rights, names and resources. Messages of other classes, and
+ * the details of all messages, may quote stored values.
  */
 const TELLING = /^(?:08|25|28|3D|3F|40|42|53|54|55|57|58|XX)/
 
-/** What to do about it, where the server's own words do not say. */
+/** What to do about an error, if the message of the server does not say it. */
 const ADVICE: Readonly<Record<string, string>> = {
-  '25006': 'this server takes no writes',
+  '25006': 'this server accepts no writes',
   '26000': 'behind a transaction pooler prepare must be false',
   '42P05': 'behind a transaction pooler prepare must be false',
   '42501': 'create the table as docs/stores.md shows, and grant SELECT, INSERT, UPDATE and DELETE on it',
 }
 
-/** The SQLSTATE that a server has answered with; `''` for everything that happened on this side of the wire. */
+/** The SQLSTATE in an error of the server; `''` for other errors. */
 export function sqlStateOf(error: unknown): string {
   return error instanceof Error && 'severity' in error ? errnoOf(error) : ''
 }
 
-/** The statement was rolled back to make way for another one; to try again is safe, whatever it was. */
-export function isRolledBack(error: unknown): boolean {
+/** Whether the statement was rolled back because of another one, so that any verb may be repeated. */
+export function wasNotApplied(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlStateOf(error))
 }
 
-/** The connection ended before the answer came. Whether the statement was carried out is unknown. */
-export function isLost(error: unknown): boolean {
+/** Whether the connection ended before the answer came, so that the outcome is unknown. */
+export function wasLost(error: unknown): boolean {
   return !(error instanceof SessionError) && /^(?:$|08|57P0)/.test(sqlStateOf(error))
 }
 
-/** The server refused the statement and waits for the next one. Where it takes no writes, a new connection may find one that does. */
-export function leavesConnectionUsable(error: unknown): boolean {
-  return /^(?:22|23|40|42|53[12]|54|55|57014)/.test(sqlStateOf(error))
+/**
+ * Whether the connection must not be used again. It can be if the server refused only the statement; but a read-only server is
+ * left, since a new connection may find the primary.
+ */
+export function breaksConnection(error: unknown): boolean {
+  return !/^(?:22|23|40|42|53[12]|54|55|57014)/.test(sqlStateOf(error))
 }
 
-/** The table is not there any more, or not as it was: what a {@link postgresError} tells by its cause. */
-export function isOfTable(trouble: unknown): boolean {
+/** Whether a {@link postgresError} says that the table was dropped or changed. */
+export function outdatesTable(trouble: unknown): boolean {
   const code = trouble instanceof SessionError ? errnoOf(trouble.cause) : ''
   return ['42P01', '42703', '42804', '42883', '42P10'].includes(code)
 }
 
-/** The server, or a pooler before it, knows no such parameter in the packet that opens a connection. */
+/** Whether the server, or a pooler before it, refused a parameter of the connection. */
 export function isRefusedParameter(error: unknown): boolean {
   return ['08P01', '42704'].includes(sqlStateOf(error))
 }
 
-/** The server does not speak TLS, or insists on it: another way to encrypt may do. */
+/** Whether the server has no TLS, or requires it, so that another way to connect may work. */
 export function isRefusedEncryption(error: unknown): boolean {
   if (sqlStateOf(error) === '28000') return true
   return (
@@ -55,14 +58,14 @@ export function isRefusedEncryption(error: unknown): boolean {
   )
 }
 
-/** The failure of a verb. Of the driver's error only code and words without content are kept, in the cause too. */
+/** The `SessionError` for a failure of a verb. Of the driver's error it keeps the code, and a message without stored values. */
 export function postgresError(verb: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
   const code = sqlStateOf(error) || errnoOf(error)
   const reason = reasonOf(error, code)
   const advice = ADVICE[code]
-  const text = `postgres: ${verb} failed: ${reason}${advice === undefined ? '' : `; ${advice}`}`
-  return new SessionError('ERR_SESSION_STORE', text, { cause: Object.assign(new Error(reason), { code }) })
+  const text = `${verb} failed: ${reason}${advice === undefined ? '' : `; ${advice}`}`
+  return storeError('postgres', text, Object.assign(new Error(reason), { code }))
 }
 
 function reasonOf(error: unknown, code: string): string {

@@ -1,58 +1,52 @@
 import type { Pool } from 'pg'
-import { SessionError } from '../../errors.ts'
+import { assertTimeout, assertWhole, optionError, sourceError, TIMEOUT } from '../shared/options.ts'
 import { parsePostgresConfig } from './config.ts'
-import type { ConnectionOptions } from './connection.ts'
+import type { PostgresConnectionOptions } from './connection.ts'
 
-/** Settings of the `PostgresStore`: either `url` or `client`. */
+/** Options of the `PostgresStore`: `client` or `url`, and what differs from the defaults. */
 export interface PostgresStoreOptions {
-  /** Where to connect to: `postgres://user:password@host/dbname?sslmode=verify-full`, or the keywords and values of libpq. */
+  /** The database: `postgres://user:password@host/dbname?sslmode=verify-full`, or the keywords and values of libpq. */
   readonly url?: string
-  /** A `pg.Pool` of your own. It is used and never closed. */
+  /** A `pg.Pool`. The store never closes it. */
   readonly client?: Pool
-  /** The table, with its schema if need be. It is made if it is missing. Default: `session`. */
+  /** The table, with its schema if necessary. It is created if it is missing. Default: `session`. */
   readonly table?: string
-  /** How long a verb waits for the server, in ms; the first one may take as long again to connect. Default: 5,000. */
+  /** How long a verb may take, in ms. Default: 5,000. */
   readonly timeout?: number
-  /** How many connections are made at most where `url` is given. Default: 10. */
+  /** The largest number of connections, with `url`. Default: 10. */
   readonly maxConnections?: number
-  /** Has the server keep the plans of the statements. Not behind a transaction pooler such as PgBouncer. Default: false. */
+  /** Whether statements are prepared. Not possible behind a transaction pooler such as PgBouncer. Default: `false`. */
   readonly prepare?: boolean
-  /** The clock, in ms since the epoch. Only spans of it reach the database. Default: `Date.now`. */
+  /** The clock, in ms since the epoch. The database receives only durations. Default: `Date.now`. */
   readonly now?: () => number
 }
 
-/** The settings of a store, checked and complete. */
-export interface PostgresSettings extends ConnectionOptions {
+/** The options, checked and with their defaults. */
+export interface PostgresSettings extends PostgresConnectionOptions {
   readonly table: string
+  readonly prepare: boolean
   readonly now: () => number
 }
 
-/** Short enough for the name of the index, and plain enough to stand between quotes. */
+/** Names that are short enough for the name of the index, and need no escape between quotes. */
 const TABLE = /^(?:[A-Za-z_]\w{0,58}\.)?[A-Za-z_]\w{0,58}$/
 
-/** @throws SessionError `ERR_SESSION_OPTIONS` for the first setting that is wrong */
+/** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
 export function postgresSettings(options: PostgresStoreOptions): PostgresSettings {
   const {
     url,
     client,
     table = 'session',
-    timeout = 5_000,
+    timeout = TIMEOUT,
     maxConnections = 10,
     prepare = false,
     now = Date.now,
   } = options
-  if ((url === undefined) === (client === undefined)) throw refusal('expected is either url or client')
-  if (!TABLE.test(table)) throw refusal('table must be a plain name such as session or app.session')
-  if (!isWhole(timeout, 2_147_483_647)) throw refusal('timeout must be a whole number of ms, at least 1')
-  if (!isWhole(maxConnections, 10_000)) throw refusal('maxConnections must be a whole number from 1 to 10000')
-  const address = url === undefined ? undefined : parsePostgresConfig(url)
-  return { pool: client, address, table, timeout, maxConnections, prepare, now }
-}
-
-function isWhole(value: number, most: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= most
-}
-
-function refusal(what: string): SessionError {
-  return new SessionError('ERR_SESSION_OPTIONS', `postgres: ${what}`)
+  if (!TABLE.test(table))
+    throw optionError('postgres', 'table must be a plain name such as session or app.session')
+  assertTimeout('postgres', timeout)
+  assertWhole('postgres', 'maxConnections', maxConnections, 1, 10_000)
+  const source = client ?? (url === undefined ? undefined : parsePostgresConfig(url))
+  if (source === undefined || (client !== undefined && url !== undefined)) throw sourceError('postgres')
+  return { source, table, timeout, maxConnections, prepare, now }
 }

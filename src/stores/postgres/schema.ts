@@ -1,5 +1,6 @@
-import { SessionError } from '../../errors.ts'
-import type { Ask } from './connection.ts'
+import type { PoolClient } from 'pg'
+import { storeError } from '../shared/errors.ts'
+import { execute } from './connection.ts'
 import { PostgresStatements } from './statements.ts'
 
 const OLDEST = 140_000
@@ -17,7 +18,7 @@ const CLASSIC: Readonly<Record<string, RegExp>> = {
   session_expiry: /^timestamp(?:\([3-6]\))? without time zone$/,
 }
 
-/** Columns as name and type, which of them have to be given, and whether the key is unique. */
+/** Name and type of each column, whether an INSERT must give a value for it, and whether it is a unique key. */
 const INSPECT = `
   SELECT attname, format_type(atttypid, atttypmod),
     (attnotnull AND NOT atthasdef AND attidentity = '')::int,
@@ -33,27 +34,31 @@ interface Column {
 }
 
 /**
- * Finds out which of the two tables there is, and makes our own if there is none.
+ * Finds the table, creates it if it is missing, and checks that it is one of the two kinds that a store can use.
  *
- * @throws SessionError `ERR_SESSION_STORE` for an old server, an encoding other than UTF-8, or a table that is neither
+ * @throws SessionError `ERR_SESSION_STORE` for an old server, an encoding other than UTF-8, or a table of another kind
  */
-export async function prepareTable(ask: Ask, name: string): Promise<PostgresStatements> {
+export async function openTable(
+  client: PoolClient,
+  name: string,
+  isPrepared: boolean,
+): Promise<PostgresStatements> {
   const table = name.split('.').map(quoted).join('.')
-  await checkServer(ask)
-  let columns = await inspect(ask, table)
+  await checkServer(client)
+  let columns = await inspect(client, table)
   if (columns.size === 0) {
-    await ask({ text: tableDefinition(table, name) })
-    columns = await inspect(ask, table)
+    await execute(client, { text: tableDefinition(table, name) })
+    columns = await inspect(client, table)
   }
   const layout = columns.has('session_due') ? 'own' : 'classic'
   const flaw = flawOf(columns, layout === 'own' ? OWN : CLASSIC)
-  if (flaw !== undefined) throw refusal(`the table ${name} is neither our own nor the classic one: ${flaw}`)
-  return new PostgresStatements(layout, table)
+  if (flaw !== undefined) throw refusal(`the table ${name} is not a table of sessions: ${flaw}`)
+  return new PostgresStatements(layout, table, isPrepared)
 }
 
 /**
- * The table for a database that has none, made by one process while others wait: `IF NOT EXISTS` alone would let two of
- * them fail that start together. Sent as one text, it is one transaction.
+ * The SQL that creates the table. A lock makes other processes wait, since `IF NOT EXISTS` alone can fail if two processes
+ * start at the same time. It is sent as one text, so it is one transaction.
  */
 export function tableDefinition(table: string, name: string): string {
   return `SELECT pg_advisory_xact_lock(hashtext('koa-typed-session'), 0);
@@ -66,20 +71,21 @@ CREATE TABLE IF NOT EXISTS ${table} (
 CREATE INDEX IF NOT EXISTS ${quoted(`${name.split('.').at(-1)}_due`)} ON ${table} (session_due);`
 }
 
-async function checkServer(ask: Ask): Promise<void> {
-  const { rows } = await ask({
+async function checkServer(client: PoolClient): Promise<void> {
+  const { rows } = await execute(client, {
     text: `SELECT current_setting('server_version_num'), current_setting('server_version'),
       current_setting('server_encoding'), current_setting('client_encoding')`,
   })
   const [number, version, ...encodings] = rows[0] ?? []
   if (Number(number) < OLDEST) throw refusal(`the server is PostgreSQL ${version}, and 14 or newer is needed`)
   for (const encoding of encodings) {
-    if (encoding !== 'UTF8') throw refusal(`database and client must be encoded in UTF8, not ${encoding}`)
+    if (encoding !== 'UTF8')
+      throw refusal(`the encoding of database and client must be UTF8, not ${encoding}`)
   }
 }
 
-async function inspect(ask: Ask, table: string): Promise<ReadonlyMap<string, Column>> {
-  const { rows } = await ask({ text: INSPECT }, [table])
+async function inspect(client: PoolClient, table: string): Promise<ReadonlyMap<string, Column>> {
+  const { rows } = await execute(client, { text: INSPECT }, [table])
   return new Map(
     rows.map(([name, type, demanded, unique]) => [
       String(name),
@@ -88,7 +94,7 @@ async function inspect(ask: Ask, table: string): Promise<ReadonlyMap<string, Col
   )
 }
 
-/** Why a table with these columns is not the expected one; `undefined` if it is. */
+/** What is wrong with a table that has these columns; `undefined` if nothing is. */
 function flawOf(
   columns: ReadonlyMap<string, Column>,
   expected: Readonly<Record<string, RegExp>>,
@@ -98,9 +104,9 @@ function flawOf(
     if (column === undefined) return `there is no column ${name}`
     if (!type.test(column.type)) return `${name} is of type ${column.type}`
   }
-  if (columns.get('session_key')?.isUnique !== true) return 'session_key is no primary key'
+  if (columns.get('session_key')?.isUnique !== true) return 'session_key is not the primary key'
   for (const [name, { isDemanded }] of columns) {
-    if (isDemanded && !(name in expected)) return `${name} must be given and has no default`
+    if (isDemanded && !(name in expected)) return `the other column ${name} has no default`
   }
   return undefined
 }
@@ -109,6 +115,6 @@ function quoted(name: string): string {
   return `"${name}"`
 }
 
-function refusal(what: string): SessionError {
-  return new SessionError('ERR_SESSION_STORE', `postgres: ${what}`)
+function refusal(what: string): Error {
+  return storeError('postgres', what)
 }

@@ -3,21 +3,18 @@ import { Buffer } from 'node:buffer'
 import { VERSION_LENGTH } from '../../store.ts'
 import type { Statement } from './connection.ts'
 
-/**
- * The two tables there are. `own` is the one this library makes; `classic` is beego's, whose data are bytes and whose
- * moments know no time zone.
- */
+/** The two kinds of tables. `own` is created by this library; `classic` is beego's, with bytes and times without a time zone. */
 export type PostgresLayout = 'own' | 'classic'
 
-/** What a column of the table is given. */
+/** A value for a column of the table. */
 export type Stored = string | Buffer
 
-/** Keys of the classic table have 64 characters at most. A longer one is hashed; no key has a `~`, so it is nobody else's. */
+/** A key of the classic table has at most 64 characters. A longer one is hashed, with a `~` before it that no key contains. */
 const CLASSIC_KEY = 64
 
 /**
- * The SQL of every verb, for one table. `$1` is the key throughout; a life travels as the ms that are left. So only the
- * database's clock decides what has expired, and processes agree whose clocks do not.
+ * The SQL of every verb, for one table. `$1` is the key. A life is sent as the ms that are left, so the database's clock
+ * alone decides what has expired, and the clocks of the processes need not agree.
  */
 export class PostgresStatements {
   readonly layout: PostgresLayout
@@ -32,7 +29,8 @@ export class PostgresStatements {
   readonly sweep: Statement
 
   /** @param table the quoted name */
-  constructor(layout: PostgresLayout, table: string) {
+  constructor(layout: PostgresLayout, table: string, isPrepared: boolean) {
+    const statement = isPrepared ? named : plain
     this.layout = layout
     const isOwn = layout === 'own'
     const local = (moment: string): string => (isOwn ? moment : `(${moment} AT TIME ZONE 'UTC')`)
@@ -45,55 +43,55 @@ export class PostgresStatements {
     const data = isOwn ? 'session_data' : `encode(session_data, 'base64')`
     const due = (sql: string): string => (isOwn ? sql : '')
 
-    this.create = named(
+    this.create = statement(
       `INSERT INTO ${table} AS held (session_key, session_data, session_expiry${due(', session_due')})
        VALUES ($1, $2, ${moment('$3')}${due(`, ${moment('$3')}`)})
        ON CONFLICT (session_key) DO UPDATE SET session_data = excluded.session_data,
          session_expiry = excluded.session_expiry${due(', session_due = excluded.session_due')}
        WHERE held.session_expiry <= ${now}`,
     )
-    this.read = named(
+    this.read = statement(
       `SELECT ${data}, extract(epoch FROM session_expiry - ${now}) * 1000 FROM ${table} WHERE ${living}`,
     )
-    this.replace = named(
+    this.replace = statement(
       `UPDATE ${table} SET session_data = $2,
          session_expiry = ${moment('$3')}${due(`, session_due = least(session_due, ${moment('$3')})`)}
        WHERE ${living} AND ${version} = $4`,
     )
-    this.touch = named(
+    this.touch = statement(
       `UPDATE ${table} SET session_expiry = ${moment('$2')}
        WHERE ${living} AND session_expiry < ${moment('$2')}`,
     )
-    this.look = named(`SELECT FROM ${table} WHERE ${living}`)
-    this.destroy = named(
+    this.look = statement(`SELECT FROM ${table} WHERE ${living}`)
+    this.destroy = statement(
       `DELETE FROM ${table} WHERE session_key = $1 RETURNING (session_expiry > ${now})::int`,
     )
-    this.destroyBase = named(`DELETE FROM ${table} WHERE ${living} AND ${version} = $2`)
-    this.count = named(`SELECT count(*) FROM ${table} WHERE session_expiry > ${now}`)
-    this.sweep = named(sweepOf(table, isOwn, now))
+    this.destroyBase = statement(`DELETE FROM ${table} WHERE ${living} AND ${version} = $2`)
+    this.count = statement(`SELECT count(*) FROM ${table} WHERE session_expiry > ${now}`)
+    this.sweep = statement(sweepOf(table, isOwn, now))
   }
 
-  /** What the table files a key under. */
+  /** What the table stores for a key. */
   keyOf(key: string): string {
     if (this.layout === 'own' || key.length <= CLASSIC_KEY) return key
     return `~${crypto.hash('sha256', key, 'base64url')}`
   }
 
-  /** A payload, or the head of one, as the table has it. */
+  /** What the table stores for a payload or a version. */
   stored(text: string): Stored {
     return this.layout === 'own' ? text : Buffer.from(text)
   }
 
-  /** A payload as `read` brings it. */
+  /** The payload in the result of `read`. */
   payloadOf(data: string): string {
     return this.layout === 'own' ? data : Buffer.from(data, 'base64').toString()
   }
 }
 
 /**
- * Takes up to `$1` rows that may have expired and that nobody is at work on, ends those that have, and in our own table
- * puts off the others to the moment at which they might. It tells how many of either. Only one sweeper at a time gets
- * its turn; the arrays keep the planner from reading the whole table.
+ * Takes up to `$1` unlocked rows that may have expired. It removes those that have and, in the `own` table, sets the
+ * `session_due` of the others to their expiry; it returns both numbers. Only one process sweeps at a time. The arrays keep the
+ * planner from reading the whole table.
  */
 function sweepOf(table: string, isOwn: boolean, now: string): string {
   const keys = (condition: string): string =>
@@ -108,6 +106,10 @@ function sweepOf(table: string, isOwn: boolean, now: string): string {
       DELETE FROM ${table} WHERE ${keys('<=')} RETURNING 1
     )${isOwn ? `, put_off AS (UPDATE ${table} SET session_due = session_expiry WHERE ${keys('>')} RETURNING 1)` : ''}
     SELECT (SELECT count(*) FROM ended), ${isOwn ? '(SELECT count(*) FROM put_off)' : '0'}`
+}
+
+function plain(text: string): Statement {
+  return { text }
 }
 
 function named(text: string): Statement {

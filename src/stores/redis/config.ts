@@ -1,26 +1,28 @@
 import { SessionError } from '../../errors.ts'
+import { percentDecoded } from '../shared/options.ts'
 
-/** One server, several that share the keys, or one primary that sentinels know. */
+/** One server, a Redis Cluster, or a primary that is found by Sentinels. */
 export type RedisMode = 'single' | 'cluster' | 'sentinel'
 
+/** The address of one server: a port, or a socket file. */
 export type RedisAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
-/** What a config string says. */
+/** The contents of a config string. */
 export interface RedisConfig {
   readonly mode: RedisMode
-  /** Of the server, of some nodes of the cluster, or of the sentinels. */
+  /** The addresses of the server, of some nodes of the cluster, or of the Sentinels. */
   readonly addresses: readonly RedisAddress[]
   readonly username?: string | undefined
   readonly password?: string | undefined
   readonly db: number
-  /** The name under which the sentinels know the primary. */
+  /** The name of the primary for the Sentinels. */
   readonly master: string
   readonly tls: boolean
   readonly prefix?: string | undefined
   readonly timeout?: number | undefined
 }
 
-/** The provider's name in errors, and a string that would have been right. */
+/** The name of the provider in error messages, and an example of its config string. */
 const PROVIDERS: Readonly<Record<RedisMode, { readonly name: string; readonly example: string }>> = {
   single: {
     name: 'redis',
@@ -37,8 +39,8 @@ const PROVIDERS: Readonly<Record<RedisMode, { readonly name: string; readonly ex
   },
 }
 
-// beego's pool, idle and retry settings have nothing to act on here: one connection carries everything at once. They are
-// checked all the same, so that a field in the wrong place is noticed.
+// beego's pool, idle and retry settings have no effect here, since all verbs share one connection. They are checked, so that
+// a field in the wrong place is noticed.
 const FIELDS = [
   'save_path',
   'poolsize',
@@ -58,9 +60,9 @@ const ADDRESS = /^(\[[\da-f:.]+\]|[\w.-]*)(?::(\d{1,5}))?$/i
 const DURATION = /^(?:\d+|(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)$/
 
 /**
- * Reads a config string: fields with commas between, JSON, or a URL.
+ * Parses a config string: fields separated by commas, JSON, or a URL.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` with what is wrong and an example, and nothing of the string but names
+ * @throws SessionError `ERR_SESSION_OPTIONS` with what is wrong and an example; it repeats only names from the string
  */
 export function parseRedisConfig(config: string, mode: RedisMode): RedisConfig {
   const text = config.trim()
@@ -86,8 +88,8 @@ function fieldsOfJson(text: string, mode: RedisMode): ReadonlyMap<string, string
   try {
     parsed = JSON.parse(text)
   } catch {
-    // The parser's own error shows a piece of the text, and the password may stand there.
-    throw malformed(mode, 'the config string begins like JSON and is none')
+    // The error of JSON.parse shows a part of the text, which may be the password.
+    throw malformed(mode, 'the config string begins like JSON but is malformed')
   }
   const names = mode === 'sentinel' ? SENTINEL_FIELDS : FIELDS
   const fields = new Map<string, string>()
@@ -130,19 +132,17 @@ function fromUrl(
   if (isSocket && (mode !== 'single' || hosts !== '')) {
     throw malformed(
       mode,
-      "a socket of this machine is written 'unix:///path/to/redis.sock', and is one server",
+      "the URL of a socket file is 'unix:///path/to/redis.sock', and it is a single server",
     )
   }
-  let url: URL
-  let [username, password, path] = ['', '', '']
-  try {
-    url = new URL(`redis://${credentials}host${rest}`)
-    username = decodeURIComponent(url.username)
-    password = decodeURIComponent(url.password)
-    path = decodeURIComponent(url.pathname)
-  } catch {
-    throw malformed(mode, 'the URL cannot be read; what is special in user and password is written as %XX')
-  }
+  const unreadable = (): SessionError =>
+    malformed(mode, 'the URL is malformed; write special characters in user and password as %XX')
+  const text = `redis://${credentials}host${rest}`
+  if (!URL.canParse(text)) throw unreadable()
+  const url = new URL(text)
+  const username = percentDecoded(url.username, unreadable)
+  const password = percentDecoded(url.password, unreadable)
+  const path = percentDecoded(url.pathname, unreadable)
   for (const name of url.searchParams.keys()) {
     if (!PARAMETERS.has(name)) {
       throw malformed(mode, `there is no parameter '${name}', only ${[...PARAMETERS].join(', ')}`)
@@ -182,7 +182,7 @@ function parseAddress(text: string, mode: RedisMode): RedisAddress {
   if (!ADDRESS.test(text) || text === '' || port < 1 || port > 65_535) {
     throw malformed(mode, 'an address must be host:port, with a port from 1 to 65535')
   }
-  // Go reads ':6379' as this machine.
+  // In Go, ':6379' is a port of this machine.
   return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port }
 }
 

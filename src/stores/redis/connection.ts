@@ -1,35 +1,40 @@
+import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
-import { SessionError } from '../../errors.ts'
-import { withDeadline } from '../shared/deadline.ts'
+import { Deadlines, startDeadline } from '../shared/deadlines.ts'
+import { loadDriver } from '../shared/driver.ts'
+import { lateError, storeError } from '../shared/errors.ts'
+import type { RedisAddress, RedisConfig } from './config.ts'
+import type { RedisSettings } from './options.ts'
 
-/** Older ones get no fixes any more, and nobody tries the scripts on them. */
+/** Older versions are not maintained, and the scripts are not tested on them. */
 const OLDEST = [6, 2] as const
 
 /**
- * The way to Redis: a client that was handed over, or one made when it is first needed and made anew after it was lost.
- * Whoever asks while it connects waits for the same attempt. An attempt that failed is forgotten.
+ * The client of a store: the application's, or one that is made at the first verb and again after its connection was lost.
+ * Concurrent verbs share one attempt to connect; after a failure the next verb makes a new one.
  */
 export class RedisConnection {
   readonly #make: () => Promise<Redis | Cluster>
-  readonly #owned: boolean
+  readonly #isOwner: boolean
   readonly #timeout: number
+  readonly #deadlines = new Deadlines()
   readonly #lose = (): void => void (this.#losses += 1)
   #latest: Redis | Cluster | undefined
   #ready: Promise<Redis | Cluster> | undefined
   #losses = 0
 
-  constructor(source: Redis | Cluster | (() => Promise<Redis | Cluster>), timeout: number) {
-    this.#owned = typeof source === 'function'
-    this.#make = typeof source === 'function' ? source : async () => source
+  constructor({ source, timeout, tls }: RedisSettings) {
+    this.#isOwner = 'addresses' in source
+    this.#make = async () => ('addresses' in source ? createRedisClient(source, timeout, tls) : source)
     this.#timeout = timeout
   }
 
-  /** How many connections a handed-over client lost so far. It may have sent again by itself what was on them. */
+  /** How many connections the application's client has lost. It may have repeated by itself the commands on them. */
   get losses(): number {
     return this.#losses
   }
 
-  /** A client that is connected, to a server of which is known that it is new enough. */
+  /** A client that is connected to a server of a suitable version. */
   async use(): Promise<Redis | Cluster> {
     if (this.#ready !== undefined) return this.#ready
     const ready = this.#connect()
@@ -40,16 +45,16 @@ export class RedisConnection {
     try {
       const client = await ready
       if (client.status === 'end') drop()
-      else if (this.#owned) client.once('end', drop)
+      else if (this.#isOwner) client.once('end', drop)
     } catch {
       drop()
     }
     return ready
   }
 
-  /** Lets go of a client that leads to the wrong server. */
+  /** Disconnects a client that is connected to the wrong server, so that the next verb makes another one. */
   forget(client: Redis | Cluster): void {
-    if (!this.#owned) return
+    if (!this.#isOwner) return
     if (this.#latest === client) this.#ready = undefined
     client.disconnect()
   }
@@ -58,23 +63,25 @@ export class RedisConnection {
     const client = await this.#ready?.catch(() => undefined)
     this.#ready = undefined
     this.#unwatch()
-    if (client === undefined || !this.#owned) return
-    await withDeadline('redis: close', this.#timeout, client.quit()).catch(() => client.disconnect())
+    if (client === undefined || !this.#isOwner) return
+    const deadline = startDeadline('timeout', this.#timeout)
+    const late = (): Error => lateError('redis', 'close', deadline)
+    await this.#deadlines.within(deadline, client.quit(), late).catch(() => client.disconnect())
   }
 
   async #connect(): Promise<Redis | Cluster> {
     const client = await this.#make()
     this.#latest = client
-    if (!this.#owned) {
-      this.#unwatch() // an attempt before this one may have failed
+    if (!this.#isOwner) {
+      this.#unwatch() // an earlier attempt may have failed
       client.on('close', this.#lose).on('-node', this.#lose)
-      inspectAge(await infoOf(client))
+      assertVersion(await infoOf(client))
       return client
     }
     try {
       const info = await this.#reach(client)
-      inspectAge(info)
-      if (!('nodes' in client)) inspectKind(info)
+      assertVersion(info)
+      if (!('nodes' in client)) assertSingle(info)
       return client
     } catch (error) {
       client.disconnect()
@@ -82,10 +89,10 @@ export class RedisConnection {
     }
   }
 
-  /** Connects a client of our own, and resolves to what the server tells of itself. */
+  /** Connects a client that was made here, and returns what the server says about itself. */
   async #reach(client: Redis | Cluster): Promise<string> {
-    // What goes wrong is told by the first error event. The promises only tell that the connection is closed, and when
-    // SELECT fails the driver goes on, with another database than the one that was asked for.
+    // The first error event tells what failed; the promises only tell that the connection is closed. And if SELECT fails,
+    // ioredis continues with another database than the configured one.
     let trouble: unknown
     client.on('error', (error: unknown) => {
       trouble ??= error
@@ -95,12 +102,16 @@ export class RedisConnection {
     })
     const reached = client.connect().then(async () => infoOf(client))
     try {
-      const info = await withDeadline('redis: connect', this.#timeout, Promise.race([reached, ended]))
+      const deadline = startDeadline('timeout', this.#timeout)
+      const info = await this.#deadlines.within(
+        deadline,
+        Promise.race([reached, ended]),
+        () => new ConnectTimeout(),
+      )
       if (trouble !== undefined) throw trouble
       return info
     } catch (error) {
-      if (trouble !== undefined) throw trouble
-      throw error instanceof SessionError ? new ConnectTimeout() : error
+      throw trouble ?? error
     }
   }
 
@@ -109,12 +120,98 @@ export class RedisConnection {
   }
 }
 
-/** A server that takes connections and says nothing is one that cannot be reached. */
+/** A server that accepts the connection and never answers counts as unreachable. */
 class ConnectTimeout extends Error {
   readonly code = 'ETIMEDOUT'
 }
 
-/** What the server tells of itself; nothing where the user may not ask. */
+/**
+ * Makes a client, not yet connected.
+ *
+ * It never queues a command and never sends one twice: a command that cannot be sent fails at once, and the verb, which
+ * knows what is safe and how much time is left, decides what to do. It does not reconnect either: the next verb makes a new
+ * client, so an idle process does not knock at a server that is down.
+ */
+export async function createRedisClient(
+  config: RedisConfig,
+  timeout: number,
+  tls: ConnectionOptions | undefined,
+): Promise<Redis | Cluster> {
+  const { Cluster, Redis } = await loadDriver('ioredis', async () => import('ioredis'))
+  const { mode, addresses, username, password, db, master } = config
+  const isSecure = config.tls || tls !== undefined
+  const secure = isSecure ? { tls: { ...tls } } : {}
+  const connection = {
+    ...secure,
+    username,
+    password,
+    family: 0, // IPv4 and IPv6, whichever answers
+    connectTimeout: timeout,
+    socketTimeout: timeout, // closes a connection that no longer answers, with all commands on it
+    retryStrategy: null,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+  }
+  const sending = { lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true }
+  if (mode === 'cluster') {
+    return new Cluster(addresses.map(hostAndPort), {
+      ...sending,
+      clusterRetryStrategy: null,
+      retryDelayOnFailover: 0,
+      slotsRefreshTimeout: timeout,
+      redisOptions: { ...connection, enableReadyCheck: false },
+    })
+  }
+  if (mode === 'sentinel') {
+    const sentinels = addresses.map(hostAndPort)
+    const client = new Redis({
+      ...connection,
+      ...sending,
+      db,
+      name: master,
+      sentinels,
+      sentinelRetryStrategy: () => null,
+      sentinelCommandTimeout: timeout,
+      ...(isSecure && { sentinelTLS: { ...tls }, enableTLSForSentinelMode: true }),
+    })
+    const waiting = { lazyConnect: true, enableReadyCheck: false, maxRetriesPerRequest: null }
+    leaveAtFailover(client, master, () =>
+      sentinels.map((address) => new Redis({ ...secure, ...address, ...waiting })),
+    )
+    return client
+  }
+  // Without ioredis's own ready check by INFO, which writes to the console if the user has no right to it.
+  return new Redis({ ...connection, ...sending, ...addresses[0], db, enableReadyCheck: false })
+}
+
+/**
+ * Disconnects a client as soon as the Sentinels name another primary. The old primary learns of its demotion seconds later,
+ * and would accept writes and lose them until then. (The failover detector of ioredis writes to the console when a Sentinel
+ * dies.)
+ */
+function leaveAtFailover(client: Redis, master: string, listen: () => readonly Redis[]): void {
+  let listeners: readonly Redis[] = []
+  client.once('ready', () => {
+    listeners = listen()
+    for (const listener of listeners) {
+      listener.on('error', () => undefined) // one Sentinel is enough, and ioredis reconnects to this one
+      listener.on('message', (_channel: string, text: string) => {
+        if (text.startsWith(`${master} `)) client.disconnect()
+      })
+      listener.subscribe('+switch-master').catch(() => undefined)
+    }
+  })
+  client.once('end', () => {
+    for (const listener of listeners) listener.disconnect()
+  })
+}
+
+/** Only a single server can have the address of a socket file. */
+function hostAndPort(address: RedisAddress): { host: string; port: number } {
+  return 'path' in address ? { host: '127.0.0.1', port: 6_379 } : address
+}
+
+/** The server's INFO; empty if the user has no right to it. */
 async function infoOf(client: Redis | Cluster): Promise<string> {
   try {
     return await client.info('server')
@@ -124,19 +221,19 @@ async function infoOf(client: Redis | Cluster): Promise<string> {
   }
 }
 
-function inspectAge(info: string): void {
+function assertVersion(info: string): void {
   const [, major, minor] = /^redis_version:(\d+)\.(\d+)/m.exec(info) ?? []
   if (major === undefined || minor === undefined) return
   const isOld = Number(major) < OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) < OLDEST[1])
-  if (isOld) throw refused(`Redis ${OLDEST.join('.')} or newer is needed, the server is a ${major}.${minor}`)
+  if (!isOld) return
+  throw storeError(
+    'redis',
+    `Redis ${OLDEST.join('.')} or newer is needed, and the server is ${major}.${minor}`,
+  )
 }
 
-function inspectKind(info: string): void {
+function assertSingle(info: string): void {
   const [, kind] = /^redis_mode:(\w+)/m.exec(info) ?? []
-  if (kind === 'cluster') throw refused('the server belongs to a cluster: use redis_cluster')
-  if (kind === 'sentinel') throw refused('the server is a sentinel: use redis_sentinel')
-}
-
-function refused(why: string): SessionError {
-  return new SessionError('ERR_SESSION_STORE', `redis: ${why}`)
+  if (kind === 'cluster') throw storeError('redis', 'the server belongs to a cluster: use redis_cluster')
+  if (kind === 'sentinel') throw storeError('redis', 'the server is a sentinel: use redis_sentinel')
 }

@@ -1,12 +1,15 @@
-/** What an error of the driver means. */
+import type { Cluster, Redis } from 'ioredis'
+import type { RedisConfig } from './config.ts'
+
+/** What an error of ioredis or of the server means for the verb. */
 export interface RedisErrorInfo {
-  /** Why, in words that hold nothing of key, payload or password. */
+  /** The reason, without a key, a payload or a password. */
   readonly reason: string
-  /** Whether it may be over in a moment, so that another try is worth its while. */
+  /** Whether it may be over in a moment, so that a retry makes sense. */
   readonly passing: boolean
-  /** Whether the command may have been applied all the same. */
+  /** Whether the command may have been applied in spite of it. */
   readonly doubtful: boolean
-  /** Whether the connection leads to a server that is no longer the right one. */
+  /** Whether the connection leads to a server that is no longer the primary. */
   readonly misled: boolean
 }
 
@@ -15,27 +18,27 @@ type Known = Pick<RedisErrorInfo, 'reason'> & Partial<RedisErrorInfo>
 const REFUSED = { passing: false, doubtful: false, misled: false } as const
 const LOST = { passing: true, doubtful: true, misled: false } as const
 
-/** The first word of a server's refusal. Whatever is refused was not applied. */
+/** Errors of the server, by their first word. A command that was answered so was not applied. */
 const REFUSALS: ReadonlyMap<string, Known> = new Map([
   ['OOM', { reason: 'Redis is full: maxmemory is reached and nothing can be evicted (OOM)' }],
   ['READONLY', { reason: 'the server has become a replica (READONLY)', passing: true, misled: true }],
   ['MOVED', { reason: 'the slot of this key is moving (MOVED)', passing: true }],
   ['ASK', { reason: 'the slot of this key is moving (ASK)', passing: true }],
   ['TRYAGAIN', { reason: 'the slot of this key is moving (TRYAGAIN)', passing: true }],
-  ['CLUSTERDOWN', { reason: 'nobody serves the slot of this key (CLUSTERDOWN)', passing: true }],
+  ['CLUSTERDOWN', { reason: 'no node serves the slot of this key (CLUSTERDOWN)', passing: true }],
   ['LOADING', { reason: 'Redis is loading its data (LOADING)', passing: true }],
   ['MASTERDOWN', { reason: 'the replica has lost its primary (MASTERDOWN)', passing: true }],
   ['NOREPLICAS', { reason: 'too few replicas are in step (NOREPLICAS)', passing: true }],
-  ['BUSY', { reason: "Redis is busy with somebody's script (BUSY)", passing: true }],
+  ['BUSY', { reason: 'Redis is busy with a script (BUSY)', passing: true }],
   ['NOSCRIPT', { reason: 'the server forgot a script (NOSCRIPT)', passing: true }],
   ['MISCONF', { reason: 'Redis cannot save to its disk and refuses writes (MISCONF)' }],
   ['NOAUTH', { reason: 'the server asks for a password (NOAUTH)' }],
   ['WRONGPASS', { reason: 'user or password is wrong (WRONGPASS)' }],
   ['NOPERM', { reason: 'the user may not do this, or not with these keys (NOPERM)' }],
-  ['WRONGTYPE', { reason: 'what lies under this prefix is no session (WRONGTYPE)' }],
+  ['WRONGTYPE', { reason: 'a key with this prefix is no session (WRONGTYPE)' }],
 ])
 
-/** Refusals without a word of their own. */
+/** Errors without a word of their own. */
 const PHRASES: readonly (readonly [RegExp, Known])[] = [
   [/max number of clients/, { reason: 'the server has too many clients', passing: true }],
   [/DB index is out of range/, { reason: 'the server has no database of that number' }],
@@ -49,16 +52,16 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
   [/unknown command/i, { reason: 'the server does not know the command' }],
 ]
 
-/** Trouble of the network, as opposed to a certificate that nobody vouches for. */
+/** Errors of the network, as opposed to those of a certificate. */
 const NETWORK = /^(?:ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_|EPIPE)/
 
 const NOT_SENT = /enableOfflineQueue|Cluster isn't ready|None of startup nodes|Failed to refresh slots/
 
-/** What to say and do about an error that is no `SessionError`; `where` the server is goes into the text. */
+/** What an error that is no `SessionError` means. `where` is the server's name in the text. */
 export function errorInfoOf(error: unknown, where: string): RedisErrorInfo {
   const { message, code, isReply: isRefusal } = look(error)
   const words = message.match(/\b[A-Z]{3,}\b/g) ?? []
-  // Before Redis 7 the word stands inside of 'ERR Error running script …: -OOM command not allowed …'.
+  // Before Redis 7 the word is inside: 'ERR Error running script …: -OOM command not allowed …'.
   const known =
     PHRASES.find(([phrase]) => phrase.test(message))?.[1] ??
     (isRefusal ? REFUSALS.get(words.find((word) => REFUSALS.has(word)) ?? '') : undefined)
@@ -72,9 +75,15 @@ export function errorInfoOf(error: unknown, where: string): RedisErrorInfo {
   return { ...LOST, reason: 'the connection was lost' }
 }
 
+/** What error messages call the server: its addresses, unless the client is the application's. */
+export function whereabouts(source: Redis | Cluster | RedisConfig): string {
+  if (!('addresses' in source)) return 'the server'
+  return source.addresses.map((each) => ('path' in each ? each.path : `${each.host}:${each.port}`)).join(', ')
+}
+
 /**
- * The error as it may be logged. The driver attaches the command with its arguments, key and payload among them, and some
- * servers repeat arguments in their text.
+ * A copy of the error that may be logged. ioredis attaches the command with its arguments, which contain key and payload,
+ * and some servers repeat arguments in their text.
  */
 export function harmless(error: unknown): unknown {
   if (!(error instanceof Error)) return error
@@ -86,7 +95,7 @@ export function harmless(error: unknown): unknown {
 
 function look(error: unknown): { message: string; code: string | undefined; isReply: boolean } {
   if (!(error instanceof Error)) return { message: '', code: undefined, isReply: false }
-  // When no node of a cluster is any good, a refusal of the last one tells why.
+  // If no node of a cluster can be used, the answer of the last one tells why.
   if ('lastNodeError' in error && isReply(error.lastNodeError)) return look(error.lastNodeError)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   return { message: error.message, code, isReply: isReply(error) }

@@ -1,109 +1,107 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { SessionError } from '../../errors.ts'
-import { withDeadline } from '../shared/deadline.ts'
+import { Deadlines, msLeft, startDeadline, type Deadline } from '../shared/deadlines.ts'
+import { closedError, lateError, storeError } from '../shared/errors.ts'
 import type { RedisConnection } from './connection.ts'
+import { errorInfoOf, harmless, whereabouts } from './errors.ts'
+import type { RedisSettings } from './options.ts'
 import { runAlone, runScript, type Script } from './scripts.ts'
-import { harmless, errorInfoOf } from './errors.ts'
 
-/** A verb of the store, to be run under its deadline. */
+/** A verb of the store, as {@link RedisRetry} runs it. */
 export interface RedisVerb {
   readonly name: string
   readonly script: Script
   readonly key: string
-  /** The arguments of the script, for the time at which it is sent. */
+  /** The arguments of the script, given the time at which it is sent. */
   readonly args: (now: number) => readonly string[]
-  /** The answer that proves nothing when the verb may have been applied before: it may tell of our own deed. */
+  /** The answer that is inconclusive if an earlier try may have been applied: it may be the effect of that try. */
   readonly doubtful?: string
 }
 
+/** What a script answered. */
 export interface RedisAnswer {
   readonly reply: unknown
-  /** When it was asked for. */
+  /** The time at which the script was sent. */
   readonly now: number
 }
 
-interface Settings {
-  /** What errors call the server. */
-  readonly where: string
-  readonly prefix: string
-  readonly timeout: number
-  readonly now: () => number
-}
-
-/** What has gone wrong so far with one verb. */
+/** What a verb remembers of its earlier tries. */
 interface Past {
   trouble?: unknown
 }
 
+/** The longest wait between two tries, in ms. */
 const MAX_PAUSE = 250
 
 /**
- * Runs verbs until they have an answer, a certain failure, or no time left. A failover or a moving slot so costs a moment
- * and no error. Trying again is safe even when the first try may have been applied: the scripts recognise their own work.
+ * Runs a verb until it has an answer, a definite failure, or no time left. So a failover or a moving slot costs a moment, not
+ * an error. A retry is safe even if the first try may have been applied: the scripts recognise their own version.
  */
 export class RedisRetry {
   readonly #connection: RedisConnection
-  readonly #settings: Settings
-  /** Since when nothing has worked. */
+  readonly #settings: RedisSettings
+  /** What error messages call the server. */
+  readonly #where: string
+  readonly #deadlines = new Deadlines()
+  /** The time since which no try has succeeded. */
   #downSince: number | undefined
-  #closed = false
+  #isClosed = false
 
-  constructor(connection: RedisConnection, settings: Settings) {
+  constructor(connection: RedisConnection, settings: RedisSettings) {
     this.#connection = connection
     this.#settings = settings
+    this.#where = whereabouts(settings.source)
   }
 
-  /** @throws SessionError `ERR_SESSION_STORE`, also when an answer proves nothing */
+  /** @throws SessionError `ERR_SESSION_STORE` if it fails, or if its answer is inconclusive */
   async run(verb: RedisVerb): Promise<RedisAnswer> {
     const past: Past = {}
-    return this.within(verb.name, async () => this.#persist(verb, past), past)
+    return this.within(verb.name, async (deadline) => this.#persist(verb, past, deadline), past)
   }
 
-  /** Does it within the deadline, and tells what goes wrong in words without secrets. */
-  async within<T>(name: string, work: () => Promise<T>, past: Past = {}): Promise<T> {
-    const { timeout, where } = this.#settings
-    if (this.#closed) throw closed(name)
+  /** Runs `work` within the timeout of the store, and describes its failure without a key, a payload or a password. */
+  async within<T>(name: string, work: (deadline: Deadline) => Promise<T>, past: Past = {}): Promise<T> {
+    if (this.#isClosed) throw closedError('redis', name)
+    const deadline = startDeadline('timeout', this.#settings.timeout)
     let isOver = false
-    const working = work().finally(() => {
+    const working = work(deadline).finally(() => {
       isOver = true
     })
     try {
-      return await withDeadline(`redis: ${name} failed`, timeout, working)
+      return await this.#deadlines.within(deadline, working, () => lateError('redis', name, deadline))
     } catch (thrown) {
-      // When time runs out during another try, the trouble that the tries before had tells more.
+      // If the time runs out during a retry, the failure of an earlier try is the better explanation.
       const error = isOver ? thrown : (past.trouble ?? thrown)
       if (error instanceof SessionError) throw error
-      const { reason } = errorInfoOf(error, where)
-      throw new SessionError('ERR_SESSION_STORE', `redis: ${name} failed: ${reason}`, {
-        cause: harmless(error),
-      })
+      throw storeError('redis', `${name} failed: ${errorInfoOf(error, this.#where).reason}`, harmless(error))
     }
   }
 
-  /** From now on nothing is run. */
+  /** Refuses every verb from now on. */
   close(): void {
-    this.#closed = true
+    this.#isClosed = true
   }
 
-  async #persist(verb: RedisVerb, past: Past): Promise<RedisAnswer> {
-    const { where, timeout } = this.#settings
-    const startedAt = performance.now()
+  async #persist(verb: RedisVerb, past: Past, deadline: Deadline): Promise<RedisAnswer> {
+    const settings = this.#settings
     let doubt: unknown
     for (let tries = 0; ; tries += 1) {
-      if (this.#closed) throw closed(verb.name)
+      if (this.#isClosed) throw closedError('redis', verb.name)
       let sentBy: Redis | Cluster | undefined
       try {
         sentBy = await this.#connection.use()
         const { losses } = this.#connection
-        const answer = await this.#ask(sentBy, verb, tries)
+        const now = settings.now()
+        const run = tries === 0 ? runScript : runAlone
+        const reply = await run(sentBy, verb.script, settings.prefix + verb.key, verb.args(now))
         this.#downSince = undefined
         if (losses !== this.#connection.losses) doubt ??= new Error('Connection is closed.')
-        if (doubt !== undefined && answer.reply === verb.doubtful) throw doubt
-        return answer
+        if (doubt !== undefined && reply === verb.doubtful) throw doubt
+        return { reply, now }
       } catch (error) {
         if (error === doubt || error instanceof SessionError) throw error
-        const trouble = errorInfoOf(error, where)
+        const trouble = errorInfoOf(error, this.#where)
         if (!trouble.passing) throw error
         past.trouble = error
         if (sentBy !== undefined) {
@@ -113,22 +111,12 @@ export class RedisRetry {
         const pause = Math.min(MAX_PAUSE, 10 * 2 ** tries) * (0.5 + Math.random())
         const at = performance.now()
         this.#downSince ??= at
-        // For what has been down for long nobody waits. Yet the first try may have joined somebody's that was about to fail.
-        const isHopeless = tries > 0 && at - this.#downSince > timeout
-        const isLate = at + pause - startedAt > timeout
-        if (isHopeless || isLate || this.#closed) throw error
+        // A server that has been down for long is not waited for. The first try may have joined an attempt that was about to
+        // fail, so there is always a second one.
+        const isHopeless = tries > 0 && at - this.#downSince > deadline.ms
+        if (isHopeless || pause > msLeft(deadline) || this.#isClosed) throw error
         await sleep(pause)
       }
     }
   }
-
-  async #ask(client: Redis | Cluster, { script, key, args }: RedisVerb, tries: number): Promise<RedisAnswer> {
-    const now = this.#settings.now()
-    const run = tries === 0 ? runScript : runAlone
-    return { reply: await run(client, script, this.#settings.prefix + key, args(now)), now }
-  }
-}
-
-function closed(name: string): SessionError {
-  return new SessionError('ERR_SESSION_STORE', `redis: ${name} after close`)
 }

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import { VERSION_LENGTH } from '../../store.ts'
 
-/** A verb as one step of the server. It has one key, and may so run on any node of a cluster. */
+/** A verb as one atomic script. It has one key, so it can run in a cluster. */
 export interface Script {
   readonly lua: string
   readonly sha: string
 }
 
-// The version that is stored: the head of the payload, or '' where nobody is.
+// The stored version: the beginning of the payload, or '' if there is no entry.
 const STORED = `local stored = redis.call('GETRANGE', KEYS[1], 0, ${VERSION_LENGTH - 1})`
 
-/** `[payload, ms left]`, after an extension by ARGV[1] ms that never shortens. */
+/** Answers `[payload, ms left]`, after extending the life to ARGV[1] ms unless it is longer. */
 export const READ: Script = script(`
 local payload = redis.call('GET', KEYS[1])
 if not payload then return false end
@@ -22,9 +22,9 @@ if left >= 0 and tonumber(ARGV[1]) > left then
 end
 return {payload, left}`)
 
-// A write that was sent twice, because the first answer was lost, finds its own version and is done.
+// A write that is sent twice, because the first answer was lost, finds its own version and answers 'ok'.
 
-/** Keeps payload ARGV[1] for ARGV[2] ms where nobody is. */
+/** Stores payload ARGV[1] for ARGV[2] ms if there is no entry. */
 export const CREATE: Script = script(`
 ${STORED}
 if stored == string.sub(ARGV[1], 1, ${VERSION_LENGTH}) then return 'ok' end
@@ -32,7 +32,7 @@ if stored ~= '' then return 'exists' end
 if tonumber(ARGV[2]) > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 return 'ok'`)
 
-/** Keeps payload ARGV[2] for ARGV[3] ms in the place of version ARGV[1]. */
+/** Stores payload ARGV[2] for ARGV[3] ms if the stored version is ARGV[1]. */
 export const REPLACE: Script = script(`
 ${STORED}
 if stored == '' then return 'gone' end
@@ -41,14 +41,14 @@ if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 else redis.call('DEL', KEYS[1]) end
 return 'ok'`)
 
-/** Extends the life to ARGV[1] ms from now, never shortens it. */
+/** Extends the life to ARGV[1] ms from now, unless it is longer. */
 export const TOUCH: Script = script(`
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return 'gone' end
 if left >= 0 and tonumber(ARGV[1]) > left then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 'ok'`)
 
-/** Ends the entry; with ARGV[1] only that version. */
+/** Removes the entry; if ARGV[1] is not empty, only if that is the stored version. */
 export const DESTROY: Script = script(`
 if ARGV[1] ~= '' then
   ${STORED}
@@ -57,7 +57,7 @@ end
 if redis.call('DEL', KEYS[1]) == 0 then return 'gone' end
 return 'ok'`)
 
-/** Runs a script by its hash, in whatever pipeline is about to leave; in full if the server does not know it. */
+/** Runs a script by its hash, in the automatic pipeline of ioredis; if the server does not know it, by its text. */
 export async function runScript(
   client: Redis | Cluster,
   { lua, sha }: Script,
@@ -73,8 +73,8 @@ export async function runScript(
 }
 
 /**
- * Runs a script in full, with no other command beside it. A cluster client follows MOVED and ASK for a pipeline only
- * when all of its commands were answered so; of a shared one that moved in part it would never learn the new address.
+ * Runs a script by its text, in a pipeline of its own. A cluster client follows MOVED and ASK for a pipeline only if all of
+ * its commands were answered so; in a shared pipeline of which a part moved, it would never learn the new address.
  */
 export async function runAlone(
   client: Redis | Cluster,

@@ -1,7 +1,7 @@
 import { SessionError } from '../../errors.ts'
 
 /**
- * Loads a driver when a store first needs it.
+ * Loads a driver when a store first needs it, so that an application installs only the drivers it uses.
  *
  * @throws SessionError `ERR_SESSION_OPTIONS`, with the command that installs it, if the package is missing
  */

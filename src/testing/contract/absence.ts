@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement, revocable } from '../requirement.ts'
+import { onServer, requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload } from '../trial.ts'
 
-/** That only `create` makes something exist, and that the end is the end. */
+/** Only `create` makes an entry exist, and a destroyed entry stays gone. */
 export const absence: readonly StoreRequirement[] = [
   requirement(
-    'a key that nobody created is absent, and reading does not create it',
+    'a key that was never created is absent, and reading does not create it',
     onServer,
     async (store, trial) => {
       const key = trial.key()
@@ -38,7 +37,7 @@ export const absence: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'create where somebody lives answers exists and changes nothing',
+    'create of an existing key answers exists and changes nothing',
     onServer,
     async (store, trial) => {
       const text = payload()
@@ -51,14 +50,18 @@ export const absence: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('destroy ends the entry, and tells the first caller only', revocable, async (store, trial) => {
-    const { key } = await trial.keep(store)
-    assert.equal(await store.destroy(key), 'ok')
-    await assertAbsent(store, key)
-    assert.equal(await store.destroy(key), 'gone')
-  }),
+  requirement(
+    'destroy ends the entry, and only the first call answers ok',
+    revocable,
+    async (store, trial) => {
+      const { key } = await trial.keep(store)
+      assert.equal(await store.destroy(key), 'ok')
+      await assertAbsent(store, key)
+      assert.equal(await store.destroy(key), 'gone')
+    },
+  ),
 
-  requirement('after destroy no verb brings the dead back', revocable, async (store, trial) => {
+  requirement('after destroy no verb brings the entry back', revocable, async (store, trial) => {
     const { key, entry } = await trial.keep(store)
     const seen = await store.read(key)
     assert.ok(seen)
@@ -73,7 +76,7 @@ export const absence: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'the late writes of a request that another one outran find nobody',
+    'late writes after another process has destroyed the entry answer gone',
     revocable,
     async (store, trial) => {
       const [slow, fast] = await trial.pair(store)
@@ -92,11 +95,15 @@ export const absence: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('a destroyed key can be created anew, as somebody else', revocable, async (store, trial) => {
-    const { key } = await trial.keep(store)
-    assert.equal(await store.destroy(key), 'ok')
-    const text = payload()
-    applied(await store.create(key, text, trial.in(HOUR)))
-    await assertKept(store, key, text)
-  }),
+  requirement(
+    'a destroyed key can be created again with another payload',
+    revocable,
+    async (store, trial) => {
+      const { key } = await trial.keep(store)
+      assert.equal(await store.destroy(key), 'ok')
+      const text = payload()
+      applied(await store.create(key, text, trial.in(HOUR)))
+      await assertKept(store, key, text)
+    },
+  ),
 ]

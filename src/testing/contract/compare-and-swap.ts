@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement, revocable } from '../requirement.ts'
+import { onServer, requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, MINUTE, payload, version } from '../trial.ts'
 
-/** That a write from an older base is never applied, and one from the present base always. */
+/** A write from an older base is never applied, and a write from the present base always is. */
 export const compareAndSwap: readonly StoreRequirement[] = [
   requirement(
     'replace from an older base is a conflict and changes nothing',
@@ -43,12 +42,16 @@ export const compareAndSwap: readonly StoreRequirement[] = [
     await assertAbsent(store, second.key)
   }),
 
-  requirement('destroy without a base ends whatever is there', revocable, async (store, trial) => {
-    const { key, entry } = await trial.keep(store)
-    applied(await store.replace(key, payload(), trial.in(HOUR), entry))
-    assert.equal(await store.destroy(key), 'ok')
-    await assertAbsent(store, key)
-  }),
+  requirement(
+    'destroy without a base ends the entry, whatever its version',
+    revocable,
+    async (store, trial) => {
+      const { key, entry } = await trial.keep(store)
+      applied(await store.replace(key, payload(), trial.in(HOUR), entry))
+      assert.equal(await store.destroy(key), 'ok')
+      await assertAbsent(store, key)
+    },
+  ),
 
   requirement('touch leaves payload and version alone', onServer, async (store, trial) => {
     const text = payload()
@@ -58,14 +61,14 @@ export const compareAndSwap: readonly StoreRequirement[] = [
     applied(await store.replace(key, payload(), trial.in(HOUR), entry))
   }),
 
-  requirement('a touch between read and destroy is no conflict', revocable, async (store, trial) => {
+  requirement('a touch between read and destroy causes no conflict', revocable, async (store, trial) => {
     const { key, entry } = await trial.keep(store)
     assert.equal(await store.touch(key, trial.in(2 * HOUR)), 'ok')
     assert.equal(await store.destroy(key, entry), 'ok')
     await assertAbsent(store, key)
   }),
 
-  requirement('a read that extends the life is no conflict for anybody', onServer, async (store, trial) => {
+  requirement('a read that extends the life causes no conflict', onServer, async (store, trial) => {
     const { key, entry } = await trial.keep(store, payload(), trial.in(MINUTE))
     assert.ok(await store.read(key, trial.in(HOUR)))
     applied(await store.replace(key, payload(), trial.in(HOUR), entry))

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import type { StoreTraits } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, onServer, requirement } from '../requirement.ts'
+import { everywhere, onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload } from '../trial.ts'
 
-/** That processes see what others did, that entries outlive a process, and that closing is the end. */
+/** Processes see each other's changes, entries outlive a process, and a closed store stays closed. */
 export const durability: readonly StoreRequirement[] = [
-  requirement('two stores on one backend see what the other one did', shared, async (store, trial) => {
+  requirement("two stores on one backend see each other's changes", shared, async (store, trial) => {
     const other = await trial.open()
     const first = payload()
     const { key } = await trial.keep(store, first)
@@ -25,7 +24,7 @@ export const durability: readonly StoreRequirement[] = [
     await assertAbsent(other, key)
   }),
 
-  requirement('a base that one store handed out is good in another', shared, async (store, trial) => {
+  requirement('a base from one store is valid in another', shared, async (store, trial) => {
     const other = await trial.open()
     const { key, entry } = await trial.keep(store)
     const next = applied(await other.replace(key, payload(), trial.in(HOUR), entry)).entry
@@ -54,7 +53,7 @@ export const durability: readonly StoreRequirement[] = [
     assert.equal(await other.touch(key, trial.in(2 * HOUR)), 'ok')
   }),
 
-  requirement('close may be called again, and at once', everywhere, async (store, trial) => {
+  requirement('close may be called again, also at the same time', everywhere, async (store, trial) => {
     await trial.keep(store)
     await Promise.all([store.close(), store.close()])
     await store.close()

@@ -1,27 +1,26 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, onServer, requirement } from '../requirement.ts'
+import { everywhere, onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, DAY, found, HOUR, MINUTE, payload, type Trial } from '../trial.ts'
 
 const LIFE: number = 5 * MINUTE
 
-/** That an entry lives as long as it was told to, and no longer. */
+/** An entry lives until its `expiresAt`, and no longer. */
 export const expiry: readonly StoreRequirement[] = [
-  requirement('an entry lives until its moment and not beyond', everywhere, async (store, trial) => {
+  requirement('an entry lives until its expiresAt and not longer', everywhere, async (store, trial) => {
     await livesFor(store, trial, LIFE)
   }),
 
-  requirement('an entry lives for 31 days if it is told to', everywhere, async (store, trial) => {
+  requirement('an entry may live for 31 days', everywhere, async (store, trial) => {
     await livesFor(store, trial, 31 * DAY)
   }),
 
-  requirement('an entry lives for 10 years if it is told to', everywhere, async (store, trial) => {
+  requirement('an entry may live for 10 years', everywhere, async (store, trial) => {
     await livesFor(store, trial, 3_653 * DAY)
   }),
 
   requirement(
-    'the moment of death is exact to the resolution',
+    'expiry is exact to the resolution',
     (_, harness) => harness.still === true,
     async (store, trial) => {
       const text = payload()
@@ -50,7 +49,7 @@ export const expiry: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'create where somebody expired makes a new entry with a new life',
+    'create over an expired entry makes a new entry with a new life',
     onServer,
     async (store, trial) => {
       const { key, entry } = await trial.keep(store, payload(), trial.in(LIFE))
@@ -68,7 +67,7 @@ export const expiry: readonly StoreRequirement[] = [
   ),
 
   requirement(
-    'an entry that is created with its moment past is applied and absent',
+    'a create with an expiresAt in the past is applied, and the entry is absent',
     everywhere,
     async (store, trial) => {
       const { key, entry } = await trial.keep(store, payload(), trial.in(-HOUR))
@@ -100,7 +99,7 @@ export const expiry: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'a replace whose moment is past is applied and ends the entry',
+    'a replace with an expiresAt in the past is applied, and ends the entry',
     onServer,
     async (store, trial) => {
       const { key, entry } = await trial.keep(store)
@@ -110,7 +109,7 @@ export const expiry: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('the end of one entry does not touch its neighbours', onServer, async (store, trial) => {
+  requirement('the expiry of one entry leaves other entries alone', onServer, async (store, trial) => {
     const text = payload()
     const short = await trial.keep(store, payload(), trial.in(LIFE))
     const long = await trial.keep(store, text, trial.in(DAY))

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import type { Store } from '../../store.ts'
-import type { StoreHarness, StoreRequirement } from '../harness.ts'
-import { onServer, requirement, type Condition } from '../requirement.ts'
+import type { StoreHarness } from '../harness.ts'
+import { onServer, requirement, type Condition, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload, type StoredEntry, type Trial } from '../trial.ts'
 
 const SECRET = 'swordfish'
@@ -10,7 +10,7 @@ const SECRET = 'swordfish'
 const breakable: Condition = (traits, harness) =>
   onServer(traits, harness) && harness.break !== undefined && harness.mend !== undefined
 
-/** A verb that will fail, and the payload that is left if it was applied all the same. */
+/** A call that will fail, and the payload that is stored before and, if it is applied nevertheless, after it. */
 interface Attempt {
   readonly key: string
   readonly before: string | undefined
@@ -18,11 +18,11 @@ interface Attempt {
   readonly run: (store: Store) => Promise<unknown>
 }
 
-/** That trouble is told, tells no secrets, and leaves nothing half-done. */
+/** A failure rejects, shows no secrets, and leaves nothing half-written. */
 export const failures: readonly StoreRequirement[] = [
-  requirement('in trouble every verb rejects', breakable, async (store, trial, harness) => {
+  requirement('while the backend fails every verb rejects', breakable, async (store, trial, harness) => {
     const attempts = await plan(store, trial)
-    await inTrouble(harness, async () => {
+    await whileBroken(harness, async () => {
       for (const { run } of attempts) {
         await assert.rejects(run(store), { name: 'SessionError', code: 'ERR_SESSION_STORE' })
       }
@@ -34,28 +34,35 @@ export const failures: readonly StoreRequirement[] = [
     breakable,
     async (store, trial, harness) => {
       const attempts = await plan(store, trial)
-      await inTrouble(harness, async () => {
+      await whileBroken(harness, async () => {
         for (const { run } of attempts) {
-          const error = await run(store).then(() => assert.fail('a verb in trouble rejects'), Object)
-          for (const { key } of attempts) assert.ok(!`${error.message} ${error.stack}`.includes(key), 'a key')
-          assert.ok(!inspect(error, { depth: 10, maxStringLength: null }).includes(SECRET), 'a payload')
+          const error = await run(store).then(
+            () => assert.fail('a verb did not reject while the backend failed'),
+            Object,
+          )
+          for (const { key } of attempts)
+            assert.ok(!`${error.message} ${error.stack}`.includes(key), 'the error shows a key')
+          assert.ok(
+            !inspect(error, { depth: 10, maxStringLength: null }).includes(SECRET),
+            'the error shows a payload',
+          )
         }
       })
     },
   ),
 
   requirement(
-    'after trouble nothing is lost or half-written, and all goes on',
+    'after a failure nothing is lost or half-written, and every verb works again',
     breakable,
     async (store, trial, harness) => {
       const attempts = await plan(store, trial)
-      await inTrouble(harness, async () => {
+      await whileBroken(harness, async () => {
         await Promise.all(attempts.map(async ({ run }) => assert.rejects(run(store))))
       })
       for (const { key, before, after } of attempts) {
-        // The outcome of what failed is unknown: it was applied or it was not. There is nothing between.
+        // A failed call was applied, or it was not: there is nothing in between.
         const now = (await store.read(key))?.payload
-        assert.ok(now === before || now === after, 'neither the old state nor the one that was asked for')
+        assert.ok(now === before || now === after, 'neither the old state nor the new one')
       }
       const text = payload()
       const { key, entry } = await trial.keep(store, text)
@@ -67,11 +74,11 @@ export const failures: readonly StoreRequirement[] = [
   ),
 
   requirement(
-    'a store that is first used in trouble works once it is over',
+    'a store that is first used while the backend fails works afterwards',
     breakable,
     async (store, trial, harness) => {
       const key = trial.key()
-      await inTrouble(harness, async () => {
+      await whileBroken(harness, async () => {
         await assert.rejects(store.read(key), { name: 'SessionError', code: 'ERR_SESSION_STORE' })
       })
       const text = payload()
@@ -85,7 +92,7 @@ function secret(): string {
   return payload(` ${SECRET}`)
 }
 
-/** Every verb, each on an entry of its own. */
+/** Every verb, each on another entry. */
 async function plan(store: Store, trial: Trial): Promise<readonly Attempt[]> {
   const fresh = trial.key()
   const text = secret()
@@ -115,7 +122,7 @@ async function plan(store: Store, trial: Trial): Promise<readonly Attempt[]> {
   ]
 }
 
-async function inTrouble(harness: StoreHarness, during: () => Promise<void>): Promise<void> {
+async function whileBroken(harness: StoreHarness, during: () => Promise<void>): Promise<void> {
   await harness.break?.()
   try {
     await during()

@@ -1,30 +1,29 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement } from '../requirement.ts'
+import { onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, HOUR, payload, type Trial } from '../trial.ts'
 
 const MANY = 500
 
-/** That what happens under one key is of no concern to any other. */
+/** A change under one key changes no other key. */
 export const keyIsolation: readonly StoreRequirement[] = [
   requirement('keys that begin alike are different keys', onServer, async (store, trial) => {
     const key = trial.key()
     await staysApart(store, trial, [key, `${key}0`, `${key}_`, `${key}-1`, key.slice(0, -1), key.slice(1)])
   }),
 
-  requirement('keys that differ in case alone are different keys', onServer, async (store, trial) => {
+  requirement('keys that differ only in case are different keys', onServer, async (store, trial) => {
     const key = `${trial.key().slice(0, 61)}abC`
     await staysApart(store, trial, [key, key.toUpperCase(), key.toLowerCase()])
   }),
 
-  requirement('keys of one character and of 128 are keys', onServer, async (store, trial) => {
+  requirement('keys have 1 to 128 characters', onServer, async (store, trial) => {
     const long = trial.key() + trial.key()
     assert.equal(long.length, 128)
     await staysApart(store, trial, ['k', 'K', '0', '-', '_', long, `${long.slice(0, -1)}g`])
   }),
 
-  requirement('names that mean something elsewhere are plain keys', onServer, async (store, trial) => {
+  requirement('names that are special elsewhere are ordinary keys', onServer, async (store, trial) => {
     await staysApart(store, trial, [
       '__proto__',
       'constructor',
@@ -39,7 +38,7 @@ export const keyIsolation: readonly StoreRequirement[] = [
     ])
   }),
 
-  requirement('500 keys at once keep their own', onServer, async (store, trial) => {
+  requirement('500 keys at once keep their own payloads', onServer, async (store, trial) => {
     const keys = Array.from({ length: MANY }, () => trial.key())
     const firsts = keys.map((_, at) => payload(`\n"first" J ${at}`))
     const lasts = keys.map((_, at) => payload(`\n"last" J ${at}`))
@@ -59,7 +58,7 @@ export const keyIsolation: readonly StoreRequirement[] = [
   }),
 ]
 
-/** Each of `keys` in turn is created, replaced, touched and destroyed, and none of the others notices. */
+/** Creates, replaces, touches and destroys each of `keys` in turn, and checks all others after each step. */
 async function staysApart(store: Store, trial: Trial, keys: readonly string[]): Promise<void> {
   const texts = new Map<string, string>()
   async function assertAll(): Promise<void> {

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
 import { VERSION_LENGTH, type Store, type StoreTraits } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, requirement } from '../requirement.ts'
+import { everywhere, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, found, HOUR, payload, type Trial } from '../trial.ts'
 
 const MEGABYTE: number = 1024 * 1024
 
-/** Above this a payload at the store's limit costs more than it tells. */
+/** Payloads at the store's limit are tested only up to this limit: larger ones take too long. */
 const TRIABLE: number = 32 * MEGABYTE
 
-/** Well-formed text without NUL, which JSON never emits and PostgreSQL never keeps. Everything else is to be kept. */
+/** Well-formed text. All of it must be kept, except NUL, which JSON never emits and PostgreSQL cannot store. */
 const TEXTS: Readonly<Record<string, readonly string[]>> = {
-  'no body at all': [''],
+  'no body': [''],
   'nothing but white space': [' ', '\n', '   ', '\t', '\n\n\n'],
   'white space at the end': [' body ', ' body\n', ' body\r\n', ' body\t', ' body\u00A0'],
   'line ends of every kind': [' a\nb', ' a\r\nb', ' a\rb', ' a\u2028b\u2029c', ' a\u0085b', '\n\r\n\r'],
@@ -23,7 +22,7 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
     ' %00 %0A %25 &amp;',
   ],
   'wildcards and placeholders': [' % _ %s %d ? ?? $1 $$ :name @p1 {0} ${x} #{x} {{x}}', ' [a-z]* ~ ^ | \\d+'],
-  'what looks like SQL, Lua or a protocol': [
+  'text that looks like SQL, Lua or a protocol': [
     " '; DROP TABLE session; --",
     ' "] = nil; redis.call("FLUSHALL") --[[',
     '\r\nEND\r\nSTORED\r\nVALUE x 0 1\r\n',
@@ -43,7 +42,7 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** That a payload is opaque text, and comes back as it was. */
+/** A payload is opaque text, and is read back unchanged. */
 export const payloads: readonly StoreRequirement[] = [
   ...Object.entries(TEXTS).map(([kind, bodies]) =>
     requirement(`a payload comes back byte for byte: ${kind}`, everywhere, async (store, trial) => {
@@ -76,7 +75,7 @@ export const payloads: readonly StoreRequirement[] = [
   ),
 
   requirement(
-    'a payload comes back byte for byte: characters across the seams of buffers',
+    'a payload comes back byte for byte: characters across the boundaries of buffers',
     everywhere,
     async (store, trial) => {
       const most = Math.min(200_000, store.traits.maxBytes)
@@ -120,21 +119,21 @@ function limited(traits: StoreTraits): boolean {
   return traits.maxBytes <= TRIABLE
 }
 
-/** A payload of so many bytes. No two neighbours are alike, so that a lost or doubled piece shows. */
+/** A payload of this many bytes. Its numbers count up, so that a lost or repeated piece is found. */
 function sized(bytes: number): string {
   const digits = Array.from({ length: 1_000 }, (_, at) => at).join('-')
   const rest = bytes - VERSION_LENGTH
   return payload(digits.repeat(Math.ceil(rest / digits.length)).slice(0, rest))
 }
 
-/** Through create, and through replace. */
+/** Stores the payload by create, and by replace. */
 async function comesBack(store: Store, trial: Trial, text: string): Promise<void> {
   const created = await trial.keep(store, text)
   await assertKept(store, created.key, text)
   const { key, entry } = await trial.keep(store)
   const replaced = found(key, applied(await store.replace(key, text, trial.in(HOUR), entry)))
   const again = await assertKept(store, replaced.key, text)
-  // What came back is also what the backend compares with.
+  // The backend also compares with what it stored.
   applied(await store.replace(replaced.key, payload(), trial.in(HOUR), again))
 }
 

@@ -1,27 +1,26 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { everywhere, onClient, onServer, requirement } from '../requirement.ts'
+import { everywhere, onClient, onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { applied, assertAbsent, assertKept, assertSame, found, HOUR, MINUTE, payload } from '../trial.ts'
 
-/** That what is stored is there, as it was stored. */
+/** What was stored is read back as it was stored. */
 export const roundTrip: readonly StoreRequirement[] = [
   requirement(
-    'the traits are possible ones, and store and harness agree',
+    'the traits are valid, and the harness agrees with the store',
     everywhere,
     async (store, _, harness) => {
       const { name, resolution, maxBytes } = store.traits
       assert.match(name, /^[a-z][a-z0-9-]*$/)
-      assert.ok(resolution >= 1, 'resolution is at least a millisecond')
-      assert.ok(maxBytes >= 1024, 'a store takes a kilobyte at least')
+      assert.ok(resolution >= 1, 'resolution must be 1 ms or more')
+      assert.ok(maxBytes >= 1024, 'maxBytes must be 1024 or more')
       assert.equal(
         'sweep' in store,
         harness.sweeps ?? false,
-        'the harness says `sweeps: true` if the store can sweep',
+        'the harness must say `sweeps: true` if and only if the store has sweep()',
       )
       assert.equal(
         'count' in store,
         harness.counts ?? false,
-        'the harness says `counts: true` if the store can count',
+        'the harness must say `counts: true` if and only if the store has count()',
       )
     },
   ),
@@ -33,7 +32,7 @@ export const roundTrip: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'a store connects by itself, and an explicit open, even twice, does no harm',
+    'a store connects by itself, and open may be called again',
     everywhere,
     async (store, trial) => {
       const text = payload()
@@ -44,7 +43,7 @@ export const roundTrip: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('create and replace tell the entry as it now stands', everywhere, async (store, trial) => {
+  requirement('create and replace return the entry as it is now stored', everywhere, async (store, trial) => {
     const [first, second] = [payload(), payload()]
     const soon = trial.in(MINUTE)
     const created = await trial.keep(store, first, soon)
@@ -57,7 +56,7 @@ export const roundTrip: readonly StoreRequirement[] = [
     trial.assertMoment(store, entry.expiresAt, later)
   }),
 
-  requirement('read tells how long the entry lives', everywhere, async (store, trial) => {
+  requirement('read returns when the entry expires', everywhere, async (store, trial) => {
     const moment = trial.in(HOUR)
     const text = payload()
     const { key } = await trial.keep(store, text, moment)
@@ -87,7 +86,7 @@ export const roundTrip: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('an entry from read is good as the base of a replace', everywhere, async (store, trial) => {
+  requirement('an entry from read is a valid base of a replace', everywhere, async (store, trial) => {
     let { key } = await trial.keep(store)
     for (let round = 0; round < 5; round += 1) {
       const base = await store.read(key)
@@ -98,20 +97,16 @@ export const roundTrip: readonly StoreRequirement[] = [
     }
   }),
 
-  requirement(
-    'an entry from a write is good as the base of the next one',
-    everywhere,
-    async (store, trial) => {
-      let kept = await trial.keep(store)
-      for (let round = 0; round < 5; round += 1) {
-        const text = payload(`\n"round" J ${round}`)
-        kept = found(kept.key, applied(await store.replace(kept.key, text, trial.in(HOUR), kept.entry)))
-        await assertKept(store, kept.key, text)
-      }
-    },
-  ),
+  requirement('an entry from a write is a valid base of the next write', everywhere, async (store, trial) => {
+    let kept = await trial.keep(store)
+    for (let round = 0; round < 5; round += 1) {
+      const text = payload(`\n"round" J ${round}`)
+      kept = found(kept.key, applied(await store.replace(kept.key, text, trial.in(HOUR), kept.entry)))
+      await assertKept(store, kept.key, text)
+    }
+  }),
 
-  requirement('an entry that was handed out stays as it was', onServer, async (store, trial) => {
+  requirement('an entry that was returned does not change later', onServer, async (store, trial) => {
     const moment = trial.in(HOUR)
     const { key, entry } = await trial.keep(store, payload(), moment)
     const seen = await store.read(key)
@@ -123,23 +118,27 @@ export const roundTrip: readonly StoreRequirement[] = [
     assert.deepEqual([{ ...entry }, { ...seen }], before)
   }),
 
-  requirement('what a caller does to an entry does nothing to the store', onServer, async (store, trial) => {
-    const text = payload()
-    const { key, entry } = await trial.keep(store, text)
-    const seen = await store.read(key)
-    for (const mine of [entry, seen]) Reflect.set(Object(mine), 'payload', payload(' scribbled over'))
-    for (const mine of [entry, seen]) Reflect.set(Object(mine), 'expiresAt', 0)
-    await assertKept(store, key, text)
-  }),
+  requirement(
+    'a caller that changes a returned entry does not change the store',
+    onServer,
+    async (store, trial) => {
+      const text = payload()
+      const { key, entry } = await trial.keep(store, text)
+      const seen = await store.read(key)
+      for (const mine of [entry, seen]) Reflect.set(Object(mine), 'payload', payload(' scribbled over'))
+      for (const mine of [entry, seen]) Reflect.set(Object(mine), 'expiresAt', 0)
+      await assertKept(store, key, text)
+    },
+  ),
 
-  requirement('only a store on the client gives out a credential', everywhere, async (store, trial) => {
+  requirement('only a store on the client returns a credential', everywhere, async (store, trial) => {
     const written = applied(await store.create(trial.key(), payload(), trial.in(HOUR)))
     if (store.traits.location === 'server') assert.equal(written.credential, undefined)
     else
       assert.match(
         written.credential ?? '',
         /^[\w!#$%&'*+\-.^`|~:/=]+$/,
-        'a credential is a cookie value as it stands',
+        'a credential must be usable as a cookie value without encoding',
       )
   }),
 
@@ -158,7 +157,7 @@ export const roundTrip: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('a credential that nobody gave out is nobody', onClient, async (store, trial) => {
+  requirement('a credential that the store did not issue is absent', onClient, async (store, trial) => {
     const { key } = await trial.keep(store)
     const middle = key.length >> 1
     const other = key[middle] === 'A' ? 'B' : 'A'

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Counting, Store, Sweeping } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement, type Condition } from '../requirement.ts'
+import { onServer, requirement, type Condition, type StoreRequirement } from '../requirement.ts'
 import {
   applied,
   assertAbsent,
@@ -14,20 +13,23 @@ import {
   type Trial,
 } from '../trial.ts'
 
-/** Sweeps of an endless backend would be a broken requirement too. */
+/** A bound for a sweep that never ends. */
 const TURNS = 10_000
 
-/** What a store on the client sweeps is a list of its own, of which the contract knows nothing. */
+/** On the client there are no entries to sweep; a store there may sweep its list of revoked sessions. */
 const sweeps: Condition = (traits, harness) => onServer(traits, harness) && harness.sweeps === true
 const counts: Condition = (_, harness) => harness.counts === true
 
-/** That what expired is cleared away, and that what lives can be counted. The backend may hold other entries too. */
+/** Expired entries are removed, and living ones are counted. The backend may hold other entries as well. */
 export const sweepAndCount: readonly StoreRequirement[] = [
   requirement('sweep removes what has expired and nothing else', sweeps, async (store, trial) => {
     const text = payload()
     const living = await trial.keep(store, text, trial.in(DAY))
     const expired = await expire(store, trial, 5)
-    assert.ok((await sweepAll(sweeper(store), 100)) >= expired.length, 'sweep tells how many it removed')
+    assert.ok(
+      (await sweepAll(sweeper(store), 100)) >= expired.length,
+      'sweep must return how many entries it removed',
+    )
     await assertKept(store, living.key, text)
     for (const { key } of expired) await assertAbsent(store, key)
   }),
@@ -49,7 +51,7 @@ export const sweepAndCount: readonly StoreRequirement[] = [
     await assertKept(store, living.key, text)
   }),
 
-  requirement('sweeps at once share the work and harm nobody', sweeps, async (store, trial) => {
+  requirement('sweeps at once remove what has expired and nothing else', sweeps, async (store, trial) => {
     const [one, other] = await trial.pair(store)
     const text = payload()
     const living = await trial.keep(store, text, trial.in(DAY))
@@ -61,7 +63,7 @@ export const sweepAndCount: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'a sweep does not remove what is created anew or extended meanwhile',
+    'a sweep does not remove what is created or extended at the same time',
     sweeps,
     async (store, trial) => {
       const [one, other] = await trial.pair(store)
@@ -84,7 +86,7 @@ export const sweepAndCount: readonly StoreRequirement[] = [
     },
   ),
 
-  requirement('count tells how many live', counts, async (store, trial) => {
+  requirement('count returns the number of living entries', counts, async (store, trial) => {
     const before = await counting(store).count()
     const kept = [await trial.keep(store), await trial.keep(store), await trial.keep(store)]
     assert.equal(await counting(store).count(), before + 3)
@@ -92,7 +94,7 @@ export const sweepAndCount: readonly StoreRequirement[] = [
     assert.equal(await counting(store).count(), before)
   }),
 
-  requirement('count leaves out what has expired', counts, async (store, trial) => {
+  requirement('count leaves out expired entries', counts, async (store, trial) => {
     await trial.keep(store, payload(), trial.in(MINUTE))
     const before = await counting(store).count()
     await trial.outlive(store, MINUTE)
@@ -100,7 +102,7 @@ export const sweepAndCount: readonly StoreRequirement[] = [
   }),
 ]
 
-/** So many entries whose moment has come, and that nobody has looked at since. */
+/** This many entries that have expired, and were not read since. */
 async function expire(store: Store, trial: Trial, howMany: number): Promise<readonly StoredEntry[]> {
   const keeping = Array.from({ length: howMany }, async () => trial.keep(store, payload(), trial.in(MINUTE)))
   const kept = await Promise.all(keeping)
@@ -108,26 +110,29 @@ async function expire(store: Store, trial: Trial, howMany: number): Promise<read
   return kept
 }
 
-/** Sweeps until nothing is left, and tells how many that were. */
+/** Sweeps until nothing is left, and returns how many entries were removed. */
 async function sweepAll(store: Sweeping, limit: number): Promise<number> {
   let sum = 0
   for (let turn = 0; turn < TURNS; turn += 1) {
     const removed = await store.sweep(limit)
-    assert.ok(Number.isInteger(removed) && removed >= 0 && removed <= limit, 'sweep keeps to its limit')
+    assert.ok(
+      Number.isInteger(removed) && removed >= 0 && removed <= limit,
+      'sweep must return a whole number from 0 to its limit',
+    )
     if (removed === 0) return sum
     sum += removed
   }
-  return assert.fail('sweep never comes to an end')
+  return assert.fail('sweep never returns 0, so it never ends')
 }
 
 function sweeper(store: Store & Partial<Sweeping>): Sweeping {
   const { sweep } = store
-  if (sweep === undefined) assert.fail('the harness says that the store can sweep')
+  if (sweep === undefined) assert.fail('the harness says `sweeps: true`, but the store has no sweep()')
   return { sweep: sweep.bind(store) }
 }
 
 function counting(store: Store & Partial<Counting>): Counting {
   const { count } = store
-  if (count === undefined) assert.fail('the harness says that the store can count')
+  if (count === undefined) assert.fail('the harness says `counts: true`, but the store has no count()')
   return { count: count.bind(store) }
 }

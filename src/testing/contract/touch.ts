@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import type { StoreRequirement } from '../harness.ts'
-import { onServer, requirement } from '../requirement.ts'
+import { onServer, requirement, type StoreRequirement } from '../requirement.ts'
 import { assertAbsent, assertKept, DAY, HOUR, MINUTE, payload } from '../trial.ts'
 
 const LIFE: number = 5 * MINUTE
 
-/** That a life is extended, never shortened, and never begun. */
+/** `touch` and `read` extend a life, never shorten it, and never create an entry. */
 export const touch: readonly StoreRequirement[] = [
   requirement('touch extends the life', onServer, async (store, trial) => {
     const text = payload()
@@ -19,16 +18,20 @@ export const touch: readonly StoreRequirement[] = [
     await assertAbsent(store, key)
   }),
 
-  requirement('touch never shortens the life, not even to a moment past', onServer, async (store, trial) => {
-    const text = payload()
-    const moment = trial.in(HOUR)
-    const { key } = await trial.keep(store, text, moment)
-    assert.equal(await store.touch(key, trial.in(LIFE)), 'ok')
-    assert.equal(await store.touch(key, trial.in(-LIFE)), 'ok')
-    trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
-    await trial.almost(store, HOUR)
-    await assertKept(store, key, text)
-  }),
+  requirement(
+    'touch never shortens the life, not even to a time in the past',
+    onServer,
+    async (store, trial) => {
+      const text = payload()
+      const moment = trial.in(HOUR)
+      const { key } = await trial.keep(store, text, moment)
+      assert.equal(await store.touch(key, trial.in(LIFE)), 'ok')
+      assert.equal(await store.touch(key, trial.in(-LIFE)), 'ok')
+      trial.assertMoment(store, (await assertKept(store, key, text)).expiresAt, moment)
+      await trial.almost(store, HOUR)
+      await assertKept(store, key, text)
+    },
+  ),
 
   requirement('of many touches at once the longest one counts', onServer, async (store, trial) => {
     const [one, other] = await trial.pair(store)
@@ -44,7 +47,7 @@ export const touch: readonly StoreRequirement[] = [
   }),
 
   requirement(
-    'a read that is to extend the life does so, or says that it did not',
+    'a read with extendTo extends the life, or returns an expiresAt that says it did not',
     onServer,
     async (store, trial) => {
       const text = payload()

@@ -1,36 +1,69 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Entry, Store, StoreTraits, Written } from '../../store.ts'
-import type { Actor } from './actor.ts'
-
-/** What a request asks of the store. */
-export interface Call {
-  readonly verb: 'read' | 'create' | 'replace' | 'touch' | 'destroy'
-  readonly key: string
-  readonly payload?: string
-  readonly expiresAt?: number
-  readonly base?: Entry | undefined
-}
-
-/** What the store may answer. */
-export type Answer = Entry | Written | 'exists' | 'conflict' | 'gone' | 'ok' | undefined
-
-/** Lets a request wait before a verb, and carries it out when its time has come. */
-export type Hold = <A extends Answer>(actor: Actor, call: Call, perform: () => Promise<A>) => Promise<A>
+import type { Log } from './replay-model.ts'
+import type { Doing, RequestView } from './request-view.ts'
+import type { Answer, Call } from './store-model.ts'
 
 /**
- * Whose turn it is to run: requests of one process share a store, and each call has to be known as somebody's. It is
- * emptied when the request is over, since a timer of the library's remembers where it was set for as long as it runs.
+ * The request that runs: the requests of one process share a store, and each call must be attributed to one of them. It is
+ * emptied when the request is over, since timers of the library keep the context in which they were set.
  */
-export const current: AsyncLocalStorage<{ actor: Actor | undefined }> = new AsyncLocalStorage()
+export const current: AsyncLocalStorage<{ view: RequestView | undefined }> = new AsyncLocalStorage()
 
-/** The store of one process: every verb of every request waits here until it is let through. */
+interface Settle {
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A call of a request that waits until the simulation lets it through. */
+export class PendingCall {
+  readonly view: RequestView
+  readonly call: Call
+  /** What the request had done to its session, and what it was doing, when it made the call. */
+  readonly log: Log
+  readonly doing: Doing
+  readonly claiming: string | undefined
+  readonly successor: string | undefined
+  /** The request was told that the call failed, so it no longer waits for the answer. */
+  orphaned = false
+  readonly #perform: () => Promise<Answer>
+  readonly #settle: Settle
+
+  constructor(view: RequestView, call: Call, perform: () => Promise<Answer>, settle: Settle) {
+    this.view = view
+    this.call = call
+    const { log, claiming } = view.originOf(call.payload)
+    this.log = log
+    this.doing = view.doing
+    this.claiming = claiming
+    if (view.prepares(call)) view.successor = call.key
+    this.successor = view.successor
+    this.#perform = perform
+    this.#settle = settle
+  }
+
+  async perform(): Promise<Answer> {
+    return this.#perform()
+  }
+
+  answer(answer: Answer): void {
+    if (!this.orphaned) this.#settle.resolve(answer)
+  }
+
+  fail(error: unknown): void {
+    if (!this.orphaned) this.#settle.reject(error)
+    this.orphaned = true
+  }
+}
+
+/** The store as the manager of one process sees it: each call waits until the simulation lets it through. */
 export class GatedStore implements Store {
   readonly #store: Store
-  readonly #hold: Hold
+  readonly #enqueue: (call: PendingCall) => void
 
-  constructor(store: Store, hold: Hold) {
+  constructor(store: Store, enqueue: (call: PendingCall) => void) {
     this.#store = store
-    this.#hold = hold
+    this.#enqueue = enqueue
   }
 
   get traits(): StoreTraits {
@@ -66,12 +99,16 @@ export class GatedStore implements Store {
     return this.#wait({ verb: 'destroy', key, base }, async () => this.#store.destroy(key, base, until))
   }
 
-  /** The store belongs to whoever opened it. */
+  /** Does nothing: the store was opened elsewhere. */
   async close(): Promise<void> {}
 
   async #wait<A extends Answer>(call: Call, perform: () => Promise<A>): Promise<A> {
-    const actor = current.getStore()?.actor
-    if (actor === undefined) throw new Error('a verb was called outside of any request')
-    return this.#hold(actor, call, perform)
+    const view = current.getStore()?.view
+    if (view === undefined) throw new Error(`the verb ${call.verb} was called outside of any request`)
+    return new Promise<A>((resolve, reject) => {
+      // The answer is what `perform` resolves with, an A.
+      const settle = { resolve: resolve as (answer: Answer) => void, reject }
+      this.#enqueue(new PendingCall(view, call, perform, settle))
+    })
   }
 }

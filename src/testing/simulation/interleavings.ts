@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreRequirement } from '../harness.ts'
-import { requirement, revocable } from '../requirement.ts'
+import { requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import * as actions from './actions.ts'
-import { Branches } from './choices.ts'
-import { Simulation } from './simulation.ts'
+import type { Action } from './actor.ts'
+import { Simulation, type Choices } from './simulation.ts'
 import { VirtualTime } from './virtual-time.ts'
-import type { Action } from './actions.ts'
 
-/** Requests of up to six steps at the store, if nobody interferes. */
+/** Requests that call the store up to six times if no other request interferes. */
 const requests: Readonly<Record<string, readonly Action[]>> = {
   reads: [actions.look],
   sets: [actions.set('a'), actions.setOwn, actions.alter, actions.collect],
@@ -36,12 +34,19 @@ const requests: Readonly<Record<string, readonly Action[]>> = {
 const names = Object.keys(requests)
 
 /**
- * Two requests on one session, in every order in which their steps at the store can follow each other, for any test
- * runner, like `storeContract`. What is checked is what {@link randomWalks} check.
+ * Two requests on one session, in every order in which their calls of the store can follow each other.
+ *
+ * A list for any test runner, used like {@link storeContract}: one requirement for each of sixteen kinds of requests, which
+ * is tried together with all others. Checked is what {@link randomWalks} check. On a store in memory the whole list takes some
+ * seconds. Applies to stores on a server that can destroy sessions.
+ *
+ * ```ts
+ * for (const requirement of interleavings) test(requirement.title, async () => requirement.check(harness))
+ * ```
  */
 export const interleavings: readonly StoreRequirement[] = names.map((name, at) => {
   const partners = names.slice(at)
-  const title = `one that ${name} and another one: in every order of their steps nothing is lost and nothing comes back`
+  const title = `a request that ${name}, in every order of steps with another one, loses nothing and brings nothing back`
   return requirement(title, revocable, async (store, trial, harness) => {
     const stores = await trial.pair(store)
     const time = new VirtualTime(harness)
@@ -58,12 +63,38 @@ async function everyOrder(
   const both = [one, other].map((name) => [...(requests[name] ?? []), actions.commit])
   const branches = new Branches()
   do {
-    // In two processes: those of one process wait for each other, which leaves fewer orders.
+    // In two processes: requests of one process wait for each other, which leaves fewer orders.
     const simulation = new Simulation(stores, time, branches, 2)
     await simulation.go([[actions.begin]], () => undefined)
     await simulation.go(both, () => simulation.ids[0])
     await simulation.end()
     const { broken } = simulation.violations
-    assert.ok(broken.length === 0, `one ${one}, another ${other}\n${simulation.violations.report()}`)
+    assert.ok(broken.length === 0, `one request ${one}, another ${other}\n${simulation.violations.report()}`)
   } while (branches.next())
+}
+
+/** Goes through a tree of choices, every path once, depth first. */
+class Branches implements Choices {
+  readonly #taken: { choice: number; readonly of: number }[] = []
+  #depth = 0
+
+  pick(count: number): number {
+    if (count === 1) return 0
+    const known = this.#taken[this.#depth]
+    this.#depth += 1
+    if (known !== undefined) return known.choice
+    this.#taken.push({ choice: 0, of: count })
+    return 0
+  }
+
+  /** Goes back to the root and turns to the next path; false if there is none left. */
+  next(): boolean {
+    this.#depth = 0
+    for (let last = this.#taken.at(-1); last !== undefined; last = this.#taken.at(-1)) {
+      last.choice += 1
+      if (last.choice < last.of) return true
+      this.#taken.pop()
+    }
+    return false
+  }
 }

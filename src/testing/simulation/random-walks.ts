@@ -1,34 +1,45 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
-import type { StoreHarness, StoreRequirement } from '../harness.ts'
-import { requirement, revocable } from '../requirement.ts'
+import type { StoreHarness } from '../harness.ts'
+import { requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import type { Trial } from '../trial.ts'
+import * as actions from './actions.ts'
+import type { Action } from './actor.ts'
+import { Simulation, type Choices } from './simulation.ts'
+import type { Violations } from './violations.ts'
 import { VirtualTime } from './virtual-time.ts'
-import { isLong, randomWalk } from './random-walk.ts'
 
 /** Which walks, and how many. */
 export interface RandomWalkOptions {
-  /** How many. Default 1,000. */
+  /** The number of walks. Default 1,000. */
   readonly count?: number
-  /** The seed of the first one; the next has the next number. Default 1. */
+  /** The seed of the first walk; each further walk has the next number as its seed. Default 1. */
   readonly from?: number
 }
 
-/** So many walks make one requirement, and so many of them are under way at once. */
+/** How many walks make one requirement, and how many of them run at the same time. */
 const IN_ONE = 1_000
 const AT_ONCE = 50
 
 /**
- * Seeded random walks on a store, for any test runner, like `storeContract`.
+ * Seeded random walks: whole requests on whole sessions, on your store.
  *
- * In each, three to five requests of one or two processes work on one session, through a real `SessionManager`: they
- * read, set, count, delete, take, claim, clear, regenerate, destroy and commit, time passes, and in some walks the store
- * fails or two verbs run at once. Every verb is held until the walk lets it through. It is checked that nothing is lost,
- * nothing is counted or claimed twice, nothing that has ended comes back, a session has one ID, and a request is told what
- * is true.
+ * A list for any test runner, used like {@link storeContract}: one requirement for each thousand walks. In a walk three to
+ * five requests in one or two processes work on one session, through a real `SessionManager`. They read, set, count, change
+ * in place, delete, take, claim, clear, regenerate, destroy and commit; time passes; in some walks the store fails, or two
+ * calls run at once. Each call of the store is held until the walk lets it through. The requirement holds if no acknowledged
+ * change is lost, nothing is counted or claimed twice, nothing that has ended comes back, a session has one ID, and every
+ * request is told the truth. Applies to stores on a server that can destroy sessions.
  *
- * The seed alone decides everything but what two verbs at once do to each other. A walk that fails tells its story and
- * its seed; `randomWalks({ from: seed, count: 1 })` takes it again.
+ * The seed decides everything except the order of two calls that run at once. A requirement that does not hold rejects with
+ * an `AssertionError`, whose message has the seed of the first failed walk and its steps; `randomWalks({ from: seed, count: 1
+ * })` repeats it.
+ *
+ * ```ts
+ * for (const requirement of randomWalks({ count: 5_000 })) {
+ *   test(requirement.title, async () => requirement.check(harness))
+ * }
+ * ```
  */
 export function randomWalks({
   count = 1_000,
@@ -57,7 +68,7 @@ async function check(
     await time.leave()
     if (violations.broken.length > 0) failed.push({ seed, report: violations.report() })
   }
-  // Time passes for all at once, so those for whom it does must not meet those for whom it does not.
+  // Time passes for all walks that run at once, so long walks and short ones must not be mixed.
   for (const long of [false, true]) {
     const kind = seeds.filter((seed) => isLong(seed) === long)
     for (let at = 0; at < kind.length; at += AT_ONCE) {
@@ -65,10 +76,96 @@ async function check(
       await Promise.all(kind.slice(at, at + AT_ONCE).map(async (seed) => one(seed, time)))
     }
   }
-  const [worst] = failed.toSorted((a, b) => a.seed - b.seed)
-  if (worst === undefined) return
-  const which = `walk ${worst.seed}, the first of ${failed.length} that failed`
-  assert.fail(
-    `${which}\n${worst.report}\nIt is taken again by randomWalks({ from: ${worst.seed}, count: 1 }).`,
+  const [first] = failed.toSorted((a, b) => a.seed - b.seed)
+  if (first === undefined) return
+  const which = `walk ${first.seed}, the first of ${failed.length} that failed`
+  assert.fail(`${which}\n${first.report}\nTo repeat it: randomWalks({ from: ${first.seed}, count: 1 }).`)
+}
+
+/** What a request may do, and how often it does so. */
+const repertoire: readonly (readonly [weight: number, action: Action])[] = [
+  [6, actions.setOwn],
+  [3, actions.set('a')],
+  [2, actions.set('b')],
+  [6, actions.count('n', 1)],
+  [2, actions.count('m', 3)],
+  [1, actions.reset('n')],
+  [3, actions.alter],
+  [4, actions.collect],
+  [2, actions.remove('a')],
+  [1, actions.remove('n')],
+  [1, actions.remove('bag')],
+  [2, actions.take('flash')],
+  [1, actions.take('b')],
+  [4, actions.claim('token')],
+  [1, actions.claim('a')],
+  [1, actions.set('token')],
+  [1, actions.set('flash')],
+  [1, actions.clear],
+  [4, actions.regenerate],
+  [2, actions.destroy],
+  [1, actions.end],
+  [3, actions.look],
+  [6, actions.commit],
+]
+const bag: readonly Action[] = repertoire.flatMap(([weight, action]) =>
+  Array.from({ length: weight }, () => action),
+)
+
+/** Whether time passes in the walk of a seed. It then waits for the other walks on its {@link VirtualTime}. */
+function isLong(seed: number): boolean {
+  return seed % 4 === 3
+}
+
+/** One walk: three to five requests on one session. The same seed makes the same walk. */
+export async function randomWalk(
+  stores: readonly Store[],
+  time: VirtualTime,
+  seed: number,
+): Promise<Violations> {
+  const choices = new Seeded(seed)
+  const simulation = new Simulation(stores, time, choices, 1 + choices.pick(2))
+  await simulation.go([[actions.begin]], () => undefined)
+  const faults = [0, 0, 4, 12][choices.pick(4)] ?? 0
+  const overlaps = choices.pick(4) === 0 ? 3 : 0
+  const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12)] : []
+  // Half of the walks have a few actions only, which then meet far more often (swarm testing, Groce et al. 2012).
+  const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? actions.look)
+  const from = choices.pick(2) === 0 ? bag : [...some, actions.commit]
+  const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
+  const idOf = (): string | undefined => {
+    const [known, which] = [simulation.ids, choices.pick(8)]
+    if (which === 0) return undefined
+    return which < 3 ? known[choices.pick(known.length)] : known.at(-1)
+  }
+  await simulation.go(requests, idOf, { faults, overlaps, pauses })
+  if (isLong(seed) && choices.pick(2) === 0) await simulation.outlive()
+  await simulation.end()
+  return simulation.violations
+}
+
+/** One to five actions and a commit; a second commit where the store may fail. */
+function request(choices: Choices, from: readonly Action[], commitsAgain: boolean): readonly Action[] {
+  const all = Array.from(
+    { length: 1 + choices.pick(5) },
+    () => from[choices.pick(from.length)] ?? actions.look,
   )
+  return [...all, actions.commit, ...(commitsAgain ? [actions.commit] : [])]
+}
+
+/** Pseudo-random choices (splitmix32): the same for the same seed. */
+class Seeded implements Choices {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = Math.imul(seed, 0x85ebca6b)
+  }
+
+  pick(count: number): number {
+    this.#state = (this.#state + 0x9e3779b9) | 0
+    let mixed = this.#state ^ (this.#state >>> 16)
+    mixed = Math.imul(mixed, 0x21f0aaad)
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
+    return ((mixed ^ (mixed >>> 15)) >>> 0) % count
+  }
 }

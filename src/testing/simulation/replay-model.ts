@@ -1,6 +1,6 @@
 import { withItem, type State, type Value } from './values.ts'
 
-/** What a request did to its session. */
+/** One change of a request to its session. */
 export type Change =
   | { readonly kind: 'set'; readonly key: string; readonly value: Value }
   | { readonly kind: 'count'; readonly key: string; readonly by: number }
@@ -8,55 +8,55 @@ export type Change =
   | { readonly kind: 'delete'; readonly key: string }
   | { readonly kind: 'clear' }
 
-/** That a request may have seen what others had stored up to then: the index of the newest state. */
+/** The request may have seen what other requests had stored up to then. `until` is the index of the newest state. */
 export interface Look {
   readonly kind: 'look'
   readonly until: number
 }
 
-/** That the request had deleted a key, or all of them, and this is stored by now. */
+/** The request had deleted a key, or all keys if `undefined`, and this is stored by now. */
 export interface Deletion {
   readonly kind: 'deleted'
   readonly key: string | undefined
 }
 
-/** What one request did since its last commit, in order. */
+/** What one request did since its last acknowledged commit, in order. */
 export type Log = readonly (Change | Look | Deletion)[]
 
-/** Everything a session ever was, and the range of what the log may have begun with. */
+/** All states of a session so far, and the range of those that a log may have begun with. */
 export interface Ground {
   readonly states: readonly State[]
   readonly from: number
   readonly to: number
 }
 
-/** One way it may stand with a key: the state last looked at, and the changes since that still count. */
+/** One possible standing of a key: the state last looked at, and the changes since then that still count. */
 interface Stand {
   readonly at: number
   readonly changes: readonly (Change | Deletion)[]
 }
 
 /**
- * What a request may see under a key: some state between what it began with and what it last looked at, and upon it
- * its own changes.
+ * The values that a request may see under a key: its own changes, replayed on a state between the one that it began with
+ * and the one that it last looked at.
  */
 export function visible(key: string, log: Log, ground: Ground): readonly Value[] {
   return stands(key, log, ground).map(({ at, changes }) => replay(changes, ground.states[at]?.get(key)))
 }
 
 /**
- * What a commit upon the state `end` may make of a key. This is all that the library promises about concurrent changes:
- * the log is replayed on the newest state, and a change is dropped where another request has deleted the key since the
+ * The values that a key may have after a commit on the state `end`. This is all that the library promises about concurrent
+ * changes: the log is replayed on the newest state; a change is dropped if another request has deleted the key since the
  * request last looked, unless the request had itself deleted it before.
  *
- * Whether a request looked at a state in between is its own affair, so there may be more than one answer.
+ * There may be more than one answer, since a request may or may not have looked at the states in between.
  */
 export function outcomes(key: string, log: Log, ground: Ground, end: number): readonly Value[] {
   const looked = stands(key, [...log, { kind: 'look', until: end }], ground)
   return looked.map((stand) => replay(moved(stand, end, key, ground).changes, ground.states[end]?.get(key)))
 }
 
-/** Whether the log may have left the state `end` as it was. */
+/** Whether replaying the log may leave the state `end` unchanged. */
 export function leaves(log: Log, ground: Ground, end: number): boolean {
   return keysOf(log, ground.states[end]).every((key) =>
     outcomes(key, log, ground, end).includes(ground.states[end]?.get(key)),
@@ -73,7 +73,7 @@ export function keysOf(log: Log, state: State | undefined): readonly string[] {
   return [...keys]
 }
 
-/** What of a log is still to be stored. */
+/** The part of a log that is not stored yet. */
 export function pendingOf(log: Log, applied: ReadonlySet<object>): Log {
   return log.flatMap((change): Log => {
     if (!applied.has(change)) return [change]
@@ -82,6 +82,7 @@ export function pendingOf(log: Log, applied: ReadonlySet<object>): Log {
   })
 }
 
+/** Every standing that the key may have at the end of the log. */
 function stands(key: string, log: Log, ground: Ground): readonly Stand[] {
   let all: Stand[] = []
   for (let at = ground.from; at <= ground.to; at += 1) all.push({ at, changes: [] })
@@ -98,7 +99,7 @@ function stands(key: string, log: Log, ground: Ground): readonly Stand[] {
   return all
 }
 
-/** Looks at a newer state. */
+/** The standing after a look at a newer state. */
 function moved(stand: Stand, at: number, key: string, { states }: Ground): Stand {
   if (stand.at === at) return stand
   const deleted = states[stand.at]?.has(key) === true && states[at]?.has(key) !== true

@@ -1,6 +1,37 @@
-import type { Call } from './gated-store.ts'
-import { SessionHistory, versionOf } from './session-history.ts'
 import type { Change, Ground, Log, Look } from './replay-model.ts'
+import { versionOf, type Call } from './store-model.ts'
+import type { State, Value } from './values.ts'
+
+/** One session from its first commit to its end, under all its IDs: what really was stored. */
+export class SessionHistory {
+  /** The session's values after each commit. The first state, before any commit, is empty. */
+  readonly states: State[] = [new Map()]
+  /** The key that the session is stored under; `undefined` before its first commit and after its end. */
+  key: string | undefined
+  readonly #versions: string[] = ['']
+
+  /** The index of the newest state. */
+  get end(): number {
+    return this.states.length - 1
+  }
+
+  get newest(): State {
+    return this.states[this.end] ?? new Map()
+  }
+
+  add(payload: string, state: State): void {
+    this.#versions.push(versionOf(payload))
+    this.states.push(state)
+  }
+
+  /** The index of the state that a payload holds, or -1. */
+  indexOf(payload: string): number {
+    return this.#versions.lastIndexOf(versionOf(payload))
+  }
+}
+
+/** What a request is doing when it calls the store. */
+export type Doing = 'find' | 'commit' | 'claim' | 'destroy' | 'nothing'
 
 /** What a request had done, and which key it claimed, when it made a payload. */
 export interface Origin {
@@ -8,34 +39,56 @@ export interface Origin {
   readonly claiming: string | undefined
 }
 
-/** What a request takes its session to be, and what of its changes really is stored. */
+/** One request as the oracle sees it: what it does, what it knows of its session, and which of its changes are stored. */
 export class RequestView {
-  /** What it did since its last commit that was acknowledged. */
+  readonly name: string
+  doing: Doing = 'nothing'
+  /** The key that it claims now. */
+  claiming: string | undefined
+  /** What was stored under the claimed key when the claim removed it. */
+  claimed: { readonly value: Value } | undefined
+  /** The key under which a regeneration prepares the session's next record. */
+  successor: string | undefined
+  /** A call of it has failed, so it cannot know what is stored. */
+  troubled = false
+  /** It has called `regenerate`, and not committed since. */
+  moving = false
+  /** Its changes since its last acknowledged commit. */
   log: (Change | Look)[] = []
-  /** What of it was stored, whether or not the request knows. */
+  /** Its changes that are stored, whether or not it has been told. */
   readonly applied: Set<object> = new Set()
   history: SessionHistory = new SessionHistory()
-  /** Under which key it takes its session to be; `undefined` if it takes nothing to be stored. */
+  /** The key under which it believes its session to be stored; `undefined` if it believes that nothing is stored. */
   key: string | undefined
-  /** It has asked for a new ID. */
-  moving = false
-  /** The index of the state that it stored last, since it began what it is doing. */
+  /** The index of the state that it stored last in what it is doing now. */
   wrote: number | undefined
-  /** Where its session really is. */
+  /** The key under which its session really is stored. */
   #place: string | undefined
-  /** The states that its log may build upon. */
+  /** The range of states that its log may build upon. */
   #from = 0
   #to = 0
   #looked = false
   readonly #origins = new Map<string, Origin>()
 
-  /** It begins something new. */
-  begin(): void {
-    this.#looked = false
-    this.wrote = undefined
+  constructor(name: string) {
+    this.name = name
   }
 
-  /** What its log builds on, in the history of a record that it has written or wants to. */
+  begin(doing: Doing, claiming?: string): void {
+    this.doing = doing
+    this.claiming = claiming
+    this.claimed = undefined
+    this.successor = undefined
+    this.wrote = undefined
+    this.#looked = false
+  }
+
+  end(): void {
+    this.doing = 'nothing'
+    this.claiming = undefined
+  }
+
+  /** What its log may build upon, in the history of a record that it has written or wants to write. */
   groundOf({ states }: SessionHistory): Ground {
     return { states, from: this.#from, to: this.#to }
   }
@@ -47,18 +100,18 @@ export class RequestView {
     this.#from = this.#to = Math.max(index, 0)
   }
 
-  /** The store has shown it a state of its session. */
+  /** The store has answered a read of the session. */
   saw(): void {
     this.#looked = true
   }
 
-  /** Whatever is stored by now it may have seen. */
+  /** From now on it may have seen everything that is stored by now. */
   mayHaveSeenAll(): void {
     this.log.push({ kind: 'look', until: this.history.end })
     this.#to = Math.max(this.#to, this.wrote ?? 0)
   }
 
-  /** A change of it has reached the store: the session lives under `key` now, or has ended. */
+  /** Changes of it were stored: the session lives under `key` now, or has ended if that is `undefined`. */
   stored(history: SessionHistory, key: string | undefined, log: Log): void {
     for (const change of log) this.applied.add(change)
     this.wrote = history.end
@@ -66,25 +119,25 @@ export class RequestView {
     this.history = history
   }
 
-  /** Where a payload comes from: the same one may be sent again later. */
-  originOf(payload: string | undefined, claiming: string | undefined): Origin {
+  /** What it had done when it made a payload, which it may send again later. */
+  originOf(payload: string | undefined): Origin {
     const version = payload === undefined ? '' : versionOf(payload)
-    const origin = this.#origins.get(version) ?? { log: [...this.log], claiming }
+    const origin = this.#origins.get(version) ?? { log: [...this.log], claiming: this.claiming }
     if (version !== '') this.#origins.set(version, origin)
     return origin
   }
 
-  /** Whether a call writes what `regenerate` moves the session to. */
+  /** Whether a call writes the record that `regenerate` moves the session to. */
   prepares({ verb, key }: Call): boolean {
     const writes = verb === 'create' || verb === 'replace'
     return writes && this.moving && this.key !== undefined && key !== this.key
   }
 
-  /** It was told that all it did is stored, and goes on from there; `certain` if nothing was in doubt. */
-  settle(certain: boolean): void {
-    if (certain && this.wrote !== undefined) this.#from = this.#to = this.wrote
-    // What others of its process have left may have been shown to it without a read.
-    else if (!certain || this.#looked || this.log.length > 0) this.#to = this.history.end
+  /** Its commit was acknowledged. */
+  settle(): void {
+    if (!this.troubled && this.wrote !== undefined) this.#from = this.#to = this.wrote
+    // Other requests of its process may have handed it what they stored, without a read.
+    else if (this.troubled || this.#looked || this.log.length > 0) this.#to = this.history.end
     this.key = this.#place
     this.log = []
     this.moving = false

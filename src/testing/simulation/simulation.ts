@@ -2,39 +2,44 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SessionError } from '../../errors.ts'
 import { SessionManager } from '../../session/manager.ts'
 import type { Store } from '../../store.ts'
-import type { Choices } from './choices.ts'
-import { GatedStore, type Answer, type Call } from './gated-store.ts'
-import { PendingCall } from './pending-call.ts'
-import { Oracle } from './oracle.ts'
 import { MINUTE } from '../trial.ts'
-import { IDLE, type VirtualTime } from './virtual-time.ts'
+import { Actor, type Action, type World } from './actor.ts'
+import { GatedStore, PendingCall } from './gated-store.ts'
+import { Oracle } from './oracle.ts'
 import { registry } from './values.ts'
 import { Violations } from './violations.ts'
-import type { Action } from './actions.ts'
-import { Actor, type World } from './actor.ts'
+import { IDLE, type VirtualTime } from './virtual-time.ts'
 
-/** What befalls a run besides the order of its verbs. */
+/** Decides which of several things comes next. */
+export interface Choices {
+  /** A whole number from 0 to below `count`. */
+  pick(count: number): number
+}
+
+/** What happens in a simulation besides the requests. */
 export interface Conditions {
-  /** How many processes serve the requests: those of one rebase one after another. */
-  readonly processes: number
-  /** One verb in so many fails, before or after it was carried out; 0 for none. */
+  /** One call in this many fails, before or after it was carried out; 0 for none. */
   readonly faults: number
-  /** One verb in so many runs together with another one, and the backend decides; 0 for none. */
+  /** One call in this many runs together with another one, and the backend decides the order; 0 for none. */
   readonly overlaps: number
-  /** Before which steps time passes. */
+  /** The steps before which time passes. */
   readonly pauses: readonly number[]
 }
 
-/** So many steps are more than any run needs: whoever waits then waits for ever. */
+/** More steps than any simulation needs: a request that still waits then would wait forever. */
 const MAX_STEPS = 5_000
 
-/** A verb that waits for its turn must not come too late. */
+/** Longer than any call is held back, so that no deadline of the library expires. */
 const PATIENCE: number = 10 * MINUTE
 
-/** So many verbs may fail in a row before the library takes the store to be down, and asks it no more for a while. */
+/** With more failures in a row the library's circuit breaker would open, and no call would reach the store. */
 const MAX_FAULTS = 3
 
-/** One run: requests on one session, their verbs let through one by one in the order that `choices` decides. */
+/**
+ * Requests on one session, each an {@link Actor}. They act through real `SessionManager`s, one for each process. Every call
+ * of the store waits in a {@link GatedStore} until it is let through: one call at a time, in the order that `choices` decides.
+ * After each call the {@link Oracle} knows what is stored, and judges whether that is right.
+ */
 export class Simulation {
   readonly violations: Violations = new Violations()
   readonly oracle: Oracle
@@ -43,11 +48,14 @@ export class Simulation {
   readonly #choices: Choices
   readonly #managers: readonly SessionManager[]
   readonly #world: World
-  readonly #pendingCalls: PendingCall[] = []
-  #conditions: Conditions = { processes: 1, faults: 0, overlaps: 0, pauses: [] }
+  /** Requests that have yet to begin, and calls that have yet to be carried out. */
+  readonly #waiting: (PendingCall | (() => void))[] = []
+  #conditions: Conditions = { faults: 0, overlaps: 0, pauses: [] }
   #steps = 0
+  /** Failures in a row. */
   #faults = 0
 
+  /** Of the processes, each has one of `stores`; requests that share a process rebase one after the other. */
   constructor(stores: readonly Store[], time: VirtualTime, choices: Choices, processes: number) {
     this.#stores = stores
     this.#time = time
@@ -55,7 +63,10 @@ export class Simulation {
     this.oracle = new Oracle(this.violations, time)
     this.#world = { violations: this.violations, oracle: this.oracle, ids: [] }
     this.#managers = Array.from({ length: processes }, (_, at) => {
-      const store = new GatedStore(stores[at % stores.length] ?? this.#first, this.#hold)
+      const store = new GatedStore(stores[at % stores.length] ?? this.#store, (call) => {
+        this.oracle.nameOf(call.call.key)
+        this.#waiting.push(call)
+      })
       const pause = async (): Promise<void> => {}
       return new SessionManager({
         store,
@@ -75,9 +86,7 @@ export class Simulation {
     return this.#world.ids
   }
 
-  /**
-   * Lets requests go through all they do. Each is given its ID when its turn to begin has come.
-   */
+  /** Runs requests to their end. `idOf` gives each one the ID that it comes with, when its turn to begin has come. */
   async go(
     requests: readonly (readonly Action[])[],
     idOf: () => string | undefined,
@@ -87,17 +96,13 @@ export class Simulation {
     let running = requests.length
     for (const [at, actions] of requests.entries()) {
       const manager = this.#managers[at % this.#managers.length]
-      if (manager === undefined) throw new Error('a run needs a process')
-      const name = String.fromCharCode(97 + at)
-      const actor = new Actor(requests.length === 1 ? '-' : name, this.#world, manager)
-      const begin = async (): Promise<undefined> => {
-        void this.#see(actor.run(idOf(), actions)).then(() => (running -= 1))
-        return undefined
-      }
-      this.#pendingCalls.push(new PendingCall(actor, undefined, begin, { resolve: noop, reject: noop }))
+      if (manager === undefined) throw new Error('a simulation needs a process')
+      const name = requests.length === 1 ? '-' : String.fromCharCode(97 + at)
+      const actor = new Actor(name, this.#world, manager)
+      this.#waiting.push(() => void this.#run(actor, idOf(), actions).then(() => (running -= 1)))
     }
     for (const until = this.#steps + MAX_STEPS; this.#steps < until; this.#steps += 1) {
-      if (this.#pendingCalls.length === 0) {
+      if (this.#waiting.length === 0) {
         if (running === 0) return
         await delay(1)
         continue
@@ -109,23 +114,23 @@ export class Simulation {
     this.violations.wrong('served', 'a request never came to its end')
   }
 
-  /** Lets so much time pass that no session is left. */
+  /** Lets so much time pass that every session expires. */
   async outlive(): Promise<void> {
     await this.#pass()
     await this.#pass()
   }
 
-  /** Looks at everything that is left, and removes it. */
+  /** Checks everything that is left in the store, and removes it. */
   async end(): Promise<void> {
     for (const key of this.oracle.keys) {
-      const entry = await this.#first.read(key)
+      const entry = await this.#store.read(key)
       const name = this.oracle.nameOf(key)
       const page = this.oracle.pages.get(key)
       if (entry === undefined) {
         if (this.oracle.lives(key)) this.violations.wrong('preserved', `${name} is not there any more`)
         continue
       }
-      await this.#first.destroy(key)
+      await this.#store.destroy(key)
       if (page === undefined || !this.oracle.lives(key)) {
         this.violations.wrong('ended', `${name} is there at the end`)
         continue
@@ -133,34 +138,20 @@ export class Simulation {
       if (entry.payload !== page.payload)
         this.violations.wrong('preserved', `${name} does not hold what was written last`)
       const { history, staged } = page
-      const forgotten = staged === undefined ? history.key !== key : !staged.actor.troubled
-      if (forgotten) this.violations.wrong('single', `${name} is left, and is nobody's`)
+      const isOrphan = staged === undefined ? history.key !== key : !staged.view.troubled
+      if (isOrphan) this.violations.wrong('single', `${name} is left, and is no session's ID`)
     }
   }
 
-  get #first(): Store {
+  get #store(): Store {
     const [store] = this.#stores
-    if (store === undefined) throw new Error('a run needs a store')
+    if (store === undefined) throw new Error('a simulation needs a store')
     return store
   }
 
-  readonly #hold = async <A extends Answer>(
-    actor: Actor,
-    call: Call,
-    perform: () => Promise<A>,
-  ): Promise<A> =>
-    new Promise<A>((resolve, reject) => {
-      this.oracle.nameOf(call.key)
-      // What is resolved is what `perform` returned.
-      this.#pendingCalls.push(
-        new PendingCall(actor, call, perform, { resolve: resolve as (answer: Answer) => void, reject }),
-      )
-    })
-
-  /** A request may fail in the end, not in between. */
-  async #see(actor: Promise<void>): Promise<void> {
+  async #run(actor: Actor, id: string | undefined, actions: readonly Action[]): Promise<void> {
     try {
-      await actor
+      await actor.run(id, actions)
     } catch (error) {
       this.violations.wrong('served', error instanceof Error ? error.message : 'a request failed')
     }
@@ -171,57 +162,54 @@ export class Simulation {
     await this.#time.pass()
   }
 
+  /** Begins a request, fails a call, or carries out one call or two. */
   async #step(): Promise<void> {
-    const pendingCall = this.#take(this.#pendingCalls)
-    if (pendingCall.call === undefined) return void (await pendingCall.perform())
+    const next = this.#take(this.#waiting)
+    if (typeof next === 'function') return next()
     const { faults, overlaps } = this.#conditions
-    const mayFail = faults > 0 && !pendingCall.orphaned && this.#faults < MAX_FAULTS
-    if (mayFail && this.#choices.pick(faults) === 0) return this.#fail(pendingCall)
+    const mayFail = faults > 0 && !next.orphaned && this.#faults < MAX_FAULTS
+    if (mayFail && this.#choices.pick(faults) === 0) return this.#fail(next)
     this.#faults = 0
-    const others = this.#pendingCalls.filter(
-      (each) => each.call !== undefined && each.actor !== pendingCall.actor,
-    )
-    const together = [pendingCall]
+    const together = [next]
+    const others = this.#waiting
+      .filter((each) => typeof each === 'object')
+      .filter(({ view }) => view !== next.view)
     if (overlaps > 0 && others.length > 0 && this.#choices.pick(overlaps) === 0) {
       const other = this.#take(others)
-      this.#pendingCalls.splice(this.#pendingCalls.indexOf(other), 1)
+      this.#waiting.splice(this.#waiting.indexOf(other), 1)
       this.violations.tell('-', 'two at once')
       together.push(other)
     }
     await this.#carryOut(together)
   }
 
-  /** The request is told that the store has failed, and the verb is carried out now, later, or not at all. */
-  async #fail(pendingCall: PendingCall): Promise<void> {
-    const { actor, call } = pendingCall
-    const how = this.#choices.pick(call?.verb === 'read' ? 2 : 3)
-    const fault = ['unheard', 'unanswered', 'on its way'][how] ?? ''
-    this.violations.tell(actor.name, `${call?.verb} ${this.oracle.nameOf(call?.key ?? '')}: fails, ${fault}`)
-    actor.troubled = true
+  /** Tells the request that the call failed. It was not carried out, or it is carried out now or later. */
+  async #fail(pending: PendingCall): Promise<void> {
+    const { call, view } = pending
+    const how = this.#choices.pick(call.verb === 'read' ? 2 : 3)
+    const fault = ['not carried out', 'carried out, the answer is lost', 'still on its way'][how]
+    this.violations.tell(view.name, `${call.verb} ${this.oracle.nameOf(call.key)}: fails, ${fault}`)
+    view.troubled = true
     this.#faults += 1
-    const lost = new SessionError('ERR_SESSION_STORE', 'the store did not answer')
-    if (how === 2) this.#pendingCalls.push(pendingCall)
-    if (how === 1) {
-      const answer = await pendingCall.perform()
-      this.oracle.note([[pendingCall, answer]])
-    }
-    pendingCall.fail(lost)
+    if (how === 2) this.#waiting.push(pending)
+    if (how === 1) this.oracle.note([[pending, await pending.perform()]])
+    pending.fail(new SessionError('ERR_SESSION_STORE', 'the store did not answer'))
   }
 
   async #carryOut(together: readonly PendingCall[]): Promise<void> {
-    const outcomes = await Promise.allSettled(together.map(async (pendingCall) => pendingCall.perform()))
-    const done = together.flatMap((pendingCall, at) => {
+    const outcomes = await Promise.allSettled(together.map(async (pending) => pending.perform()))
+    const done = together.flatMap((pending, at) => {
       const outcome = outcomes[at]
-      return outcome?.status === 'fulfilled' ? [[pendingCall, outcome.value] as const] : []
+      return outcome?.status === 'fulfilled' ? [[pending, outcome.value] as const] : []
     })
     this.oracle.note(done)
-    for (const [pendingCall, answer] of done) pendingCall.answer(answer)
+    for (const [pending, answer] of done) pending.answer(answer)
     for (const [at, outcome] of outcomes.entries()) {
-      const pendingCall = together[at]
-      if (outcome.status === 'fulfilled' || pendingCall === undefined) continue
-      this.violations.wrong('modelled', `${pendingCall.call?.verb} fails by itself`)
-      pendingCall.actor.troubled = true
-      pendingCall.fail(outcome.reason)
+      const pending = together[at]
+      if (outcome.status === 'fulfilled' || pending === undefined) continue
+      this.violations.wrong('modelled', `${pending.call.verb} fails by itself`)
+      pending.view.troubled = true
+      pending.fail(outcome.reason)
     }
   }
 
@@ -232,9 +220,7 @@ export class Simulation {
   }
 }
 
-/** Everything that can go on without the store has gone on. */
+/** Waits until everything has happened that needs no further answer of the store. */
 async function quiet(): Promise<void> {
   await new Promise(setImmediate)
 }
-
-function noop(): void {}

@@ -3,13 +3,13 @@ import { defaultLimits } from '../../codec/limits.ts'
 import { ValueCodec } from '../../codec/value/value-codec.ts'
 import { createRegistry, type Registry } from '../../registry.ts'
 
-/** A value as it is compared: numbers and strings as they are, everything else by what it holds. */
+/** A session's value in a form that `===` compares: numbers and strings as they are, everything else as text. */
 export type Value = number | string | undefined
 
 /** What a session holds. */
 export type State = ReadonlyMap<string, Value>
 
-/** A class whose concurrent changes become one. */
+/** A class whose concurrent changes are merged. */
 export class Bag {
   items: string[] = []
 
@@ -21,7 +21,7 @@ export class Bag {
   }
 }
 
-/** The classes of the sessions here. */
+/** The classes that the sessions of a simulation may hold. */
 export const registry: Registry = createRegistry()
 registry.registerType(Bag, { merge: Bag.merge })
 
@@ -40,7 +40,7 @@ export function plain(value: unknown): Value {
   return value instanceof Bag ? value.items.toSorted().join() : JSON.stringify(value)
 }
 
-/** A {@link Bag} in its plain form, with one thing more. */
+/** A {@link Bag} in its plain form, with one more item. */
 export function withItem(bag: Value, item: string): Value {
   return [...(bag === undefined ? [] : String(bag).split(',')), item].toSorted().join()
 }

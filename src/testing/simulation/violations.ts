@@ -1,6 +1,6 @@
-/** What a walk looks at, the gravest first. */
+/** What a simulation checks, the most severe first. */
 export const invariants = {
-  ended: 'nobody finds a session that has ended, and no write brings it back',
+  ended: 'a session that has ended is never found, and no write brings it back',
   single: 'a session lives under one ID',
   claimed: 'a claimed value goes to one request',
   counted: 'counters are exact',
@@ -15,22 +15,22 @@ export const invariants = {
 
 export type Invariant = keyof typeof invariants
 
-/** What happened in one run, and what was wrong with it. */
+/** The story of one simulation, step by step, and which invariants did not hold in it. */
 export class Violations {
   readonly #lines: string[] = []
-  readonly #wrongs: { readonly invariant: Invariant; readonly detail: string; readonly line: number }[] = []
+  readonly #wrongs: { readonly invariant: Invariant; readonly detail: string }[] = []
 
-  /** One more line of the story. */
+  /** Adds a step to the story. */
   tell(who: string, what: string): void {
     this.#lines.push(`${who}  ${what}`)
   }
 
   wrong(invariant: Invariant, detail: string): void {
-    this.#wrongs.push({ invariant, detail, line: this.#lines.length })
+    this.#wrongs.push({ invariant, detail })
     this.#lines.push(`!  ${invariants[invariant]}: ${detail}`)
   }
 
-  /** The invariants that did not hold. */
+  /** The invariants that did not hold, the most severe first. */
   get broken(): readonly Invariant[] {
     const order = Object.keys(invariants)
     return this.#wrongs
@@ -38,11 +38,12 @@ export class Violations {
       .toSorted((one, other) => order.indexOf(one) - order.indexOf(other))
   }
 
-  /** The gravest, and all that led to it. */
+  /** The most severe violation, and the story that led to it. */
   report(): string {
-    const [gravest] = this.broken
-    const wrong = this.#wrongs.find(({ invariant }) => invariant === gravest)
-    const title = wrong === undefined ? 'all is well' : `${invariants[wrong.invariant]}: ${wrong.detail}`
+    const [worst] = this.broken
+    const wrong = this.#wrongs.find(({ invariant }) => invariant === worst)
+    const title =
+      wrong === undefined ? 'every invariant holds' : `${invariants[wrong.invariant]}: ${wrong.detail}`
     const width = String(this.#lines.length).length
     return [title, ...this.#lines.map((line, at) => `${String(at + 1).padStart(width)}  ${line}`)].join('\n')
   }

@@ -1,36 +1,36 @@
 import type { StoreHarness } from '../harness.ts'
 import { MINUTE } from '../trial.ts'
 
-/** A session that nobody uses for so long ends. */
+/** The idle timeout of the sessions, in ms. */
 export const IDLE: number = 60 * MINUTE
 
-/** So much time passes at once: less than a session lives, more than half of it. */
+/** How much time passes at once, in ms: less than the idle timeout, and more than half of it. */
 const TURN: number = 36 * MINUTE
 
 /**
- * The time of runs that share a store. It passes for all of them or for none, so a run that wants it to pass waits until
- * all the others want it too, or have ended.
+ * The time of simulations that share a store. It passes for all of them at once: a simulation in which time is to pass waits
+ * until all others want the same or have ended.
  */
 export class VirtualTime {
   readonly #harness: StoreHarness
   readonly #waiting: (() => void)[] = []
   #running = 0
-  /** How much time has passed for the stores without the clock of the harness telling so. */
+  /** How much time has passed for the stores while the clock of the harness stood still. */
   #unseen = 0
 
   constructor(harness: StoreHarness) {
     this.#harness = harness
   }
 
-  /** The harness's clock, which managers go by. */
+  /** The clock of the harness, which managers use. */
   readonly clock = (): number => this.#harness.now()
 
-  /** The moment by which lives are measured here: it moves on whenever time passes. */
+  /** The present moment. Unlike {@link clock} it always moves on when time passes. */
   now(): number {
     return this.#harness.now() + this.#unseen
   }
 
-  /** When an entry ends that lives until `expiresAt` by the harness's clock. */
+  /** When an entry expires whose `expiresAt`, by the clock of the harness, is this. */
   until(expiresAt: number): number {
     return expiresAt + this.#unseen
   }
@@ -44,7 +44,7 @@ export class VirtualTime {
     await this.#passIfDue()
   }
 
-  /** Lets time pass, with everybody else's consent. */
+  /** Resolves when time has passed. */
   async pass(): Promise<void> {
     const passed = new Promise<void>((resolve) => {
       this.#waiting.push(resolve)

@@ -14,7 +14,7 @@ const lines = [
   `"long" J "${'ü'.repeat(300)}"`,
 ]
 
-test('the checksum of a line is its CRC-32 in UTF-8, however long it is and whatever it is made of', (t) => {
+test('the checksum of a line is the CRC-32 of its UTF-8, for any length and any characters', (t) => {
   t.is(checksum('123456789'), ' #cbf43926') // the check value of CRC-32
   for (const line of lines) {
     t.is(checksum(line), ` #${crc32(line).toString(16).padStart(8, '0')}`)
@@ -22,7 +22,7 @@ test('the checksum of a line is its CRC-32 in UTF-8, however long it is and what
   }
 })
 
-test('a checksum is recognised where it stands, and no other text is', (t) => {
+test('only the right checksum in the right place is recognised', (t) => {
   for (const line of lines) {
     const text = `before${line}${checksum(line)}after`
     const end = 6 + line.length

@@ -52,7 +52,7 @@ test('what was written is read', (t) => {
   t.false(document.has('Id'))
 })
 
-test('looking for one key before and after all keys finds the same', (t) => {
+test('one key has the same value before and after all keys were read', (t) => {
   const document = read(write({ 'a b': 'J 1', 'ä"\\\n\ud800': 'J 2' }))
   const before = ['a b', 'ä"\\\n\ud800', 'a'].map((key) => [document.has(key), document.line(key)])
   t.is(document.size, 2)
@@ -107,7 +107,7 @@ test('a session can have no keys', (t) => {
   t.is(Document.empty(header).line('a'), undefined)
 })
 
-test('changed lines stay in their place, removed ones go, new ones come last, all others are copied', (t) => {
+test('a write keeps changed lines in place, drops removed ones, appends new ones and copies all others', (t) => {
   const document = read(payloadOf('"a" J 1\n"b" S not even read\n"c" J 3\n"d" T \tbroken\n'))
   const next = document.write(
     header,
@@ -123,14 +123,14 @@ test('changed lines stay in their place, removed ones go, new ones come last, al
   t.is(document.line('a'), 'J 1')
 })
 
-test('writing without changes changes the header alone', (t) => {
+test('a write without changes changes only the header', (t) => {
   const payload = write({ a: 'J 1', b: 'J 2' })
   const next = read(payload).write({ ...header, version: createVersion() }, new Map(), defaultLimits)
   t.is(bodyOf(next), bodyOf(payload))
   t.not(next.slice(0, 21), payload.slice(0, 21))
 })
 
-test('attributes of the header are carried along', (t) => {
+test('attributes of the header are preserved', (t) => {
   const attributes = new Map([
     ['regenerated', '1760000000000'],
     ['later-invented', 'a=b,c'],
@@ -144,7 +144,7 @@ test('attributes of the header are carried along', (t) => {
   t.deepEqual(read(payload).header.attributes, attributes)
 })
 
-test('what cannot stand in a header is not written', (t) => {
+test('a header that could not be read again is not written', (t) => {
   const writeWith = (changed: Partial<Header>): string =>
     codeOf(() => Document.empty(header).write({ ...header, ...changed }, new Map(), defaultLimits))
   t.is(writeWith({ attributes: new Map([['a', 'b c']]) }), 'ERR_SESSION_VALUE')
@@ -174,7 +174,7 @@ test('a payload cut anywhere is damaged', (t) => {
   )
 })
 
-test('what is not ours, or newer, is told apart from damage only in words', (t) => {
+test('a foreign payload and one of a newer format have the same code as a damaged one, and other messages', (t) => {
   const ours = write({ a: 'J 1' })
   for (const payload of [
     '',
@@ -196,7 +196,7 @@ test('what is not ours, or newer, is told apart from damage only in words', (t) 
   t.regex(newer.message, /newer/)
 })
 
-test('a header with more or other words than ours is damaged', (t) => {
+test('a header with an additional or malformed field is damaged', (t) => {
   for (const line of [
     'kts1 AAAAaaaa0000-_-_ 5 0 ',
     'kts1 AAAAaaaa0000-_-_ 5  0',
@@ -218,7 +218,7 @@ test('a header with more or other words than ours is damaged', (t) => {
   }
 })
 
-test('a line whose key cannot be read belongs to nobody, and is carried along', (t) => {
+test('a line whose key cannot be read belongs to no key, and is copied unchanged', (t) => {
   for (const line of [
     '',
     'a J 1',
@@ -250,7 +250,7 @@ test('a line whose key cannot be read belongs to nobody, and is carried along', 
   }
 })
 
-test('a line whose value cannot be read has its key, and is carried along', (t) => {
+test('a line whose value cannot be read keeps its key, and is copied unchanged', (t) => {
   for (const value of ['', ' J 1', 'X 1', 'J1', 'JJ 1', 'J 1 #00000000', 'J 1 #a482d4e', 'J 1 #A482D4E0']) {
     const document = read(payloadOf(`"a" ${value}\n"b" J 2\n`))
     t.deepEqual(document.keys(), ['a', 'b'])
@@ -263,7 +263,7 @@ test('a line whose value cannot be read has its key, and is carried along', (t) 
   }
 })
 
-test('a line without a checksum is taken as it is, one with another is not taken for a value', (t) => {
+test('a line without a checksum is accepted, one with a wrong checksum is not decoded', (t) => {
   const summed = bodyOf(write({ a: 'J 1' }))
   t.is(summed, '"a" J 1 #a482d4e0\n')
   t.is(read(payloadOf(summed)).line('a'), 'J 1')
@@ -277,7 +277,7 @@ test('a line without a checksum is taken as it is, one with another is not taken
   }
 })
 
-test('of two lines of one key the sound one is believed, of two sound ones neither, until it is written anew', (t) => {
+test('of two lines with one key the intact one wins, and two intact ones make the key undecodable until it is written again', (t) => {
   const sound = '"a" J 1 #a482d4e0\n'
   const broken = '"a" J 2 #a482d4e0\n'
   for (const body of [sound + broken, broken + sound]) {
@@ -299,9 +299,9 @@ test('of two lines of one key the sound one is believed, of two sound ones neith
   }
 })
 
-test('a few changes make the same payload whether their keys are searched for or every line is looked at', (t) => {
+test('a few changes make the same payload whether their keys are searched for or all lines are read', (t) => {
   const keys = ['a', 'ab', 'abcdefgh', 'abcdefghi', '', ' ', 'a"b', 'a\\"', '\n', 'ü', '"', 'J']
-  // Removing what is not there changes nothing, but so many keys are no longer searched for one by one.
+  // Removing missing keys changes nothing, but with this many all lines are read.
   const absent = Array.from({ length: 10 }, (_, index): [string, undefined] => [`absent ${index}`, undefined])
   const body = bodyOf(write(Object.fromEntries(keys.map((key) => [key, JSON.stringify(`J "${key}" `)]))))
   const [first = '', ...rest] = body.split(/(?<=\n)/)
@@ -330,7 +330,7 @@ test('a few changes make the same payload whether their keys are searched for or
   t.is(damaged.length, 5)
 })
 
-test('a header with another checksum than its own is damaged, one without any is not', (t) => {
+test('a header with a wrong checksum is damaged, one without a checksum is accepted', (t) => {
   const payload = Document.empty(header).write(
     { ...header, attributes: new Map([['a', 'b']]) },
     new Map(),
@@ -352,7 +352,7 @@ test('a header with another checksum than its own is damaged, one without any is
     )
 })
 
-test('the budgets hold when a payload is written and when it is read', (t) => {
+test('the limits apply when a payload is written and when it is read', (t) => {
   const limits = { ...defaultLimits, bytes: 100, keys: 2, keyLength: 3 }
   const writeWithin = (lines: Record<string, string>): string =>
     codeOf(() => Document.empty(header).write(header, new Map(Object.entries(lines)), limits))
@@ -367,7 +367,7 @@ test('the budgets hold when a payload is written and when it is read', (t) => {
   )
 })
 
-test('a key that is too long by now can still be changed and removed', (t) => {
+test('an existing key that exceeds a lowered length limit can still be changed and removed', (t) => {
   const document = read(write({ abcdef: 'J 1' }))
   const limits = { ...defaultLimits, keyLength: 3 }
   t.regex(document.write(header, new Map([['abcdef', 'J 2']]), limits), /\n"abcdef" J 2 #\w{8}\n$/)

@@ -21,13 +21,13 @@ test('security 44: keys that are short or can be guessed are refused with a reci
     ['CHANGE-ME-9f8a7s6d5f4g3h2j1k0l-zqwxcev', /placeholder/],
     ['my super Secret key, which is long enough', /placeholder/],
     ['your-key-goes-here-your-friend-9f8a7s6d5f', /placeholder/],
-    ['a'.repeat(64), /repeats itself/],
-    ['k3yB04rd-D0g'.repeat(3), /repeats itself/],
-    [`${'8fj2kd9s0a7x'.repeat(3)}8fj`, /repeats itself/],
+    ['a'.repeat(64), /it repeats/],
+    ['k3yB04rd-D0g'.repeat(3), /it repeats/],
+    [`${'8fj2kd9s0a7x'.repeat(3)}8fj`, /it repeats/],
     ['0123456789abcdefghijklmnopqrstuvwxyz', /counts/],
     [Buffer.from(Array.from({ length: 32 }, (_, at) => 200 - at)), /counts/],
-    [Buffer.alloc(32), /repeats itself/],
-    [Buffer.concat([Buffer.alloc(29), Buffer.from([1, 77, 3])]), /repeats itself/],
+    [Buffer.alloc(32), /it repeats/],
+    [Buffer.concat([Buffer.alloc(29), Buffer.from([1, 77, 3])]), /it repeats/],
   ] as const) {
     const text = refused([key])
     t.regex(text, why)
@@ -36,8 +36,8 @@ test('security 44: keys that are short or can be guessed are refused with a reci
   }
 })
 
-test('security 44: keys of 32 random bytes are taken, raw, in hex and in base64', (t) => {
-  // Not more: chance spells a placeholder in one of twenty million.
+test('security 44: keys of 32 random bytes are accepted raw, in hex and in base64', (t) => {
+  // No more iterations: one random key in 20 million contains a placeholder.
   for (let round = 0; round < 100; round += 1) {
     const bytes = randomBytes(32)
     for (const key of [bytes, bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')])
@@ -45,17 +45,17 @@ test('security 44: keys of 32 random bytes are taken, raw, in hex and in base64'
   }
 })
 
-test('what is no list of keys is refused by its place', (t) => {
+test('an invalid list of keys is refused with the position of the mistake', (t) => {
   const good = randomBytes(32)
   t.is(refused([]), 'keys: needs at least one key')
   t.is(refused('x'), 'keys: must be a list of keys')
-  t.is(refused([good, 7]), 'keys[1]: must be a text, a Buffer, or { id, secret }')
-  t.is(refused([{ id: 'a', secret: 7 }]), 'keys[0]: must be a text, a Buffer, or { id, secret }')
+  t.is(refused([good, 7]), 'keys[1]: must be a string, a Buffer, or { id, secret }')
+  t.is(refused([{ id: 'a', secret: 7 }]), 'keys[0]: must be a string, a Buffer, or { id, secret }')
   for (const id of ['', 'a.b', 'a'.repeat(17), 'é', 7])
     t.is(refused([{ id, secret: good }]), 'keys[0].id: must be 1 to 16 letters, digits, - or _')
 })
 
-test('security 43: an ID of a key is its own or comes of the secret, and no two keys share one', (t) => {
+test('security 43: the ID of a key is the given one or derived from the secret, and no two keys share one', (t) => {
   const [one, two] = [randomBytes(32), randomBytes(32)]
   const [first, second] = createKeyRing([one, { id: '2026-08', secret: two }], 'keys')
   t.regex(first.id, /^[\w-]{4}$/)
@@ -71,7 +71,7 @@ test('security 43: an ID of a key is its own or comes of the secret, and no two 
   )
 })
 
-test('security 44: each purpose has subkeys of its own', (t) => {
+test('security 44: each purpose has its own subkeys', (t) => {
   const secret = randomBytes(32)
   const [key] = createKeyRing([secret], 'keys')
   t.is(key.subkey('a').length, 32)

@@ -8,7 +8,7 @@ const sealerOf = (keys: Buffer[], ...purpose: string[]): Sealer =>
   new Sealer(createKeyRing(keys, 'keys'), purpose)
 const plain = Buffer.from('some text, é and 😀')
 
-test('what was sealed is opened again', (t) => {
+test('sealed text can be opened', (t) => {
   const sealer = sealerOf([k1], 'test')
   for (const bytes of [plain, Buffer.alloc(0), randomBytes(9_000)]) {
     const text = sealer.seal(bytes, 'context')
@@ -17,7 +17,7 @@ test('what was sealed is opened again', (t) => {
   }
 })
 
-test('security 41: every flipped bit and every cut makes it nobody’s', (t) => {
+test('security 41: text with a flipped bit or a missing end cannot be opened', (t) => {
   const sealer = sealerOf([k1, k2], 'test')
   const bytes = Buffer.from(sealer.seal(plain, 'context'))
   for (let bit = 0; bit < bytes.length * 8; bit += 1) {
@@ -29,9 +29,9 @@ test('security 41: every flipped bit and every cut makes it nobody’s', (t) => 
     t.is(sealer.open(bytes.toString('latin1', 0, length), 'context'), undefined)
 })
 
-test('security 5 and 41: a seal has one spelling', (t) => {
+test('security 5 and 41: sealed text has exactly one spelling', (t) => {
   const sealer = sealerOf([k1], 'test')
-  // Of 1 to 3 bytes more, so that all three ends of base64 are met: none has a spelling with bits to spare.
+  // 1 to 3 additional bytes, to cover the three ways in which base64 can end. None accepts spare bits.
   for (const length of [10, 11, 12]) {
     const text = sealer.seal(randomBytes(length))
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -48,7 +48,7 @@ test('security 5 and 41: a seal has one spelling', (t) => {
   }
 })
 
-test('security 41 and 45: another purpose, another context and another key open nothing', (t) => {
+test('security 41 and 45: text cannot be opened for another purpose, with another context or by another key', (t) => {
   const text = sealerOf([k1], 'cookie', 'a').seal(plain, 'x')
   t.is(sealerOf([k1], 'cookie', 'b').open(text, 'x'), undefined)
   t.is(sealerOf([k1], 'cookie').open(text, 'x'), undefined)
@@ -58,7 +58,7 @@ test('security 41 and 45: another purpose, another context and another key open 
   t.truthy(sealerOf([k1], 'cookie', 'a').open(text, 'x'))
 })
 
-test('security 42: nothing is opened that does not say by which key it was sealed', (t) => {
+test('security 42: text that does not name the key that sealed it cannot be opened', (t) => {
   const sealer = sealerOf([k1], 'test')
   const [, id = '', body = ''] = sealer.seal(plain).split('.')
   const unsealed = Buffer.from('{"user":"admin"}').toString('base64url')
@@ -83,7 +83,7 @@ test('security 42: nothing is opened that does not say by which key it was seale
     t.is(sealer.open(text), undefined)
 })
 
-test('security 43: the first key seals, all open, and one that has left the ring opens nothing', (t) => {
+test('security 43: the first key seals, all keys open, and a removed key opens nothing', (t) => {
   const old = sealerOf([k1, k2], 'test').seal(plain)
   const turned = sealerOf([k2, k1], 'test')
   t.deepEqual(turned.open(old), { plain, stale: true })

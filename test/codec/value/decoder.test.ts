@@ -121,7 +121,7 @@ test('text that no encoder writes is damaged', (t) => {
   }
 })
 
-test('superjson is only given what we had it write', (t) => {
+test('superjson only gets annotations that the encoder writes', (t) => {
   const meta = (values: object, more = {}): string => JSON.stringify({ values, v: 1, ...more })
   for (const [json, annotated] of [
     ['["http://a/"]', meta({ '0': ['URL'], '1': ['URL'] })],
@@ -153,7 +153,7 @@ test('superjson is only given what we had it write', (t) => {
   t.false('polluted' in {})
 })
 
-test('nothing reaches a prototype', (t) => {
+test('no text changes a prototype', (t) => {
   for (const line of [
     'J {"__proto__":{"polluted":1}}',
     'J [{"a":{"\\u005f_proto__":{"polluted":1}}}]',
@@ -170,7 +170,7 @@ test('nothing reaches a prototype', (t) => {
   t.deepEqual(decode('J {"proto":"\\u005f"}'), { proto: '_' })
 })
 
-test('the budgets hold when a value is read', (t) => {
+test('the limits apply when a value is read', (t) => {
   const limits = { ...defaultLimits, depth: 3, nodes: 3, bigintDigits: 4, keyBytes: 200 }
   for (const line of [
     'J [[[]]]',
@@ -197,7 +197,7 @@ test('the budgets hold when a value is read', (t) => {
   }
 })
 
-test('text that is nested a hundred thousand times is an error, not an overflow', (t) => {
+test('text that is nested a hundred thousand levels deep is an error, not a stack overflow', (t) => {
   const times = 200_000
   for (const line of [
     `J ${'['.repeat(times)}${']'.repeat(times)}`,
@@ -210,7 +210,7 @@ test('text that is nested a hundred thousand times is an error, not an overflow'
   }
 })
 
-test('a class that is not registered is named, and other classes are not', (t) => {
+test('the error for an unregistered class names it, and no other class', (t) => {
   t.regex(failure('T [["Basket",1,[]]]\t["~0"]')?.message ?? '', /^cart cannot be decoded: the type 'Basket'/)
   t.regex(failure('T [["hunter2 is my password",1,[]]]\t["~0"]')?.message ?? '', /a type in it/)
   t.is(failure('T [["Object",1,[]]]\t["~0"]')?.code, 'ERR_SESSION_DECODE')
@@ -225,7 +225,7 @@ test('no error shows a part of the text, not even in its cause', (t) => {
   }
 })
 
-test('a class that is registered later is found from then on', (t) => {
+test('a class that is registered later is decoded from then on', (t) => {
   const registry = createRegistry()
   const line = 'T [["Cart",1,["items"]]]\t["~0",[]]'
   const codec = new ValueCodec(registry, defaultLimits)
@@ -234,7 +234,7 @@ test('a class that is registered later is found from then on', (t) => {
   t.true(codec.decode(line, 'cart') instanceof Cart)
 })
 
-test('what an older version wrote is upgraded by name', (t) => {
+test('an instance of an older version is upgraded', (t) => {
   const line = encode(Object.assign(new Cart(), { items: ['a', 1n] }), withCart())
   const newer = withCart({
     version: 3,
@@ -253,17 +253,17 @@ test('what an older version wrote is upgraded by name', (t) => {
   ])
 })
 
-test('without an upgrade the fields of an older version are taken as they are', (t) => {
+test('without an upgrade the fields of an older version are used unchanged', (t) => {
   const line = encode(new Cart(), withCart())
   t.deepEqual(decode(line, withCart({ version: 2 })), new Cart())
 })
 
-test('what a newer version wrote is not decoded', (t) => {
+test('an instance of a newer version is not decoded', (t) => {
   const line = encode(new Cart(), withCart({ version: 2 }))
   t.regex(failure(line, withCart())?.message ?? '', /the type 'Cart' is of a newer version/)
 })
 
-test('an upgrade that fails is the cause, and one that returns no fields is an error', (t) => {
+test('the error of an upgrade becomes the cause, and an upgrade that returns no fields is an error', (t) => {
   const line = encode(new Cart(), withCart())
   const cause = new Error('no')
   const failing = withCart({
@@ -284,7 +284,7 @@ test('an upgrade that fails is the cause, and one that returns no fields is an e
   t.is(failure(line, polluting)?.code, 'ERR_SESSION_DECODE')
 })
 
-test('a class that got encode and decode reads the fields it wrote without them, through its upgrade', (t) => {
+test('a class that gained encode and decode reads the fields that it wrote before, through its upgrade', (t) => {
   const line = encode(Object.assign(new Cart(), { total: 5n }), withCart())
   const registry = withCart({
     version: 2,
@@ -297,7 +297,7 @@ test('a class that got encode and decode reads the fields it wrote without them,
   t.regex(failure(encode(new Cart(), registry), withCart({ version: 2 }))?.message ?? '', /no longer has/)
 })
 
-test('a decode that fails is the cause, and what it returns must be an instance', (t) => {
+test('the error of a decode becomes the cause, and a decode must return an instance', (t) => {
   const cause = new Error('no')
   const failing = withCart({
     encode: () => 1,
@@ -313,7 +313,7 @@ test('a decode that fails is the cause, and what it returns must be an instance'
   }
 })
 
-test('a schema is asked when an instance is written', (t) => {
+test('a schema validates an instance when it is written', (t) => {
   const registry = withCart({ schema: z.object({ items: z.array(z.string()), total: z.bigint() }) })
   const refused = (cart: Cart): string => {
     const error = t.throws(() => encode([cart], registry), { instanceOf: SessionError })
@@ -326,7 +326,7 @@ test('a schema is asked when an instance is written', (t) => {
   t.notThrows(() => encode(new Cart(), registry))
 })
 
-test('a schema is asked when an instance is read, after its upgrade', (t) => {
+test('a schema validates an instance when it is read, after its upgrade', (t) => {
   const line = encode(Object.assign(new Cart(), { items: [5] }), withCart())
   const schema = z.object({ items: z.array(z.string()), total: z.bigint() })
   t.regex(failure(line, withCart({ schema }))?.message ?? '', /schema/)
@@ -338,7 +338,7 @@ test('a schema is asked when an instance is read, after its upgrade', (t) => {
   t.regex(failure(line, wrong)?.message ?? '', /schema/)
 })
 
-test('a schema checks and changes nothing: instances in it stay themselves', (t) => {
+test('a schema changes nothing: nested instances stay instances', (t) => {
   class Item {
     name = ' a '
   }
@@ -355,7 +355,7 @@ test('a schema checks and changes nothing: instances in it stay themselves', (t)
   t.deepEqual(back.items[0], item)
 })
 
-test('a schema sees a cyclic instance when all of it is there', (t) => {
+test('a schema validates a cyclic instance after all of it was decoded', (t) => {
   const schema = z.object({ items: z.array(z.instanceof(Cart)).length(1), total: z.bigint() })
   const registry = withCart({ schema })
   const cart = new Cart()
@@ -364,7 +364,7 @@ test('a schema sees a cyclic instance when all of it is there', (t) => {
   t.true(back instanceof Cart && back.items[0] === back)
 })
 
-test('what a schema throws is the cause, when an instance is written and when it is read', (t) => {
+test('an error that a schema throws becomes the cause, when an instance is written and when it is read', (t) => {
   const cause = new Error('no')
   const items = z.array(z.unknown()).refine(() => {
     throw cause
@@ -407,7 +407,7 @@ test('no field that is read hides a method, a getter or a setter of its class', 
   t.true(person instanceof Person && person.isAdmin)
 })
 
-test('a schema that answers later, or fails, is an error and not a crash', (t) => {
+test('a schema that is asynchronous or throws is an error and not a crash', (t) => {
   const later = withCart({
     schema: z.object({ items: z.array(z.unknown()).refine(async () => true), total: z.bigint() }),
   })

@@ -1,14 +1,14 @@
 import test from 'ava'
 import { MemoryRanges } from '../../../src/codec/value/memory-ranges.ts'
 
-test('views that do not touch may stand on one buffer, in any order', (t) => {
+test('views on one buffer that do not overlap are accepted, in any order', (t) => {
   const memory = new MemoryRanges()
   const ring = new ArrayBuffer(64)
   for (const start of [32, 0, 48, 16, 8, 56, 24, 40])
     t.is(memory.claim(new Uint8Array(ring, start, 8)), undefined)
 })
 
-test('views that touch are refused, wherever the others stand', (t) => {
+test('overlapping views are refused, wherever the other views are', (t) => {
   const taken = [
     [10, 20],
     [30, 40],
@@ -28,13 +28,13 @@ test('views that touch are refused, wherever the others stand', (t) => {
   }
 })
 
-test('an empty view on living memory is kept, and one on detached memory is not', (t) => {
+test('an empty view is accepted, unless its buffer is detached', (t) => {
   const memory = new MemoryRanges()
   const buffer = new ArrayBuffer(8)
   t.is(memory.claim(new Uint8Array(buffer, 0, 0)), undefined)
   t.is(memory.claim(Buffer.from('text').subarray(0, 0)), undefined)
   const view = new Uint8Array(buffer)
   structuredClone(buffer, { transfer: [buffer] })
-  t.is(memory.claim(view), 'a detached buffer cannot be kept')
-  t.is(memory.claim(buffer), 'a detached buffer cannot be kept')
+  t.is(memory.claim(view), 'a detached buffer cannot be stored')
+  t.is(memory.claim(buffer), 'a detached buffer cannot be stored')
 })

@@ -43,12 +43,12 @@ registry.registerType(Box, {
 })
 const codec = new ValueCodec(registry, defaultLimits)
 
-/** What comes back of a value, written and read; written again, it makes the same line. */
+/** Encodes and decodes a value, and checks that the result makes the same line. */
 function roundTrip<T>(value: T): T {
   const line = codec.encode(value, 'key')
   const back = codec.decode(line, 'key')
   if (codec.encode(back, 'key') !== line) throw new Error('the same value made another line')
-  return back as T // that it is one is what the tests find out
+  return back as T // the callers compare it with the original
 }
 
 function refusal(value: unknown, limits: Limits = defaultLimits): string {
@@ -80,7 +80,7 @@ test('plain JSON is written as JSON', (t) => {
   }
 })
 
-test('values that JSON has no text for come back as they were', (t) => {
+test('values that JSON cannot represent come back unchanged', (t) => {
   const values = [
     undefined,
     Number.NaN,
@@ -137,7 +137,7 @@ test('an object without a prototype comes back without one', (t) => {
   t.deepEqual(Object.entries(back.bare), Object.entries(bare))
 })
 
-test('bytes come back on memory of their own, as the class they were', (t) => {
+test('bytes come back as the same class, with a buffer of their own', (t) => {
   const memory = Uint8Array.of(9, 1, 2, 9).buffer
   const back = roundTrip([new Uint8Array(memory, 1, 2), Buffer.from('b')])
   t.is(Object.getPrototypeOf(back[0]), Uint8Array.prototype)
@@ -146,7 +146,7 @@ test('bytes come back on memory of their own, as the class they were', (t) => {
   t.true(Buffer.isBuffer(back[1]))
 })
 
-test('names that objects inherit are ordinary names', (t) => {
+test('names that every object inherits can be used as names', (t) => {
   const value = { constructor: 1n, toString: 'a', hasOwnProperty: null, valueOf: [1n], toJSON: 2 }
   const back = roundTrip(value)
   t.is(Object.getPrototypeOf(back), Object.prototype)
@@ -173,7 +173,7 @@ test('instances come back as instances, without their constructor', (t) => {
   t.is(constructed, 1)
 })
 
-test('each instance keeps the fields it has, in their order', (t) => {
+test('each instance keeps its own fields, in their order', (t) => {
   const late = Object.assign(new Cart(), { extra: 1 })
   const other = Object.assign(Object.create(Cart.prototype) as Cart, { owner: 'x', items: [] })
   const back = roundTrip([new Cart(), late, other, Object.create(Cart.prototype)])
@@ -242,7 +242,7 @@ test('a field that would hide a method, a getter or a setter of its class is ref
   t.is(roundTrip(Object.assign(new Person(), { size: 2n })).size, 2n)
 })
 
-test('a field may hide what is no code', (t) => {
+test('a field may hide an inherited value that is not code', (t) => {
   class Painted {
     declare colour: string
   }
@@ -252,7 +252,7 @@ test('a field may hide what is no code', (t) => {
   t.is(roundTrip(new Painted()).colour, 'red')
 })
 
-test('an object of a built-in class is refused, whatever its prototype is now', (t) => {
+test('an object of a built-in class with another prototype is refused', (t) => {
   const objects = [
     () => new Map(),
     () => new Set(),
@@ -292,7 +292,7 @@ test('a class with private state comes back by its own encode and decode', (t) =
   t.is(back.prices.get('a'), 1n)
 })
 
-test('what is one object stays one object', (t) => {
+test('an object that is referenced twice stays one object', (t) => {
   const item = { sku: 'a' }
   const money = new Money(5n)
   const date = new Date(5)
@@ -322,7 +322,7 @@ test('cycles come back as cycles, through instances, Maps, Sets, arrays and erro
   t.is(owner.error.cause, back)
 })
 
-test('the long tail comes back: URL, RegExp, views and buffers', (t) => {
+test('URL, RegExp, views and buffers come back unchanged', (t) => {
   const value = {
     url: new URL('https://user@example.com:8080/päth?q=1#hash'),
     pattern: /a\/b[\]"]\n/giu,
@@ -368,7 +368,7 @@ test('reading errors leaves the stack of other errors alone', (t) => {
   t.is(Error.stackTraceLimit, stackTraceLimit)
 })
 
-test('what cannot be kept is refused with its path', (t) => {
+test('a value that cannot be stored is refused with its path', (t) => {
   class Unknown {
     field = 1
   }
@@ -407,7 +407,7 @@ test('what cannot be kept is refused with its path', (t) => {
   }
 })
 
-test('a property that cannot be kept is named in the path', (t) => {
+test('the path names the property that cannot be stored', (t) => {
   const named = (object: object): string => refusal([object]).replace(/:.*/, '')
   const accessor = { enumerable: true, get: () => 1 }
   t.is(named({ run() {} }), 'ERR_SESSION_VALUE cart[0].run')
@@ -430,7 +430,7 @@ test('a property that cannot be kept is named in the path', (t) => {
   t.is(named({ 'two words': { run() {} } }), 'ERR_SESSION_VALUE cart[0]["two words"].run')
 })
 
-test('what stands in a Map or Set is told by position, not by its text', (t) => {
+test('the path into a Map or Set has a position, not the key or member', (t) => {
   const secret = 'hunter2'
   const run = (): void => {}
   t.is(refusal(new Map([[secret, { run }]])).replace(/: .*/, ''), 'ERR_SESSION_VALUE cart[value 0].run')
@@ -453,7 +453,7 @@ test('no code of a value runs while it is written', (t) => {
   t.is(ran, 0)
 })
 
-test('an inherited toJSON does not change what is written: nothing is', (t) => {
+test('while an inherited toJSON could change the text, nothing is written', (t) => {
   for (const prototype of [Object.prototype, Array.prototype]) {
     Object.defineProperty(prototype, 'toJSON', { value: () => 'hijacked', configurable: true })
     const refused = [refusal({ a: 1 }), refusal([1n])]
@@ -462,7 +462,7 @@ test('an inherited toJSON does not change what is written: nothing is', (t) => {
   }
 })
 
-test('a name of its own is found on a list or a view of any length, and what stands behind it is not asked', (t) => {
+test('a named property on an array or view of any length is found, without running its getter', (t) => {
   let ran = 0
   const get = (): number => ran++
   const species = Object.defineProperty({}, Symbol.species, { get })
@@ -498,7 +498,7 @@ test('a name of its own is found on a list or a view of any length, and what sta
   t.is(ran, 0)
 })
 
-test('memory that two parts share is refused, as it would come back apart', (t) => {
+test('two parts that share memory are refused', (t) => {
   const memory = new ArrayBuffer(8)
   t.regex(
     refusal([new Uint8Array(memory, 0, 4), new DataView(memory, 3)]),
@@ -515,7 +515,7 @@ test('an instance that is part of what its own encode returned is refused', (t) 
   t.regex(refusal([box]), /^ERR_SESSION_VALUE cart\[0\].*box: /)
 })
 
-test('an encode that fails is the cause, and an encode that loses something is noticed where lines are verified', (t) => {
+test('the error of an encode becomes the cause, and an encode that loses data is noticed in lines that are verified', (t) => {
   const own = createRegistry()
   const failure = new Error('no')
   class Broken {
@@ -538,10 +538,10 @@ test('an encode that fails is the cause, and an encode that loses something is n
   t.is(error.code, 'ERR_SESSION_VALUE')
   const lossy = Object.assign(new Lossy(), { lost: 3 })
   const noticed = t.throws(() => other.encode([lossy, lossy], 'key'), { instanceOf: SessionError })
-  t.regex(noticed.message, /^key\[0\]: it would come back as something else/)
+  t.regex(noticed.message, /^key\[0\]: it would come back as a different value/)
 })
 
-test('the budgets hold when a value is written', (t) => {
+test('the limits apply when a value is written', (t) => {
   const within = (changed: Partial<Limits>, value: unknown): string =>
     refusal(value, { ...defaultLimits, ...changed }).replace(/ cart.*/, '')
   const nested: unknown[] = [[[]]]
@@ -571,7 +571,7 @@ test('the budgets hold when a value is written', (t) => {
   t.is(within({}, [1n, ...Array.from({ length: 2_000 }, () => text)]), 'ERR_SESSION_LIMIT')
 })
 
-test('what could be written within the budgets can be read within them', (t) => {
+test('a value that could be written within the limits can be read within them', (t) => {
   const limits = { ...defaultLimits, depth: 4, nodes: 6 }
   const tight = new ValueCodec(registry, limits)
   const values = [
@@ -584,7 +584,7 @@ test('what could be written within the budgets can be read within them', (t) => 
   for (const value of values) t.notThrows(() => tight.decode(tight.encode(value, 'key'), 'key'))
 })
 
-test('the key in a message is shown as a name, and shortened', (t) => {
+test('a message quotes the key like a name, and shortens it', (t) => {
   const at = (key: string): string => {
     const error = t.throws(() => codec.encode(() => {}, key), { instanceOf: SessionError })
     return error.message.replace(/: .*/, '')
@@ -595,7 +595,7 @@ test('the key in a message is shown as a name, and shortened', (t) => {
   t.is(at('x'.repeat(100)).length, 41)
 })
 
-test('frozen values are kept, and come back unfrozen', (t) => {
+test('frozen values come back unfrozen', (t) => {
   const back = roundTrip(Object.freeze({ a: Object.freeze([1n]) }))
   t.deepEqual(back, { a: [1n] })
   t.false(Object.isFrozen(back))

@@ -50,14 +50,14 @@ const malformed: ReadonlyArray<readonly [config: string, complaint: string]> = [
   ['couchbase://bob:swordfish@a', 'the address is malformed'],
   ['couchbase://bob:swordfish@a b/c', 'the address is malformed'],
   ['couchbase://bob:%zzswordfish@a/b', 'the address has a % that begins no %XX'],
-  ['couchbase://bob:swordfish@a/b/s/c/d', 'there is something behind the collection'],
+  ['couchbase://bob:swordfish@a/b/s/c/d', 'there is text after the collection'],
   ['redis://bob:swordfish@a/b', 'the address is malformed'],
   ['http://a:8091', 'the address names no username'],
   ['http://bob@a:8091', 'the address names no password'],
   ['http://bob:swordfish@', 'the address is malformed'],
-  ['http://bob:swordfish@a:8091/ui', 'there is something behind the port'],
+  ['http://bob:swordfish@a:8091/ui', 'there is text after the port'],
   ['http://bob:swordfish@a:8091,other,b', "the pool is not 'default', the only one there is"],
-  ['http://bob:swordfish@a:8091,default,b,c', 'there is something behind the bucket'],
+  ['http://bob:swordfish@a:8091,default,b,c', 'there is text after the bucket'],
   ['{"save_path":', 'the JSON is malformed'],
   ['{"save_path":"http://bob:swordfish@a","bucket":7}', 'bucket in the JSON is not a string'],
   ['{"save_path":"http://bob:swordfish@a","password":"x"}', 'the JSON has other fields'],
@@ -73,7 +73,7 @@ for (const [config, complaint] of malformed) {
   })
 }
 
-test('impossible settings are refused at once', async (t) => {
+test('invalid options are refused at once', async (t) => {
   const client = await couchbase.connect(`couchbase://127.0.0.1:${server.port}`, {
     username: 'Administrator',
     password: 'password',
@@ -84,8 +84,8 @@ test('impossible settings are refused at once', async (t) => {
     [{}, 'give either url or client'],
     [{ url, client }, 'give either url or client'],
     [{ client }, 'client is a Cluster: bucket must be given'],
-    [{ client: collection, bucket: 'b' }, 'bucket, scope and collection go with a client that is a Cluster'],
-    [{ url, bucket: 'b' }, 'bucket, scope and collection stand in the url'],
+    [{ client: collection, bucket: 'b' }, 'client is a Collection: omit bucket, scope and collection'],
+    [{ url, bucket: 'b' }, 'bucket, scope and collection belong into the url'],
     [{ url, prefix: 'é' }, 'prefix must be'],
     [{ url, timeout: 0.5 }, 'timeout must be'],
   ]
@@ -106,7 +106,7 @@ const forms = [
   '{"save_path":"http://Administrator:password@127.0.0.1:MANAGER","pool":"default","bucket":"default"}',
 ]
 for (const [at, form] of forms.entries()) {
-  test(`${form} opens, and keeps sessions`, async (t) => {
+  test.serial(`${form} opens, and keeps sessions`, async (t) => {
     const config = form.replace('NODE', String(server.port)).replace('MANAGER', String(server.managerPort))
     const store = CouchbaseStore.fromConfig(config, { now })
     await store.open()
@@ -118,7 +118,7 @@ for (const [at, form] of forms.entries()) {
   })
 }
 
-test('a cluster and a collection that were handed over are used, and stay open', async (t) => {
+test("the application's cluster or collection is used, and left open", async (t) => {
   const client = await couchbase.connect(`couchbase://127.0.0.1:${server.port}`, {
     username: 'Administrator',
     password: 'password',
@@ -134,7 +134,7 @@ test('a cluster and a collection that were handed over are used, and stay open',
   await client.close()
 })
 
-test('who asks for what is not there is told so at open, and nothing is written to the console', async (t) => {
+test('open reports a wrong address, bucket or user, and nothing is written to the console', async (t) => {
   const written: unknown[] = []
   const { error: consoleError } = console
   console.error = (...parts: unknown[]) => void written.push(parts)
@@ -146,12 +146,18 @@ test('who asks for what is not there is told so at open, and nothing is written 
   const { port: listening } = silent.address() as AddressInfo // it listens on a port, not on a path
   const { port, managerPort } = server
   const wrong: ReadonlyArray<readonly [url: string, complaint: RegExp, timeout?: number]> = [
-    [`couchbase://Administrator:password@127.0.0.1:${port}/nowhere`, /there is no bucket 'nowhere', or not/],
+    [
+      `couchbase://Administrator:password@127.0.0.1:${port}/nowhere`,
+      /there is no bucket 'nowhere', or this user/,
+    ],
     [
       `http://Administrator:password@127.0.0.1:${managerPort},default,nowhere`,
       /there is no bucket 'nowhere'/,
     ],
-    [`http://Administrator:other@127.0.0.1:${managerPort},,default`, /the server refuses user and password/],
+    [
+      `http://Administrator:other@127.0.0.1:${managerPort},,default`,
+      /the server refuses this user and password/,
+    ],
     [
       `http://Administrator:other@127.0.0.1:${nobody},,default`,
       /the manager at 127.0.0.1:\d+ does not answer/,

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import * as fs from 'node:fs/promises'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
@@ -10,9 +9,9 @@ import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { Counting, Entry, Store, Sweeping } from '../../../src/store.ts'
 import { age, assertTidy, HOUR, KEY, NEW, OLD, START } from './operations.ts'
 import { intercept } from './file-system-calls.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
-const base = await fs.mkdtemp(path.join(os.tmpdir(), 'kts-file-late-'))
-test.after.always(async () => fs.rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder('kts-file-late-')
 
 /** A store with all its abilities, its clock, and what makes its files as old as the clock says. */
 interface World {
@@ -119,7 +118,7 @@ async function expected(acts: readonly Act[], present: boolean): Promise<readonl
   return [...answers, await store.read(KEY)]
 }
 
-/** Every order in which somebody who sees no more than answers may think that `act` and `others` took place. */
+/** Every order of `act` and `others` that is consistent with their answers. */
 async function orders(
   act: Act,
   others: readonly Act[],
@@ -194,7 +193,7 @@ async function interleave(
 }
 
 for (const [name, act] of Object.entries(late)) {
-  test.serial(`${name} may sleep at any step, and finds out what others did meanwhile`, async (t) => {
+  test.serial(`${name} may pause at any step, and notices what other processes did meanwhile`, async (t) => {
     let stopsReached = 0
     for (const [what, others] of Object.entries(meanwhile)) {
       for (const present of [true, false]) {
@@ -218,7 +217,7 @@ for (const [name, act] of Object.entries(late)) {
 }
 
 test.serial(
-  'a sweep may sleep at any step, and removes nothing that somebody has come to need',
+  'a sweep may pause at any step, and removes nothing that has come into use meanwhile',
   async (t) => {
     let stopsReached = 0
     for (const act of ['create', 'replace', 'destroy']) {
@@ -244,7 +243,7 @@ test.serial(
   },
 )
 
-test.serial('a sweep leaves a staged home alone in which somebody keeps something', async (t) => {
+test.serial('a sweep leaves a staged home that contains a foreign file', async (t) => {
   const { folder, mine, theirs } = await opened(false)
   const goOn = await start(late['create'] ?? assert.fail(), mine, 'rename')
   const staging = (await fs.readdir(folder, { recursive: true })).find((name) => name.endsWith('.new'))

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { inspect, promisify } from 'node:util'
 import test from 'ava'
@@ -10,6 +9,7 @@ import { MysqlStore, type MysqlStoreOptions } from '../../../src/stores/mysql.ts
 import { freshDatabase, privateMariadb } from '../../servers/mariadb.ts'
 import { locate, tools } from '../../servers/packages.ts'
 import { freePort } from '../../servers/server.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
 const run = promisify(execFile)
 const context = { now: Date.now }
@@ -17,7 +17,7 @@ const KEY = 'a'.repeat(64)
 const PAYLOAD = 'kts1 0123456789abcdef 1700000000000'
 
 // Of its own, because it is told to insist on TLS, and reached by its socket.
-const keys = await mkdtemp(path.join(tmpdir(), 'kts-tls-'))
+const keys = await temporaryFolder('kts-tls-')
 const [keyFile, certFile] = [path.join(keys, 'key.pem'), path.join(keys, 'cert.pem')]
 const openssl = await locate(tools.openssl)
 const request = 'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=kts.test'
@@ -29,7 +29,6 @@ const { username, password } = new URL(server.url)
 const secret = decodeURIComponent(password)
 test.after.always(async () => {
   await Promise.all([server.stop(), plain.stop()])
-  await rm(keys, { recursive: true })
 })
 
 const place = { host: '127.0.0.1', port: 3306, user: '', password: '' }
@@ -83,7 +82,7 @@ const parsed: ReadonlyArray<readonly [config: string, settings: object]> = [
   ],
 ]
 for (const [config, settings] of parsed) {
-  test(`'${config}' says where and how`, (t) => {
+  test(`'${config}' is parsed`, (t) => {
     t.deepEqual({ ...parseMysqlConfig(config) }, settings)
   })
 }
@@ -118,7 +117,7 @@ const malformed: ReadonlyArray<readonly [config: string, complaint: string]> = [
   ['mysql://bob:1/pikeperch@db/shop', 'has no valid name of a database'],
   ['mysql://bob:pikeperch@db', 'has no valid name of a database'],
   ['mysql://bob:pikeperch@db/shop?ssl-mode=PREFERRED', 'has a parameter ssl-mode without a valid value'],
-  ['postgres://bob:pikeperch@db/shop', 'is a URL, but neither of mysql:// nor of mariadb://'],
+  ['postgres://bob:pikeperch@db/shop', 'is a URL, but neither mysql:// nor mariadb://'],
 ]
 for (const [config, complaint] of malformed) {
   test(`'${config}' is refused at once: ${complaint}`, (t) => {
@@ -133,10 +132,10 @@ for (const [config, complaint] of malformed) {
 }
 
 const impossible: ReadonlyArray<readonly [options: MysqlStoreOptions, complaint: string]> = [
-  [{}, 'give either a client or a url'],
+  [{}, 'give either url or client'],
   [{ url: '/shop', table: 'a b' }, 'table must be the plain name of a table: letters, digits, _ and $'],
-  [{ url: '/shop', timeout: 0 }, 'timeout must be a whole number of ms, 1 or more'],
-  [{ url: '/shop', poolSize: 1.5 }, 'poolSize must be a whole number, 1 or more'],
+  [{ url: '/shop', timeout: 0 }, 'timeout must be a whole number from 1 to 2147483647'],
+  [{ url: '/shop', poolSize: 1.5 }, 'poolSize must be a whole number of at least 1'],
 ]
 for (const [options, complaint] of impossible) {
   test(`${JSON.stringify(options)} is refused at once: ${complaint}`, (t) => {
@@ -178,7 +177,7 @@ for (const [form, config] of Object.entries({
   })
 }
 
-test.serial('where the server insists on TLS, the session is encrypted or refused', async (t) => {
+test.serial('if the server requires TLS, the connection is encrypted or refused', async (t) => {
   const database = await freshDatabase(server)
   await database.sql('SET GLOBAL require_secure_transport = ON')
   try {
@@ -195,7 +194,7 @@ for (const [trouble, config, complaint] of [
   [
     'a wrong password',
     `${username}:pikeperch@tcp(${address})/kts`,
-    'the server refuses this user or password, or wants TLS (ER_ACCESS_DENIED_ERROR)',
+    'the server refuses this user or password, or requires TLS (ER_ACCESS_DENIED_ERROR)',
   ],
   [
     'a database that is not there',
@@ -203,9 +202,9 @@ for (const [trouble, config, complaint] of [
     'there is no such database (ER_BAD_DB_ERROR)',
   ],
   [
-    'a port where nobody listens',
+    'a port without a server',
     `${user}@tcp(127.0.0.1:${port})/kts`,
-    'nobody listens at this address (ECONNREFUSED)',
+    'no server listens at this address (ECONNREFUSED)',
   ],
   [
     'a host without an address',
@@ -218,9 +217,9 @@ for (const [trouble, config, complaint] of [
     'there is no socket at this path (ENOENT)',
   ],
   [
-    'a certificate that nobody knows',
+    'an untrusted certificate',
     `${user}@tcp(${address})/kts?tls=true`,
-    'no TLS connection, the certificate may not be a trusted one (HANDSHAKE_SSL_ERROR)',
+    'no TLS connection; the certificate may not be trusted (HANDSHAKE_SSL_ERROR)',
   ],
   [
     'a server without TLS',
@@ -228,7 +227,7 @@ for (const [trouble, config, complaint] of [
     'the server does not offer TLS (HANDSHAKE_NO_SSL_SUPPORT)',
   ],
 ] as const) {
-  test.serial(`with ${trouble} open and every verb fail early, in a sentence`, async (t) => {
+  test.serial(`with ${trouble} open and every verb fail early, with a clear error`, async (t) => {
     const store = MysqlStore.fromConfig(config, context)
     for (const attempt of [store.open(), store.read(KEY), store.count()]) {
       const error = await t.throwsAsync(attempt, { instanceOf: SessionError, code: 'ERR_SESSION_STORE' })
@@ -241,10 +240,11 @@ for (const [trouble, config, complaint] of [
   })
 }
 
-test.serial('without the driver the error tells how to install it, and nothing is remembered', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-driver-'))
-  const root = path.resolve(import.meta.dirname, '../../..')
-  try {
+test.serial(
+  'without the driver the error names the command that installs it, and the next verb tries again',
+  async (t) => {
+    const folder = await temporaryFolder('kts-driver-')
+    const root = path.resolve(import.meta.dirname, '../../..')
     await cp(path.join(root, 'src'), path.join(folder, 'src'), { recursive: true })
     await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     const script =
@@ -261,7 +261,5 @@ test.serial('without the driver the error tells how to install it, and nothing i
     const [first, second] = stdout.split('\n')
     t.is(first, 'ERR_SESSION_OPTIONS the package mysql2 is missing: npm install mysql2')
     t.is(second, 'open')
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-})
+  },
+)

@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'ava'
 import { parsePostgresConfig } from '../../../src/stores/postgres/config.ts'
 import { PostgresStore } from '../../../src/stores/postgres.ts'
+import { temporaryFolder } from '../../support/cleanup.ts'
 
 const SECRET = 'sw0rdfish'
 
@@ -71,12 +71,12 @@ for (const [text, parts] of Object.entries(FORMS)) {
   })
 }
 
-test('of a word that comes twice the last one counts', (t) => {
+test('of a repeated keyword the last value counts', (t) => {
   t.is(parsePostgresConfig('user=a user=b').client.user, 'b')
   t.is(parsePostgresConfig('postgres://a@host/x?user=b').client.user, 'b')
 })
 
-test('time-out, name and search path are passed on', (t) => {
+test('timeout, application name and search path are passed on', (t) => {
   const { client } = parsePostgresConfig(
     "connect_timeout=7 application_name=shop options='-c geqo=off' search_path='app, \"my schema\"'",
   )
@@ -88,12 +88,11 @@ test('time-out, name and search path are passed on', (t) => {
 })
 
 test('certificates are read from their files at once', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'kts-address-'))
+  const folder = await temporaryFolder('kts-address-')
   const [cert, key, ca] = ['cert', 'key', 'ca'].map((name) => path.join(folder, name))
   for (const file of [cert, key, ca]) await writeFile(String(file), `in ${path.basename(String(file))}`)
   const text = `sslcert=${cert} sslkey=${key} sslpassword=pw sslrootcert=${ca}`
   const { encryption } = parsePostgresConfig(`${text} sslmode=verify-full`)
-  await rm(folder, { recursive: true })
   t.deepEqual(encryption, [
     { cert: Buffer.from('in cert'), key: Buffer.from('in key'), ca: Buffer.from('in ca'), passphrase: 'pw' },
   ])
@@ -102,12 +101,12 @@ test('certificates are read from their files at once', async (t) => {
 const MALFORMED: Readonly<Record<string, RegExp>> = {
   '': /is empty/,
   '   ': /is empty/,
-  'localhost:5432': /no list of keyword=value/,
-  shop: /no list of keyword=value/,
-  'user=a oops': /no list of keyword=value/,
-  "user='a": /no list of keyword=value/,
-  "user='a'b": /no list of keyword=value/,
-  '=a': /no list of keyword=value/,
+  'localhost:5432': /not a list of keyword=value/,
+  shop: /not a list of keyword=value/,
+  'user=a oops': /not a list of keyword=value/,
+  "user='a": /not a list of keyword=value/,
+  "user='a'b": /not a list of keyword=value/,
+  '=a': /not a list of keyword=value/,
   [`mysql://user:${SECRET}@host/name`]: /no URL of PostgreSQL/,
   [`postgres://user:${SECRET}@host@host/name`]: /no URL of PostgreSQL/,
   [`postgres://user:${SECRET}/x@host/name`]: /whole number .* as port/,
@@ -121,7 +120,7 @@ const MALFORMED: Readonly<Record<string, RegExp>> = {
   [`user=a password=${SECRET} sslmode=verify-full sslrootcert=/nowhere`]: /as sslrootcert .*ENOENT/,
   [`user=a password=${SECRET} sslcert=/nowhere`]: /as sslcert .*ENOENT/,
   [`user=a password=x dbname=b sslfoo=x`]: /does not know 'sslfoo'/,
-  [`user=a password=my ${SECRET}=x`]: /does not know a word behind the password/,
+  [`user=a password=my ${SECRET}=x`]: /does not know a word after the password/,
   [`postgres://user:12?${SECRET}=x@host/name`]: /no URL of PostgreSQL/,
   [`postgres://user:${SECRET}@host/name?pool=3`]: /does not know 'pool'/,
   [`postgres://user:${SECRET}@one,two/name`]: /takes one host/,
@@ -129,7 +128,7 @@ const MALFORMED: Readonly<Record<string, RegExp>> = {
 }
 
 for (const [text, reason] of Object.entries(MALFORMED)) {
-  test(`is refused with a sentence: ${JSON.stringify(text)}`, (t) => {
+  test(`is refused with a clear error: ${JSON.stringify(text)}`, (t) => {
     const error = t.throws(() => PostgresStore.fromConfig(text), { name: 'SessionError' })
     t.like(error, { code: 'ERR_SESSION_OPTIONS' })
     t.regex(error.message, reason)
@@ -138,7 +137,7 @@ for (const [text, reason] of Object.entries(MALFORMED)) {
   })
 }
 
-test('settings that cannot be are refused by name', (t) => {
+test('invalid options are refused by name', (t) => {
   const url = 'postgres://host/name'
   for (const [options, name] of [
     [{}, /either url or client/],

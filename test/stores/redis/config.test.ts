@@ -125,7 +125,7 @@ const mistakes: readonly (readonly [RedisMode, string, RegExp])[] = [
   ['single', `h:1,100,${SECRET},0,30,-1`, /idle_check_frequency must be/],
   ['single', `h:1,100,${SECRET},0,30,60,x`, /max_retries must be/],
   ['single', `h:1,100,${SECRET},0,30,60,3,more`, /there are 8 fields and at most 7 have a meaning/],
-  ['single', `{"save_path":"h:1","password":"${SECRET}"`, /begins like JSON and is none/],
+  ['single', `{"save_path":"h:1","password":"${SECRET}"`, /begins like JSON but is malformed/],
   [
     'single',
     `{"save_path":"h:1","pasword":"${SECRET}"}`,
@@ -142,15 +142,15 @@ const mistakes: readonly (readonly [RedisMode, string, RegExp])[] = [
   [
     'single',
     `redis://:${SECRET}%@h:1`,
-    /the URL cannot be read; what is special in user and password is written as %XX/,
+    /the URL is malformed; write special characters in user and password as %XX/,
   ],
   [
     'single',
     `unix://:${SECRET}@host/run/redis.sock`,
-    /a socket of this machine is written 'unix:\/\/\/path\/to\/redis\.sock'/,
+    /the URL of a socket file is 'unix:\/\/\/path\/to\/redis\.sock'/,
   ],
   ['cluster', '/run/redis.sock', /^redis_cluster: an address must be/],
-  ['cluster', 'unix:///run/redis.sock', /a socket of this machine/],
+  ['cluster', 'unix:///run/redis.sock', /the URL of a socket file/],
   ['cluster', `h:1,100,${SECRET},1`, /a Redis Cluster has database 0 and no other/],
   ['cluster', 'h:1;', /an address must be/],
   ['cluster', '', /^redis_cluster: .*for example '10\.0\.0\.1:7000;10\.0\.0\.2:7000'/],
@@ -170,11 +170,11 @@ for (const [mode, text, sentence] of mistakes) {
   })
 }
 
-test('either a client or a url is needed, and not both', (t) => {
-  t.throws(() => new RedisStore({}), { code: 'ERR_SESSION_OPTIONS', message: /either client or url/ })
+test('either client or url must be given', (t) => {
+  t.throws(() => new RedisStore({}), { code: 'ERR_SESSION_OPTIONS', message: /either url or client/ })
   for (const timeout of [0, -1, 1.5, Number.NaN]) {
     t.throws(() => new RedisStore({ url: 'h:1', timeout }), {
-      message: 'redis: timeout must be a whole number above 0',
+      message: 'redis: timeout must be a whole number from 1 to 2147483647',
     })
   }
   t.throws(() => new RedisStore({ url: 'h:1', maxBytes: 0 }), { message: /maxBytes must be/ })
@@ -215,7 +215,7 @@ test.serial('every form opens sessions on one server', async (t) => {
   }
 })
 
-test.serial('every form opens sessions where no password is asked for', async (t) => {
+test.serial('every form opens sessions on a server without a password', async (t) => {
   const server = await redisServer()
   t.teardown(async () => server.stop())
   const { addresses } = parseRedisConfig(server.url, 'single')
@@ -251,7 +251,7 @@ test.serial('every form opens sessions behind sentinels', async (t) => {
   }
 })
 
-test.serial('rediss: is encrypted, and a certificate that nobody vouches for is refused', async (t) => {
+test.serial('rediss: is encrypted, and an untrusted certificate is refused', async (t) => {
   const server = await startRedisTls()
   t.teardown(async () => server.stop())
   const ca = await readFile(server.certificate, 'utf8')

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import type { Cluster, Redis } from 'ioredis'
-import { createRedisClient } from '../../../src/stores/redis/client.ts'
+import { createRedisClient } from '../../../src/stores/redis/connection.ts'
 import { parseRedisConfig, type RedisMode } from '../../../src/stores/redis/config.ts'
 import { RedisStore } from '../../../src/stores/redis.ts'
 import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'
@@ -17,7 +17,7 @@ until cursor == '0'`
 
 /** A Redis to try stores on, beside whatever else goes on there. */
 export interface Laboratory {
-  /** Of a user of its own, so that its connections can be broken and nobody else's. */
+  /** With a user of its own, so that only its connections are broken. */
   readonly url: string
   readonly prefix: string
   readonly admin: Redis | Cluster

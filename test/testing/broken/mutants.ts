@@ -1,46 +1,52 @@
-import { Document } from '../../../src/codec/document/document.ts'
-import { defaultLimits } from '../../../src/codec/limits.ts'
-import { Committer } from '../../../src/session/commit/committer.ts'
 import { CommitRetry } from '../../../src/session/commit/retry.ts'
-import { Draft } from '../../../src/session/draft.ts'
-import { GuardedStore } from '../../../src/session/backend/guarded-store.ts'
-import type { Entry } from '../../../src/store.ts'
-import type { Invariant } from '../../../src/testing/simulation/violations.ts'
 import { Writer } from '../../../src/session/commit/writer.ts'
+import { Draft } from '../../../src/session/draft.ts'
+import { SessionManager } from '../../../src/session/manager.ts'
+import { Session } from '../../../src/session/session.ts'
+import { GatedStore } from '../../../src/testing/simulation/gated-store.ts'
+import type { Invariant } from '../../../src/testing/simulation/violations.ts'
 
-/** The library with one thing done wrong, and what that breaks. */
+/** The library with one fault, and the invariant that this violates. */
 export interface Mutant {
   readonly fault: string
   readonly invariant: Invariant
-  /** Does it wrong from now on; returns what does it right again. */
-  readonly mutate: () => () => void
+  readonly apply: () => AppliedFault
 }
 
-/** Puts another method in the place of a class's own. */
+export interface AppliedFault {
+  /** How often the faulty method was called. */
+  readonly calls: () => number
+  readonly undo: () => void
+}
+
+/**
+ * Puts a faulty method in the place of a class's own. What the library asks of the store is changed in `GatedStore`, through
+ * which all its calls go; what it offers, in `Session` and `SessionManager`; what it does in between, in as few methods as possible.
+ */
 function mutant<P extends object, K extends keyof P>(
   fault: string,
   invariant: Invariant,
   prototype: P,
   name: K,
-  method: (original: P[K]) => P[K],
+  make: (original: P[K]) => P[K],
 ): Mutant {
   return {
     fault,
     invariant,
-    mutate: () => {
+    apply: () => {
       const original = prototype[name]
-      prototype[name] = method(original)
-      return () => {
-        prototype[name] = original
-      }
+      const faulty = make(original)
+      if (typeof faulty !== 'function') throw new TypeError(`${String(name)} is not a method`)
+      let calls = 0
+      prototype[name] = new Proxy(faulty, {
+        apply: (target, self, args: unknown[]) => {
+          calls += 1
+          return Reflect.apply(target, self, args) as unknown
+        },
+      })
+      return { calls: () => calls, undo: () => void (prototype[name] = original) }
     },
   }
-}
-
-/** Takes the newer snapshot and keeps the log as it is. */
-function takeOver(state: Parameters<CommitRetry['rebase']>[0], newer: Entry): void {
-  state.draft.base = Document.parse(newer.payload, defaultLimits)
-  state.rebasedOnto(newer)
 }
 
 export const mutants: readonly Mutant[] = [
@@ -49,10 +55,34 @@ export const mutants: readonly Mutant[] = [
     'replayed',
     CommitRetry.prototype,
     'rebase',
-    () => (state, newer) => {
-      takeOver(state, newer)
-      state.draft.keyChanges.clear()
-    },
+    (rebase) =>
+      function forgetful(this: CommitRetry, state, newer) {
+        state.draft.keyChanges.clear()
+        return rebase.call(this, state, newer)
+      },
+  ),
+  mutant(
+    'a rebase replays no update',
+    'counted',
+    CommitRetry.prototype,
+    'rebase',
+    (rebase) =>
+      function lazy(this: CommitRetry, state, newer) {
+        for (const change of state.draft.keyChanges.values())
+          if (change.kind === 'update') change.kind = 'set'
+        return rebase.call(this, state, newer)
+      },
+  ),
+  mutant(
+    'a rebase lets a set win over a delete',
+    'deleted',
+    CommitRetry.prototype,
+    'rebase',
+    (rebase) =>
+      function stubborn(this: CommitRetry, state, newer) {
+        for (const change of state.draft.keyChanges.values()) change.own = true
+        return rebase.call(this, state, newer)
+      },
   ),
   mutant(
     'get decodes what is stored whatever has been set since',
@@ -65,58 +95,16 @@ export const mutants: readonly Mutant[] = [
         return line === undefined ? undefined : this.decode(key, line)
       },
   ),
-  mutant('a rebase replays no update', 'counted', CommitRetry.prototype, 'rebase', () => takeOver),
-  mutant('a rebase lets a set win over a delete', 'deleted', CommitRetry.prototype, 'rebase', () => takeOver),
   mutant(
-    'a claim is a read and a delete',
-    'claimed',
-    Committer.prototype,
-    'claim',
-    () =>
-      async ({ draft }, key) => {
-        const value = draft.get(key)
-        if (value !== undefined) draft.delete(key)
-        return value
-      },
-  ),
-  mutant(
-    'regenerate copies the record and removes the old one whatever it is by now',
-    'preserved',
-    GuardedStore.prototype,
-    'destroy',
-    (destroy) =>
-      async function blind(this: GuardedStore, key, _base, deadline, until) {
-        return destroy.call(this, key, undefined, deadline, until)
-      },
-  ),
-  mutant(
-    'regenerate goes on although somebody else has ended the session',
-    'single',
-    GuardedStore.prototype,
-    'destroy',
-    (destroy) =>
-      async function careless(this: GuardedStore, key, base, deadline, until) {
-        const outcome = await destroy.call(this, key, base, deadline, until)
-        return base !== undefined && outcome === 'gone' ? 'ok' : outcome
-      },
-  ),
-  mutant(
-    'a session that was ended by somebody else is reported as saved',
-    'preserved',
-    CommitRetry.prototype,
-    'gone',
-    () => () => 'ok' as 'gone',
-  ),
-  mutant(
-    'a write whose answer was lost is made again upon whatever is there',
+    'the log is not emptied by a commit',
     'counted',
-    GuardedStore.prototype,
-    'replace',
-    () =>
-      async function impatient(this: GuardedStore, key, payload, expiresAt, base, deadline) {
-        const replace = async (): ReturnType<GuardedStore['replace']> =>
-          this.calls.run('replace', () => this.store.replace(key, payload, expiresAt, base), deadline)
-        return replace().catch(replace)
+    Draft.prototype,
+    'settle',
+    (settle) =>
+      function hoarding(this: Draft, payload) {
+        const log = [...this.keyChanges].map(([key, change]) => [key, { ...change }] as const)
+        settle.call(this, payload)
+        for (const [key, change] of log) this.keyChanges.set(key, change)
       },
   ),
   mutant(
@@ -124,19 +112,60 @@ export const mutants: readonly Mutant[] = [
     'counted',
     Writer.prototype,
     'settle',
-    () => async (state) => {
-      state.settledAsGone()
-      return 'ok'
-    },
+    () => async () => 'ok',
   ),
   mutant(
-    'the log is not emptied by a commit',
-    'counted',
-    Draft.prototype,
-    'settle',
+    'a claim is a read and a delete',
+    'claimed',
+    Session.prototype,
+    'claim',
     () =>
-      function forgetful(this: Draft, payload) {
-        if (payload !== undefined) this.base = Document.parse(payload, defaultLimits)
+      async function careless(this: Session, key) {
+        return this.take(key)
+      },
+  ),
+  mutant(
+    'a session that another request has ended is reported as saved',
+    'preserved',
+    SessionManager.prototype,
+    'commit',
+    (commit) =>
+      async function hopeful(this: SessionManager, session) {
+        const outcome = await commit.call(this, session)
+        return outcome === 'gone' ? 'ok' : outcome
+      },
+  ),
+  mutant(
+    'regenerate copies the record and removes the old one, whatever it is by now',
+    'preserved',
+    GatedStore.prototype,
+    'destroy',
+    (destroy) =>
+      async function blind(this: GatedStore, key, _base, until) {
+        return destroy.call(this, key, undefined, until)
+      },
+  ),
+  mutant(
+    'regenerate goes on although another request has ended the session',
+    'single',
+    GatedStore.prototype,
+    'destroy',
+    (destroy) =>
+      async function careless(this: GatedStore, key, base, until) {
+        const outcome = await destroy.call(this, key, base, until)
+        return base !== undefined && outcome === 'gone' ? 'ok' : outcome
+      },
+  ),
+  mutant(
+    'a write whose answer was lost is made again on whatever is stored',
+    'counted',
+    GatedStore.prototype,
+    'replace',
+    (replace) =>
+      async function impatient(this: GatedStore, key, payload, expiresAt, base) {
+        const write = async (): ReturnType<GatedStore['replace']> =>
+          replace.call(this, key, payload, expiresAt, base)
+        return write().catch(write)
       },
   ),
 ]

@@ -8,22 +8,22 @@ import {
 } from '../../../src/testing/index.ts'
 import { VirtualTime } from '../../../src/testing/simulation/virtual-time.ts'
 import { invariants, type Invariant } from '../../../src/testing/simulation/violations.ts'
-import { randomWalk } from '../../../src/testing/simulation/random-walk.ts'
+import { randomWalk } from '../../../src/testing/simulation/random-walks.ts'
 import { mutants } from '../broken/mutants.ts'
-import { walking } from '../broken/walking.ts'
+import { sessions } from '../broken/sessions.ts'
 import { type Backend, harnessOf, HonestStore } from '../honest-store.ts'
 
-/** A store that compares nothing. */
+/** A store whose `replace` and `destroy` compare no versions. */
 class Careless extends HonestStore {
   override same(): boolean {
     return true
   }
 }
 
-/** Enough for any fault here. */
+/** How many walks a fault may take to be found. */
 const SEEDS = 1_000
 
-/** The first walk in which an invariant does not hold. */
+/** The seed of the first walk in which the invariant does not hold. */
 async function firstTo(invariant: Invariant, open: (backend: Backend) => Store): Promise<number> {
   const harness = harnessOf(open)
   const stores = [await harness.open(), await harness.open()]
@@ -38,8 +38,8 @@ async function firstTo(invariant: Invariant, open: (backend: Backend) => Store):
 
 const found = new Set<Invariant>()
 
-// One after another: a mutant is everywhere.
-for (const { fault, invariant, open } of walking) {
+// One after another: a mutant changes the library for the whole process.
+for (const { fault, invariant, open } of sessions) {
   test.serial(`a walk finds out that ${fault}`, async (t) => {
     const seed = await firstTo(invariant, open)
     t.log(`walk ${seed}: ${invariants[invariant]}`)
@@ -48,34 +48,35 @@ for (const { fault, invariant, open } of walking) {
   })
 }
 
-for (const { fault, invariant, mutate } of mutants) {
+for (const { fault, invariant, apply } of mutants) {
   test.serial(`a walk finds out that ${fault}`, async (t) => {
-    const mend = mutate()
+    const applied = apply()
     try {
       const seed = await firstTo(invariant, (backend) => new HonestStore(backend))
+      t.true(applied.calls() > 0, 'the faulty method is never called, so it mutates nothing')
       t.log(`walk ${seed}: ${invariants[invariant]}`)
       t.true(seed <= SEEDS, invariants[invariant])
       found.add(invariant)
     } finally {
-      mend()
+      applied.undo()
     }
   })
 }
 
-test.serial('there is no invariant that nothing breaks', (t) => {
+test.serial('each invariant is violated by some fault', (t) => {
   t.deepEqual([...found].toSorted(), Object.keys(invariants).toSorted())
 })
 
 const honest = harnessOf((backend) => new HonestStore(backend))
 
-// For every Node that the suite runs on; the engines go further.
+// On every version of Node that the suite runs on. test/engines takes more walks.
 for (const requirement of randomWalks({ count: 2_000 })) {
   test.serial(`security 24, 62, F19, F20: ${requirement.title}`, async (t) => {
     await t.notThrowsAsync(requirement.check(honest))
   })
 }
 
-test.serial('a walk that fails tells its seed and its story, and can be taken again', async (t) => {
+test.serial('a walk that fails reports its seed and its steps, and can be repeated', async (t) => {
   const careless = harnessOf((backend) => new Careless(backend))
   const { message } = await t.throwsAsync(walkOn(careless, { from: 1, count: 20 }))
   const [, seed = ''] = /^walk (\d+), the first of \d+ that failed\n[a-z ]+: /.exec(message) ?? []
@@ -89,15 +90,15 @@ test.serial('a walk that fails tells its seed and its story, and can be taken ag
   t.is(story(again.message), story(message))
 })
 
-test.serial('the orders of two requests find a lost update', async (t) => {
+test.serial('the interleavings of two requests find a lost update', async (t) => {
   t.is(new Set(interleavings.map(({ title }) => title)).size, interleavings.length)
-  const requirement = interleavings.find(({ title }) => title.startsWith('one that counts and'))
+  const requirement = interleavings.find(({ title }) => title.startsWith('a request that counts,'))
   const careless = harnessOf((backend) => new Careless(backend))
   const { message } = await t.throwsAsync(async () => requirement?.check(careless))
-  t.regex(message, /^one counts, another \S.*\n(no acknowledged change is lost|counters are exact): /)
+  t.regex(message, /^one request counts, another \S.*\n(no acknowledged change is lost|counters are exact): /)
 })
 
-test.serial('walks are cut into requirements of a thousand, and none is left out', (t) => {
+test.serial('walks are divided into requirements of a thousand, and none is left out', (t) => {
   const titles = randomWalks({ from: 501, count: 2_100 }).map(({ title }) => title)
   t.deepEqual(
     titles.map((title) => /\d+ to \d+/.exec(title)?.[0]),

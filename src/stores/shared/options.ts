@@ -1,0 +1,53 @@
+import { SessionError } from '../../errors.ts'
+
+/** How long a verb may take by default, in ms. */
+export const TIMEOUT = 5_000
+
+/** What the names of a store's keys begin with by default. */
+export const PREFIX = 'session:'
+
+/** The longest time that a timer of Node can wait for, in ms. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1
+
+/** An `ERR_SESSION_OPTIONS` of the store with this name. */
+export function optionError(store: string, problem: string): SessionError {
+  return new SessionError('ERR_SESSION_OPTIONS', `${store}: ${problem}`)
+}
+
+/** @throws SessionError `ERR_SESSION_OPTIONS` unless `value` is a whole number from `least` to `most` */
+export function assertWhole(
+  store: string,
+  option: string,
+  value: number,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
+  throw optionError(store, `${option} must be a whole number ${range}`)
+}
+
+/** @throws SessionError `ERR_SESSION_OPTIONS` unless a timer can wait for so many ms */
+export function assertTimeout(store: string, timeout: number): void {
+  assertWhole(store, 'timeout', timeout, 1, LONGEST_TIMEOUT)
+}
+
+/** @throws SessionError `ERR_SESSION_OPTIONS` unless a key may begin with `prefix` in any protocol */
+export function assertPrefix(store: string, prefix: string): void {
+  if (/^[!-~]{0,100}$/.test(prefix)) return
+  throw optionError(store, 'prefix must be printable ASCII without spaces, up to 100 characters')
+}
+
+/** The error for options that name no backend, or two. */
+export function sourceError(store: string): SessionError {
+  return optionError(store, 'give either url or client')
+}
+
+/** Decodes the `%XX` of a part of a URL. Throws what `malformed` returns if a `%` does not begin one. */
+export function percentDecoded(text: string, malformed: () => SessionError): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw malformed()
+  }
+}

@@ -1,0 +1,240 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Deadlines, startDeadline, type Deadline } from './deadlines.ts'
+import { closedError, lateError, storeError } from './errors.ts'
+
+/** What a {@link PooledRunner} needs to know of a database and its driver. `P` is a pool, and `C` one of its connections. */
+export interface PoolDriver<P, C> {
+  /** The store's name in error messages. */
+  readonly name: string
+  /** How many verbs may wait for a connection; further ones are refused at once. */
+  readonly maxWaiting: number
+  /** Makes a pool, or returns the application's. It is called again after it failed. */
+  openPool(): Promise<P>
+  /** Takes a connection out of the pool. */
+  acquire(pool: P): Promise<C>
+  /** Gives a connection back. A broken one is closed. */
+  release(connection: C, isBroken: boolean): void
+  /** Closes the pool, unless it is the application's. */
+  closePool(pool: P): Promise<void>
+  /** Closes at once what `closePool` could not close in time. */
+  destroySockets(): void
+  readonly errors: PoolErrors
+}
+
+/** What the errors of a database and its driver mean. */
+export interface PoolErrors {
+  /** Whether the server says that it did not apply the statement, so that any verb may be repeated. */
+  wasNotApplied(error: unknown): boolean
+  /** Whether the connection was lost, so that the outcome of the statement is unknown. */
+  wasLost(error: unknown): boolean
+  /** Whether the connection must not be used again. */
+  breaksConnection(error: unknown): boolean
+  /** Whether the table may have changed, so that the next verb must look at it again. */
+  outdatesTable(error: unknown): boolean
+  /** The `SessionError` for a failure of a verb. */
+  errorOf(verb: string, error: unknown): Error
+}
+
+/** How often a statement is tried that the server did not apply. */
+const MAX_TRIES = 6
+
+/** How many lost connections one verb replaces: all connections of a pool may have died unnoticed, behind a firewall say. */
+const MAX_LOST = 32
+
+/** One call of a verb. */
+interface Call<C> {
+  readonly verb: string
+  readonly isRepeatable: boolean
+  /** Whether its caller has been answered, be it because of the deadline. */
+  isOver: boolean
+  /** Whether the latest try had a connection, so that something may have been sent. */
+  wasSent: boolean
+  /** The connection that is in use for it. */
+  connection: C | undefined
+}
+
+/**
+ * Runs the verbs of a store on the connections of a pool: each one within the timeout, and again where that is safe. A
+ * statement is repeated if the server did not apply it, and a repeatable verb if its connection was lost.
+ *
+ * When the deadline passes, the connection is closed, since the answer that may still come would be taken for the answer to
+ * the next statement.
+ */
+export class PooledRunner<P, C, T> {
+  readonly #driver: PoolDriver<P, C>
+  readonly #timeout: number
+  readonly #findTable: (connection: C) => Promise<T>
+  readonly #deadlines = new Deadlines()
+  #pool: Promise<P> | undefined
+  #table: T | undefined
+  #isOutdated = false
+  #opening: Promise<T> | undefined
+  #waiting = 0
+  #underWay = 0
+  #onIdle: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  /** @param findTable finds the table, or creates it; it is called again after an error that outdates the table */
+  constructor(driver: PoolDriver<P, C>, timeout: number, findTable: (connection: C) => Promise<T>) {
+    this.#driver = driver
+    this.#timeout = timeout
+    this.#findTable = findTable
+  }
+
+  /** The table, once it was found. */
+  get table(): T | undefined {
+    return this.#table
+  }
+
+  /** Connects, and finds or creates the table. */
+  async open(): Promise<void> {
+    if (this.#closing !== undefined) throw closedError(this.#driver.name, 'open')
+    this.#underWay += 1
+    try {
+      await this.#opened()
+    } finally {
+      this.#leave()
+    }
+  }
+
+  /** The result of `work`. `isRepeatable` says that `work` may take effect twice without harm. */
+  async run<R>(
+    verb: string,
+    isRepeatable: boolean,
+    work: (connection: C, table: T) => Promise<R>,
+  ): Promise<R> {
+    if (this.#closing !== undefined) throw closedError(this.#driver.name, verb)
+    const deadline = startDeadline('timeout', this.#timeout)
+    this.#underWay += 1
+    try {
+      const table = (this.#isOutdated ? undefined : this.#table) ?? (await this.#opened())
+      return await this.#call(verb, isRepeatable, deadline, async (connection) => work(connection, table))
+    } catch (error) {
+      if (this.#driver.errors.outdatesTable(error)) this.#isOutdated = true
+      throw error
+    } finally {
+      this.#leave()
+    }
+  }
+
+  /** Refuses every verb from now on, waits for those under way, and closes the pool. Takes no longer than the timeout. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const deadline = startDeadline('timeout', this.#timeout)
+    const late = (): Error => lateError(this.#driver.name, 'close', deadline)
+    try {
+      await this.#deadlines.within(deadline, this.#closePool(), late)
+    } catch {
+      // Whatever is still open ends with the sockets.
+    }
+    this.#driver.destroySockets()
+  }
+
+  async #closePool(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+    const pool = await this.#pool?.catch(() => undefined)
+    if (pool !== undefined) await this.#driver.closePool(pool)
+  }
+
+  #leave(): void {
+    this.#underWay -= 1
+    if (this.#underWay === 0) this.#onIdle?.()
+  }
+
+  /** The table. Concurrent verbs share one attempt to find it; after a failure the next verb makes a new one. */
+  async #opened(): Promise<T> {
+    if (this.#table !== undefined && !this.#isOutdated) return this.#table
+    this.#opening ??= this.#openTable().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #openTable(): Promise<T> {
+    const deadline = startDeadline('timeout', this.#timeout)
+    this.#table = await this.#call('open', true, deadline, this.#findTable)
+    this.#isOutdated = false
+    return this.#table
+  }
+
+  async #call<R>(
+    verb: string,
+    isRepeatable: boolean,
+    deadline: Deadline,
+    work: (connection: C) => Promise<R>,
+  ): Promise<R> {
+    const call: Call<C> = { verb, isRepeatable, isOver: false, wasSent: false, connection: undefined }
+    const late = (): Error => lateError(this.#driver.name, verb, deadline)
+    try {
+      return await this.#deadlines.within(deadline, this.#persist(call, work), late)
+    } catch (error) {
+      throw this.#driver.errors.errorOf(verb, error)
+    } finally {
+      call.isOver = true
+      if (call.connection !== undefined) this.#driver.release(call.connection, true)
+    }
+  }
+
+  async #persist<R>(call: Call<C>, work: (connection: C) => Promise<R>): Promise<R> {
+    const { errors } = this.#driver
+    let [tries, lost] = [0, 0]
+    for (;;) {
+      try {
+        return await this.#attempt(call, work)
+      } catch (error) {
+        if (call.isOver) throw error
+        if (errors.wasNotApplied(error) && (tries += 1) < MAX_TRIES) {
+          await sleep(Math.random() * 10 * 2 ** tries)
+        } else if (call.isRepeatable && call.wasSent && errors.wasLost(error) && (lost += 1) <= MAX_LOST) {
+          // If one connection is lost others may be too, and the pool is about to notice it.
+          if (lost === 1) await sleep(10 + Math.random() * 20)
+        } else throw error
+      }
+    }
+  }
+
+  async #attempt<R>(call: Call<C>, work: (connection: C) => Promise<R>): Promise<R> {
+    call.wasSent = false
+    const connection = await this.#acquire(call.verb)
+    if (call.isOver) {
+      this.#driver.release(connection, false)
+      throw storeError(this.#driver.name, 'a connection came after the deadline')
+    }
+    call.connection = connection
+    call.wasSent = true
+    let isBroken = false
+    try {
+      return await work(connection)
+    } catch (error) {
+      isBroken = this.#driver.errors.breaksConnection(error)
+      throw error
+    } finally {
+      // After the deadline it has been released already.
+      if (!call.isOver) {
+        call.connection = undefined
+        this.#driver.release(connection, isBroken)
+      }
+    }
+  }
+
+  async #acquire(verb: string): Promise<C> {
+    const { name, maxWaiting } = this.#driver
+    if (this.#waiting >= maxWaiting) {
+      throw storeError(name, `${verb} failed: ${maxWaiting} calls wait for a connection already`)
+    }
+    this.#waiting += 1
+    try {
+      this.#pool ??= this.#driver.openPool().catch((error: unknown) => {
+        this.#pool = undefined
+        throw error
+      })
+      return await this.#driver.acquire(await this.#pool)
+    } finally {
+      this.#waiting -= 1
+    }
+  }
+}
