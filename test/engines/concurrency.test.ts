@@ -10,10 +10,9 @@ import {
   type SessionEvent,
   type SessionOptions,
 } from '../../src/index.ts'
-import { Branches, Seeded, type Choices } from '../../src/testing/simulation/choices.ts'
 import { Barrier, Gate } from '../support/gate.ts'
 import { HookedStore, type Verb } from '../support/hooked-store.ts'
-import { Turns, type Outcome } from '../support/turns.ts'
+import { Orders, randomOrder, Turns, type Outcome, type Pick } from '../support/turns.ts'
 import { contend, ENDS, outrun, RIVALS, type End } from './contention.ts'
 import { concurrentProviders, sharedStore, testOn } from './shared-store.ts'
 import { openSite, type Answer, type Route, type Site } from './site.ts'
@@ -22,7 +21,7 @@ import { PATIENCE } from './stores.ts'
 const PARALLEL = 20
 /** How far the store is from the processes, in ms each way. */
 const LATENCIES = [0, 1, 2, 5]
-/** How many of the orders of three requests are tried on a server. `KTS_ORDERS=10000` for the long run. */
+/** How many of the orders of four requests are tried. `KTS_ORDERS=10000` for the long run. */
 const ORDERS = Number(process.env['KTS_ORDERS'] ?? 60)
 
 class Cart {
@@ -422,17 +421,17 @@ const isEnded: Operation = async ({ id }, manager) => {
   return 'ok'
 }
 
-/** Runs the operations once on a new session, in the order that `choices` picks, and has what is left checked. */
+/** Runs the operations once on a new session, in the order that `pick` decides, and has what is left checked. */
 async function meet(
   provider: string,
   processes: 1 | 2,
-  choices: Choices,
+  pick: Pick,
   operations: Readonly<Record<string, Operation>>,
   check: (meeting: Meeting, outcomes: readonly Outcome<unknown>[]) => Promise<string | undefined>,
 ): Promise<string | undefined> {
   const inner = await sharedStore(provider)
   const store = new HookedStore(inner)
-  const turns = new Turns(choices, processes === 1)
+  const turns = new Turns(pick, processes === 1)
   store.before = turns.pass
   const options: ManagerOptions = { store, registry, ...patience, pause: async () => {} }
   const managers = Object.keys(operations).map(() => new SessionManager(options))
@@ -476,15 +475,15 @@ for (const provider of concurrentProviders) {
         `a logout by ${how} and a log-in at once, ${where}: in every order of their calls the logout succeeds, and no ID opens the session`,
         async (t) => {
           const problems: string[] = []
-          const branches = new Branches()
-          let orders = 0
+          const orders = new Orders()
+          let tried = 0
           do {
-            orders += 1
+            tried += 1
             const operations = { logout: ending, login: signsIn }
             const problem = await meet(
               provider,
               processes,
-              branches,
+              orders.pick,
               operations,
               async (meeting, [logout, login]) => {
                 if (logout === undefined || 'error' in logout)
@@ -494,9 +493,9 @@ for (const provider of concurrentProviders) {
               },
             )
             if (problem !== undefined) problems.push(problem)
-          } while (branches.next())
+          } while (orders.next())
           t.deepEqual(problems, [])
-          t.true(orders > 10, `${orders} orders`)
+          t.true(tried > 10, `${tried} orders`)
         },
       )
     }
@@ -507,13 +506,13 @@ for (const provider of concurrentProviders) {
         `a request that ${kind} and a log-in at once, ${where}: in every order of their calls what is acknowledged is there, and what is not is not`,
         async (t) => {
           const problems: string[] = []
-          const branches = new Branches()
+          const orders = new Orders()
           do {
             const operations = { write: writesTo(write), login: signsIn }
             const problem = await meet(
               provider,
               processes,
-              branches,
+              orders.pick,
               operations,
               async (meeting, [written, login]) => {
                 if (login === undefined || 'error' in login)
@@ -525,7 +524,7 @@ for (const provider of concurrentProviders) {
               },
             )
             if (problem !== undefined) problems.push(problem)
-          } while (branches.next())
+          } while (orders.next())
           t.deepEqual(problems, [])
         },
       )
@@ -544,7 +543,7 @@ for (const provider of concurrentProviders) {
           'second login': signsIn,
           write: writesTo((session) => session.set('mark', 1)),
         }
-        const problem = await meet(provider, 2, new Seeded(seed), operations, async (meeting, outcomes) => {
+        const problem = await meet(provider, 2, randomOrder(seed), operations, async (meeting, outcomes) => {
           const [logout, ...others] = outcomes
           if (logout === undefined || 'error' in logout) return `the logout failed: ${String(logout?.error)}`
           const areAnswered = others.every((outcome) => 'value' in outcome || isConflict(outcome))
