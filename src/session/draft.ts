@@ -25,6 +25,8 @@ export interface KeyChange {
   sentText: string | undefined
   /** Whether the request has looked at the stored value: what it sets may depend on it. */
   isRead: boolean
+  /** A rebase has made another value of it than the one that the request knows. */
+  isRebased: boolean
 }
 
 const noUpdates: Updater[] = []
@@ -81,11 +83,12 @@ export class Draft {
 
   get(key: string): unknown {
     const change = this.keyChanges.get(key)
+    if (change === undefined ? !this.cleared : change.kind === 'read') this.#outdated?.delete(key)
     if (change !== undefined) {
       if (change.kind === 'read') change.isRead = true
+      change.isRebased = false
       return change.value
     }
-    this.#outdated?.delete(key)
     const line = this.cleared ? undefined : this.base.line(key)
     if (line === undefined) {
       this.#look(key)
@@ -106,6 +109,7 @@ export class Draft {
 
   keys(): string[] {
     if (!this.cleared) this.#lookedAtAll = true
+    for (const change of this.keyChanges.values()) if (change.kind === 'read') change.isRead = true
     this.#tellDamage()
     const keys = this.cleared ? [] : this.base.keys().filter((key) => this.#isPresent(key))
     for (const [key, change] of this.keyChanges)
@@ -125,6 +129,8 @@ export class Draft {
       change === undefined
         ? !this.cleared
         : (change.kind === 'read' || change.kind === 'update') && !this.isChangedInPlace(key, change)
+    // It is handed what is stored, and so is the request.
+    if (change === undefined ? !this.cleared : change.kind === 'read') this.#outdated?.delete(key)
     const before = change === undefined && !this.cleared ? this.stored(key) : change?.value
     const value = applyUpdate(updater, before)
     if (value === undefined && !this.#isPresent(key)) {
@@ -146,7 +152,10 @@ export class Draft {
     if (!this.#isPresent(key)) return value
     // What this request itself has set replaces the stored value, so taking it away again deletes the key.
     const kind = change?.kind === 'set' ? 'delete' : 'take'
-    this.keyChanges.set(key, keyChange(kind, undefined, undefined, change?.isRead ?? this.#hasLooked(key)))
+    const isRead = change?.isRead ?? this.#hasLooked(key)
+    // What is handed out is read. Only `'serializable'` refuses where two requests take the same.
+    const isSerial = this.settings.rules.isolationOf(key) === 'serializable'
+    this.keyChanges.set(key, keyChange(kind, undefined, undefined, isRead || (isSerial && kind === 'take')))
     return value
   }
 
@@ -157,7 +166,7 @@ export class Draft {
   }
 
   clear(): void {
-    for (const [key, change] of this.keyChanges) if (change.isRead) this.#remember(key)
+    for (const key of this.keyChanges.keys()) if (this.#isRead(key)) this.#remember(key)
     this.keyChanges.clear()
     this.cleared = true
     this.#clearSent = false
@@ -224,14 +233,19 @@ export class Draft {
       if (isStored) {
         this.keyChanges.delete(key)
         if (isRead || kind === 'update') this.#remember(key)
+        if (change.isRebased) this.#markOutdated(key)
         continue
       }
+      // What the first functions made is known, like after a commit that was answered.
+      if (change.sent > 0) change.isRead = true
       change.updates = change.updates.slice(change.sent)
       change.sent = 0
       if (change.sentText === undefined) continue // changed while the payload was being written
       // From now on it counts as read: the next `update` is a change of its own.
       if (change.updates.length === 0)
         Object.assign(change, { kind: 'read', text: change.sentText, isRead: isRead || kind === 'update' })
+      if (change.isRebased) this.#markOutdated(key)
+      change.isRebased = false
       change.sentText = undefined
     }
   }
@@ -247,6 +261,14 @@ export class Draft {
   /** The log builds on `newer` from now on. */
   rebaseOnto(newer: Document, outdated: readonly string[]): void {
     for (const key of outdated) this.#markOutdated(key)
+    this.base = newer
+  }
+
+  /** A claim has taken the key out of the stored session, which is `newer` now and otherwise what it was. */
+  claimed(key: string, newer: Document): void {
+    if (this.keyChanges.get(key)?.isRead === true) this.#remember(key)
+    this.keyChanges.delete(key)
+    this.#outdated?.delete(key)
     this.base = newer
   }
 
@@ -269,8 +291,10 @@ export class Draft {
   /** Gives a change another value, or none: then the key is deleted. */
   replaceValue(key: string, change: KeyChange, value: unknown, isValue: boolean): void {
     if (value !== change.value) this.#retire(key, change)
+    const text = isValue ? this.settings.codec.encode(value, key) : undefined
+    if (text !== change.text) change.isRebased = true
     change.value = value
-    change.text = isValue ? this.settings.codec.encode(value, key) : undefined
+    change.text = text
     if (change.kind === 'read') change.kind = 'set'
   }
 
@@ -401,7 +425,16 @@ export class Draft {
         ? this.#hasLooked(key)
         : before.isRead || (kind === 'set' && before.kind === 'update')
     const sent = before?.kind === 'update' ? before.sent : 0
-    this.keyChanges.set(key, { kind, value, text, updates, sent, sentText: undefined, isRead })
+    this.keyChanges.set(key, {
+      kind,
+      value,
+      text,
+      updates,
+      sent,
+      sentText: undefined,
+      isRead,
+      isRebased: false,
+    })
   }
 
   /** An upgraded class, or another program's encoding, differs in text although the value was not changed. */
@@ -418,7 +451,7 @@ function keyChange(
   text: string | undefined,
   isRead: boolean,
 ): KeyChange {
-  return { kind, value, text, updates: noUpdates, sent: 0, sentText: undefined, isRead }
+  return { kind, value, text, updates: noUpdates, sent: 0, sentText: undefined, isRead, isRebased: false }
 }
 
 /** Whether the key has a value after the change. */

@@ -85,7 +85,7 @@ function resolve(
       return drop
     case 'set':
       if (!change.isRead) return keep
-      if (change.text === base && !draft.isChangedInPlace(key, change)) break
+      if (change.text === base && !draft.cleared && !draft.isChangedInPlace(key, change)) break
       return combine(draft, key, change, 'read and changed', base, theirs)
     case 'update':
       if (draft.isChangedInPlace(key, change))
@@ -93,6 +93,7 @@ function resolve(
       if (isStaleRead) throw conflictOf(key, 'updated', whatHappened)
       return rerun(draft, key, change, theirs)
     case 'delete':
+      if (isStaleRead) throw conflictOf(key, 'read and deleted', whatHappened)
       if (!change.isRead || theirs === undefined) return keep
       if (isolation === 'last-wins') return overwrite
       throw conflictOf(key, 'read and deleted', CHANGED)

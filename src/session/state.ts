@@ -37,6 +37,13 @@ interface UnsettledWrite {
   readonly base: Entry | undefined
 }
 
+/** A rotation of unknown outcome: the new record, which holds the request's changes. */
+export interface UnsettledMove {
+  readonly key: string
+  readonly payload: string
+  readonly entry: Entry
+}
+
 /** The state of one opened session. Fields are read by all; they change only by the methods. */
 export type SessionState = Readonly<State>
 
@@ -85,6 +92,8 @@ class State {
   deadline: Deadline = noDeadline
   /** Settled before anything else is written. */
   unsettled: UnsettledWrite | undefined = undefined
+  /** A rotation whose outcome is unknown: settled before anything else is written. */
+  unsettledMove: UnsettledMove | undefined = undefined
   /** Why the session could not be opened. It is empty and read-only then. */
   failure: unknown = undefined
   /** The request is over: a change would be lost, so it throws. */
@@ -152,6 +161,12 @@ class State {
     this.key = key
   }
 
+  /** Whether the record arrived under its ID is unknown, so a session that is not stored takes another one. */
+  forgetId(): void {
+    this.id = undefined
+    this.key = undefined
+  }
+
   /** The program has read the ID. */
   idRead(): void {
     this.isIdKnown = true
@@ -177,11 +192,13 @@ class State {
    */
   async run<T>(operation: () => Promise<T>, deadline: Deadline, now: number): Promise<T> {
     this.deadline = deadline
+    const { entry } = this
     const pending = operation()
     this.pending = pending
     try {
       const result = await pending
-      if (this.status === 'stored') this.knownAt = now
+      // An operation may also have found nothing to do, and asked for nothing.
+      if (this.status === 'stored' && this.entry !== entry) this.knownAt = now
       return result
     } finally {
       if (this.pending === pending) this.pending = undefined
@@ -194,6 +211,7 @@ class State {
     this.entry = entry
     this.credential = credential ?? this.credential
     this.unsettled = undefined
+    this.unsettledMove = undefined
     this.draft.settle(payload)
     return 'ok'
   }
@@ -226,6 +244,21 @@ class State {
     this.isRedirected = true
   }
 
+  /** A rotation has created a new record. Whether the old one leads there is unknown. */
+  unsettleMove(move: UnsettledMove): void {
+    this.unsettledMove = move
+  }
+
+  /** As {@link movedTo}, but the new ID must not be told: whether the session was ended meanwhile is unknown. */
+  movedUntold({ key, payload, entry }: UnsettledMove): void {
+    if (this.key !== undefined) this.passedKeys = [...this.passedKeys, this.key]
+    this.key = key
+    this.entry = entry
+    this.isRedirected = true
+    this.unsettledMove = undefined
+    this.draft.settle(payload)
+  }
+
   /** The draft was rebased onto `newer`. */
   rebasedOnto(newer: Entry): void {
     this.entry = newer
@@ -240,13 +273,8 @@ class State {
     this.credential = credential
     this.isRedirected = false
     this.passedKeys = NONE
+    this.unsettledMove = undefined
     this.draft.settle(payload)
-  }
-
-  /** The session is stored under a new key, and the draft builds on `payload`, but the client keeps its old ID. */
-  movedUntold(key: string, payload: string, written: Written): void {
-    this.redirectedTo(key, [this.storedKey])
-    this.committed(payload, written)
   }
 
   /** Another request has ended the session. It stays ended, and the changes are dropped. */
@@ -281,5 +309,6 @@ class State {
     this.passedKeys = NONE
     this.isIdKnown = false
     this.unsettled = undefined
+    this.unsettledMove = undefined
   }
 }

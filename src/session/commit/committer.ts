@@ -4,7 +4,6 @@ import type { Entry } from '../../store.ts'
 import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
-import { rebase } from '../rebase.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Committed, SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
@@ -40,9 +39,9 @@ export class Committer {
 
   /** Whether a commit would find nothing to do. */
   isIdle(state: SessionState): boolean {
-    const { status, draft, entry, nextId, pending, unsettled } = state
-    if (!draft.isUntouched || nextId !== undefined || pending !== undefined || unsettled !== undefined)
-      return false
+    const { status, draft, entry, nextId, pending, unsettled, unsettledMove } = state
+    if (!draft.isUntouched || nextId !== undefined || pending !== undefined) return false
+    if (unsettled !== undefined || unsettledMove !== undefined) return false
     if (entry === undefined || status !== 'stored') return status === 'new'
     return (
       this.#isUnchanged(state, entry, noChanges) &&
@@ -56,8 +55,9 @@ export class Committer {
   /** Stores what changed. With nothing changed it extends the session's life at most. */
   async commit(state: SessionState): Promise<Committed> {
     const { nextId } = state
-    const isGone =
-      state.status === 'gone' || (state.unsettled !== undefined && (await this.#settle(state)) === 'gone')
+    let isGone = state.status === 'gone'
+    if (!isGone && state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
+    if (!isGone && state.unsettled !== undefined) isGone = (await this.#settle(state)) === 'gone'
     if (isGone && nextId !== undefined) throw endedMeanwhile()
     if (isGone) return 'gone'
     if (state.status === 'new') return this.#create(state)
@@ -79,6 +79,7 @@ export class Committer {
   /** Removes one key from the stored session and returns its value to this caller alone. */
   async claim(state: SessionState, key: string): Promise<unknown> {
     const { draft, deadline } = state
+    if (state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
     const change = draft.keyChanges.get(key)
     const isOwn = change?.kind === 'set' || change?.kind === 'delete' || change?.kind === 'take'
@@ -99,8 +100,7 @@ export class Committer {
       const written = await this.#store.replace(state.storedKey, payload, until, base, deadline)
       if (typeof written === 'string') return written
       state.claimed(written)
-      draft.keyChanges.delete(key)
-      rebase(draft, Document.parse(payload, limits))
+      draft.claimed(key, Document.parse(payload, limits))
       return 'ok'
     })
     return outcome === 'ok' ? value : undefined
@@ -171,7 +171,7 @@ export class Committer {
   /** Finishes a write of unknown outcome, before anything else is written. */
   async #settle(state: SessionState): Promise<Committed> {
     const outcome = await this.#writer.settle(state, expiresAt(state, this.#settings))
-    return outcome === 'gone' ? this.#retry.gone(state) : outcome
+    return outcome === 'gone' ? this.#retry.ended(state) : outcome
   }
 
   /** Whether there is nothing to store. A session that other requests left empty must still be removed. */

@@ -99,8 +99,8 @@ export class Destroyer {
     } catch (error) {
       if (!isTrouble(error)) throw error
       const newer = await this.#read(key, deadline)
-      // If it is gone, it was this destroy or another one that ended it.
-      return newer === undefined ? 'ok' : this.#store.destroy(key, entry, deadline)
+      // What has removed it is not known: it may have been a redirect that has expired.
+      return newer === undefined ? 'gone' : this.#store.destroy(key, entry, deadline)
     }
   }
 

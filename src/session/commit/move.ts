@@ -7,7 +7,7 @@ import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { redirectOf, redirectPayload, type Redirect } from '../redirect.ts'
 import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
-import type { SessionState } from '../state.ts'
+import type { SessionState, UnsettledMove } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
 import { regenerated, type CommitRetry } from './retry.ts'
 
@@ -47,6 +47,8 @@ export class Mover {
     const issued = rotateAfter === undefined ? undefined : issuedAt(now())
     let created: Entry | undefined
     let mayExist = false
+    let move: UnsettledMove | undefined
+    let isPlaced = false
     try {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
@@ -61,18 +63,27 @@ export class Mover {
           deadline,
         )
         created = written.entry
+        move = { key: newKey, payload, entry: written.entry }
         const left = await this.#leaveRedirect(state, newKey, base, mode)
-        if (left !== 'ok') return left
-        return this.#settle(state, nextId, newKey, payload, written, mode)
+        isPlaced = left === 'ok'
+        if (left !== 'ok') {
+          move = undefined
+          return left
+        }
+        if (await this.#isEnded(state)) return 'gone'
+        state.movedTo(nextId, newKey, payload, written)
+        return 'moved'
       }
       const outcome = await this.#retry.run<Moved>(state, attempt, mode === 'commit')
       if (outcome === 'regenerated') throw regenerated()
       if (outcome !== 'moved' && created !== undefined) await withdraw()
       return outcome
     } catch (error) {
-      // No client learns the new ID, so its record must go; but not if a rotation's redirect may lead to it.
-      if (mayExist && (mode === 'commit' || (await this.#leadsNowhere(state, newKey))))
-        await withdraw().catch(() => {})
+      // No client learns the new ID, so its record must go; but not if a rotation's redirect leads to it, or may still arrive.
+      if (mode === 'open' && move !== undefined) {
+        if (isPlaced) state.movedUntold(move)
+        else state.unsettleMove(move)
+      } else if (mayExist) await withdraw().catch(() => {})
       throw error
     }
   }
@@ -102,45 +113,18 @@ export class Mover {
     }
   }
 
-  /** The redirect is stored, and with it the changes. Unless the session was ended meanwhile, the client can be told. */
-  async #settle(
-    state: SessionState,
-    nextId: string,
-    newKey: string,
-    payload: string,
-    written: Written,
-    mode: Redirect['mode'],
-  ): Promise<'moved' | 'gone'> {
-    try {
-      if (await this.#isEnded(state)) return 'gone'
-      state.movedTo(nextId, newKey, payload, written)
-    } catch (error) {
-      if (mode === 'commit') throw error
-      // Whether it was ended is unknown, so the new ID is not told. The old one leads to the session, if that is still there.
-      state.movedUntold(newKey, payload, written)
-    }
-    return 'moved'
-  }
-
   async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
     if (this.#settings.store.traits.location === 'client') return false
-    for (const key of [...passedKeys, storedKey])
-      if (await this.#destroyer.isEnded(key, deadline)) return true
+    for (const key of [...passedKeys, storedKey]) {
+      const read = async (): Promise<boolean> => this.#destroyer.isEnded(key, deadline)
+      if (await read().catch(read)) return true
+    }
     return false
   }
 
   async #leadsTo({ storedKey, deadline }: SessionState, successor: string): Promise<boolean> {
     const entry = await this.#store.read(storedKey, undefined, deadline)
     return entry !== undefined && redirectOf(entry.payload)?.successor === successor
-  }
-
-  /** Whether it is certain that no redirect leads to the new record. */
-  async #leadsNowhere(state: SessionState, successor: string): Promise<boolean> {
-    try {
-      return !(await this.#leadsTo(state, successor))
-    } catch {
-      return false
-    }
   }
 
   /** No other request knows the new key, so a record that is gone has expired or was evicted. */
