@@ -146,10 +146,11 @@ const rows: readonly Row[] = [
   { title: 'deleted a key without reading it', mine: remove, theirs: change, snapshot: undefined },
   { title: 'cleared the session', mine: (session) => session.clear(), theirs: change, snapshot: undefined },
   {
-    title: 'took a value that is replaced',
+    title: 'taken a value that is replaced',
     mine: (session) => session.take('k'),
     theirs: change,
     snapshot: 2,
+    serializable: REFUSED,
   },
   {
     title: 'taken a value and set another one',
