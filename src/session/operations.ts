@@ -108,9 +108,12 @@ export class Operations implements SessionOperations {
     const { events, now } = this.#settings
     const mayBeStored = state.status === 'stored' || state.unsettled !== undefined
     // A logout also ends a record that only another version of the program may be able to read.
-    const key = mayBeStored ? state.key : this.#loader.unreadableKey(state.openOptions)
+    const key = mayBeStored ? state.key : this.#loader.endableKey(state.openOptions)
     if (key !== undefined) {
       const until = absoluteEnd(state, this.#settings)
+      // A create that may still arrive finds the key taken.
+      const mayArrive = state.unsettled !== undefined && state.unsettled.base === undefined
+      if (mayArrive) await this.#destroyer.occupy(key, state.deadline)
       const hasEnded = await this.#destroyer.end(key, state.entry, state.deadline, until)
       if (!hasEnded && mayBeStored) this.#committer.refuseUncertainEnd(state)
       events.emit({ type: 'destroyed' })

@@ -222,9 +222,12 @@ for (const provider of concurrentProviders) {
   const drops = ['in its handler', ['before', 'create'], ['after', 'create'], ['before', 'replace']] as const
   for (const point of drops) {
     for (const later of ['first', 'second']) {
+      // The call that makes the old record a redirect is on its way, and is carried out: then the second one is refused.
+      const isTooLate = point !== 'in its handler' && point[1] === 'replace' && later === 'second'
+      const outcome = isTooLate ? 'is refused' : 'logs the visitor in, and the cart is there'
       testOn(
         provider,
-        `of a double click on "log in" whose first connection is dropped ${[point].flat().join(' ')}, the second logs the visitor in, and the cart is there: the ${later} goes on last`,
+        `of a double click on "log in" whose first connection is dropped ${[point].flat().join(' ')}, the second ${outcome}: the ${later} goes on last`,
         async (t) => {
           const gates = { first: new Gate(), second: new Gate() }
           let closed: Promise<unknown> | undefined
@@ -272,8 +275,13 @@ for (const provider of concurrentProviders) {
           const answer = await second
           held.open()
           await Promise.all([handled, dropped])
-          t.is(answer.status, 200)
-          t.deepEqual(await look(site, answer.cookie ?? ''), { cart: ['apple'], flash: 'old', user: 'ann' })
+          t.is(answer.status, isTooLate ? 409 : 200)
+          if (!isTooLate)
+            t.deepEqual(await look(site, answer.cookie ?? ''), {
+              cart: ['apple'],
+              flash: 'old',
+              user: 'ann',
+            })
           t.deepEqual(await look(site, cookie), {})
         },
       )
@@ -447,10 +455,11 @@ const claims: Operation = async ({ id }, manager) => {
   return value === undefined ? 'nobody' : 'ok'
 }
 const signsOut: Operation = async ({ id }, manager) => {
-  const session = await manager.find(id)
-  await session?.destroy()
+  const session = await manager.open(id)
+  await session.destroy()
   return 'ok'
 }
+
 const isEnded: Operation = async ({ id }, manager) => {
   await manager.destroy(id)
   return 'ok'

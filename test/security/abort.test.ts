@@ -74,7 +74,7 @@ const points: readonly Point[] = [
   { title: 'after the commit', at: 'after replace', left: 'new' },
   { title: 'before a first commit', at: 'before create', left: 'new', isAnonymous: true },
   { title: 'after a first commit', at: 'after create', left: 'new', isAnonymous: true },
-  { title: 'before a new ID has its record', act: regenerate, at: 'before create', left: 'new' },
+  { title: 'before a new ID has its record', act: regenerate, at: 'before create', left: 'old' },
   { title: 'between a new ID and the old one', act: regenerate, at: 'before replace', left: 'new' },
   { title: 'when the old ID is dead', act: regenerate, at: 'after replace', left: 'new' },
   {

@@ -881,7 +881,7 @@ for (const move of ['commit', 'regenerate'] as const) {
     }
     await t.throwsAsync(manager[move](session), {
       code: 'ERR_SESSION_CONFLICT',
-      message: 'other requests changed this session 100 times while this one tried to commit',
+      message: 'other requests kept changing this session while this one tried to commit',
     })
     t.is(outran, 100)
     t.true(pauses.length > 90 && pauses.length < 100)

@@ -3,7 +3,7 @@ import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
-import { redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
+import { isTombstonePayload, redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import { conflict } from './retry.ts'
 
@@ -49,7 +49,7 @@ export class Destroyer {
     let entry = known
     for (let moves = 0; moves <= MAX_MOVES; moves += 1) {
       entry ??= await this.#read(at, deadline)
-      if (entry === undefined) return false
+      if (entry === undefined || isTombstonePayload(entry.payload)) return false
       const redirect = redirectOf(entry.payload)
       if (redirect === undefined) {
         const outcome = await this.#endIfSame(at, entry, deadline)
@@ -116,16 +116,17 @@ export class Destroyer {
   }
 
   async #putTombstone(key: string, deadline: Deadline): Promise<void> {
-    const { hash, limits, commitTimeout, now } = this.#settings
-    const at = now()
-    const create = async (): Promise<unknown> =>
-      // It lives as long as any move that may be under way, and as long again.
-      this.#store.create(
-        tombstoneKey(key, hash),
-        tombstonePayload(at, limits),
-        at + 2 * commitTimeout,
-        deadline,
-      )
+    await this.occupy(tombstoneKey(key, this.#settings.hash), deadline)
+  }
+
+  /** Puts a tombstone under the key, if nothing is there. */
+  async occupy(key: string, deadline: Deadline): Promise<void> {
+    const { limits, commitTimeout, now } = this.#settings
+    const create = async (): Promise<unknown> => {
+      const at = now()
+      // It lives as long as any operation that may be under way, and as long again.
+      return this.#store.create(key, tombstonePayload(at, limits), at + 2 * commitTimeout, deadline)
+    }
     try {
       await create()
     } catch (error) {

@@ -9,7 +9,7 @@ import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState, UnsettledMove } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
-import { regenerated, type CommitRetry } from './retry.ts'
+import { conflict, regenerated, type CommitRetry } from './retry.ts'
 
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
@@ -52,6 +52,7 @@ export class Mover {
     try {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
+        if (mode === 'commit') refuseDisconnected(state)
         const payload = draft.write(state.nextHeader(issued), draft.changes())
         if (!keepEmpty && isEmptyPayload(payload)) return 'empty'
         mayExist = true
@@ -63,6 +64,7 @@ export class Mover {
           deadline,
         )
         created = written.entry
+        if (mode === 'commit') refuseDisconnected(state)
         move = { key: newKey, payload, entry: written.entry }
         const left = await this.#leaveRedirect(state, newKey, base, mode)
         isPlaced = left === 'ok'
@@ -142,4 +144,12 @@ export class Mover {
     const text = 'the record of a new session ID is not what was written there'
     throw new SessionError('ERR_SESSION_STORE', text)
   }
+}
+
+/** @throws SessionError `ERR_SESSION_CONFLICT` if the client is gone: it would never learn the new ID */
+function refuseDisconnected({ response }: SessionState): void {
+  if (response?.isDisconnected() !== true) return
+  throw conflict(
+    'regenerate(): the client has closed the connection, so the session keeps its ID, and nothing was stored',
+  )
 }

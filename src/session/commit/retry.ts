@@ -2,12 +2,12 @@ import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
+import { msLeft } from '../../stores/shared/deadlines.ts'
 import { rebase } from '../rebase.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Committed, SessionState, UnsettledMove } from '../state.ts'
 import { KeyQueue } from './key-queue.ts'
-import { unknown } from './writer.ts'
 
 /**
  * How often a request tries to write. While eight processes do nothing but write to one session, one in eight attempts
@@ -97,6 +97,8 @@ export class CommitRetry {
           const isLatest = outcome !== 'gone' && state.key === key
           return [outcome, isLatest ? state.entry : undefined]
         }
+        // A move that is cut off by its deadline may leave a session whose new ID no client has, so it gives up before.
+        if (isUrgent && msLeft(state.deadline) < state.deadline.ms / 2) break
         if (hint === undefined) await wait(pause(backoff(tries)))
         hint = undefined
       }
@@ -138,7 +140,7 @@ export class CommitRetry {
       return this.#store.read(at, undefined, state.deadline)
     }
     await followRedirects(state.storedKey, read, ({ payload }) => redirectOf(payload))
-    if (!hasMoved) throw unknown()
+    if (!hasMoved) throw unknownOutcome()
     state.movedUntold(move)
   }
 
@@ -201,7 +203,7 @@ function backoff(tries: number): number {
 }
 
 export function contention(): SessionError {
-  return conflict(`other requests changed this session ${MAX_TRIES} times while this one tried to commit`)
+  return conflict('other requests kept changing this session while this one tried to commit')
 }
 
 /** Another request has given the session a new ID by `regenerate()`, so this one belongs to the time before. */
@@ -213,4 +215,10 @@ export function regenerated(): SessionError {
 
 export function conflict(text: string): SessionError {
   return new SessionError('ERR_SESSION_CONFLICT', text)
+}
+
+/** An earlier write of this session object may still arrive. */
+export function unknownOutcome(): SessionError {
+  const text = 'whether an earlier commit of this session was stored is unknown; open it again'
+  return new SessionError('ERR_SESSION_STORE', text)
 }
