@@ -146,7 +146,10 @@ export class Draft {
     if (!this.#isPresent(key)) return value
     // What this request itself has set replaces the stored value, so taking it away again deletes the key.
     const kind = change?.kind === 'set' ? 'delete' : 'take'
-    this.keyChanges.set(key, keyChange(kind, undefined, undefined, change?.isRead ?? this.#hasLooked(key)))
+    const isRead = change?.isRead ?? this.#hasLooked(key)
+    // What is handed out is read. Only `'serializable'` refuses where two requests take the same.
+    const isSerial = this.settings.rules.isolationOf(key) === 'serializable'
+    this.keyChanges.set(key, keyChange(kind, undefined, undefined, isRead || isSerial))
     return value
   }
 
@@ -157,7 +160,7 @@ export class Draft {
   }
 
   clear(): void {
-    for (const [key, change] of this.keyChanges) if (change.isRead) this.#remember(key)
+    for (const key of this.keyChanges.keys()) if (this.#isRead(key)) this.#remember(key)
     this.keyChanges.clear()
     this.cleared = true
     this.#clearSent = false
@@ -247,6 +250,14 @@ export class Draft {
   /** The log builds on `newer` from now on. */
   rebaseOnto(newer: Document, outdated: readonly string[]): void {
     for (const key of outdated) this.#markOutdated(key)
+    this.base = newer
+  }
+
+  /** A claim has taken the key out of the stored session, which is `newer` now and otherwise what it was. */
+  claimed(key: string, newer: Document): void {
+    if (this.keyChanges.get(key)?.isRead === true) this.#remember(key)
+    this.keyChanges.delete(key)
+    this.#outdated?.delete(key)
     this.base = newer
   }
 

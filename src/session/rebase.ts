@@ -79,6 +79,7 @@ function resolve(
       if (isStaleRead) throw conflictOf(key, 'updated', whatHappened)
       return rerun(draft, key, change, theirs)
     case 'delete':
+      if (isStaleRead) throw conflictOf(key, 'read and deleted', whatHappened)
       if (!change.isRead || theirs === undefined) return keep
       if (isolation === 'last-wins') return overwrite
       throw conflictOf(key, 'read and deleted', CHANGED)

@@ -4,7 +4,6 @@ import type { Entry } from '../../store.ts'
 import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
-import { rebase } from '../rebase.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Committed, SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
@@ -101,8 +100,7 @@ export class Committer {
       const written = await this.#store.replace(state.storedKey, payload, until, base, deadline)
       if (typeof written === 'string') return written
       state.claimed(written)
-      draft.keyChanges.delete(key)
-      rebase(draft, Document.parse(payload, limits))
+      draft.claimed(key, Document.parse(payload, limits))
       return 'ok'
     })
     return outcome === 'ok' ? value : undefined

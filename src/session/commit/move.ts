@@ -47,6 +47,7 @@ export class Mover {
     const issued = rotateAfter === undefined ? undefined : issuedAt(now())
     let created: Entry | undefined
     let mayExist = false
+    let mayLead = false
     try {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
@@ -61,7 +62,9 @@ export class Mover {
           deadline,
         )
         created = written.entry
+        mayLead = true
         const left = await this.#leaveRedirect(state, newKey, base, mode)
+        mayLead = left === 'ok'
         if (left !== 'ok') return left
         if (await this.#isEnded(state)) return 'gone'
         state.movedTo(nextId, newKey, payload, written)
@@ -71,9 +74,8 @@ export class Mover {
       if (outcome !== 'moved' && created !== undefined) await withdraw()
       return outcome
     } catch (error) {
-      // No client learns the new ID, so its record must go; but not if a rotation's redirect may lead to it.
-      if (mayExist && (mode === 'commit' || (await this.#leadsNowhere(state, newKey))))
-        await withdraw().catch(() => {})
+      // No client learns the new ID, so its record must go; but not if a rotation's redirect leads to it, or may still arrive.
+      if (mayExist && (mode === 'commit' || !mayLead)) await withdraw().catch(() => {})
       throw error
     }
   }
@@ -109,15 +111,6 @@ export class Mover {
   async #leadsTo({ storedKey, deadline }: SessionState, successor: string): Promise<boolean> {
     const entry = await this.#store.read(storedKey, undefined, deadline)
     return entry !== undefined && redirectOf(entry.payload)?.successor === successor
-  }
-
-  /** Whether it is certain that no redirect leads to the new record. */
-  async #leadsNowhere(state: SessionState, successor: string): Promise<boolean> {
-    try {
-      return !(await this.#leadsTo(state, successor))
-    } catch {
-      return false
-    }
   }
 
   /** No other request knows the new key, so a record that is gone has expired or was evicted. */

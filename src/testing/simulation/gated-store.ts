@@ -23,9 +23,14 @@ export class PendingCall {
   readonly log: Log
   readonly doing: Doing
   readonly claiming: string | undefined
-  readonly successor: string | undefined
+  readonly moving: boolean
+  readonly hasMoved: boolean
+  /** It believes that its session is stored, under this key. */
+  readonly believed: string | undefined
   /** The request was told that the call failed, so it no longer waits for the answer. */
   orphaned = false
+  /** The request will not get the answer. */
+  lost = false
   readonly #perform: () => Promise<Answer>
   readonly #settle: Settle
 
@@ -36,10 +41,16 @@ export class PendingCall {
     this.log = log
     this.doing = view.doing
     this.claiming = claiming
-    if (view.prepares(call)) view.successor = call.key
-    this.successor = view.successor
+    this.moving = view.moving
+    this.hasMoved = view.hasMoved
+    this.believed = view.key
+    view.calls += 1
     this.#perform = perform
     this.#settle = settle
+  }
+
+  get isAnswered(): boolean {
+    return !this.orphaned && !this.lost
   }
 
   async perform(): Promise<Answer> {

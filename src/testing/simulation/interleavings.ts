@@ -64,9 +64,9 @@ async function everyOrder(
   const branches = new Branches()
   do {
     // In two processes: requests of one process wait for each other, which leaves fewer orders.
-    const simulation = new Simulation(stores, time, branches, 2)
+    const simulation = new Simulation(stores, time, branches, { processes: 2 })
     await simulation.go([[actions.begin]], () => undefined)
-    await simulation.go(both, () => simulation.ids[0])
+    await simulation.go(both, () => simulation.told[0]?.id)
     await simulation.end()
     const { broken } = simulation.violations
     assert.ok(broken.length === 0, `one request ${one}, another ${other}\n${simulation.violations.report()}`)
