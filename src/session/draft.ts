@@ -25,6 +25,8 @@ export interface KeyChange {
   sentText: string | undefined
   /** Whether the request has looked at the stored value: what it sets may depend on it. */
   isRead: boolean
+  /** A rebase has made another value of it than the one that the request knows. */
+  isRebased: boolean
 }
 
 const noUpdates: Updater[] = []
@@ -81,11 +83,12 @@ export class Draft {
 
   get(key: string): unknown {
     const change = this.keyChanges.get(key)
+    if (change === undefined ? !this.cleared : change.kind === 'read') this.#outdated?.delete(key)
     if (change !== undefined) {
       if (change.kind === 'read') change.isRead = true
+      change.isRebased = false
       return change.value
     }
-    this.#outdated?.delete(key)
     const line = this.cleared ? undefined : this.base.line(key)
     if (line === undefined) {
       this.#look(key)
@@ -106,6 +109,7 @@ export class Draft {
 
   keys(): string[] {
     if (!this.cleared) this.#lookedAtAll = true
+    for (const change of this.keyChanges.values()) if (change.kind === 'read') change.isRead = true
     this.#tellDamage()
     const keys = this.cleared ? [] : this.base.keys().filter((key) => this.#isPresent(key))
     for (const [key, change] of this.keyChanges)
@@ -125,6 +129,8 @@ export class Draft {
       change === undefined
         ? !this.cleared
         : (change.kind === 'read' || change.kind === 'update') && !this.isChangedInPlace(key, change)
+    // It is handed what is stored, and so is the request.
+    if (change === undefined ? !this.cleared : change.kind === 'read') this.#outdated?.delete(key)
     const before = change === undefined && !this.cleared ? this.stored(key) : change?.value
     const value = applyUpdate(updater, before)
     if (value === undefined && !this.#isPresent(key)) {
@@ -149,7 +155,7 @@ export class Draft {
     const isRead = change?.isRead ?? this.#hasLooked(key)
     // What is handed out is read. Only `'serializable'` refuses where two requests take the same.
     const isSerial = this.settings.rules.isolationOf(key) === 'serializable'
-    this.keyChanges.set(key, keyChange(kind, undefined, undefined, isRead || isSerial))
+    this.keyChanges.set(key, keyChange(kind, undefined, undefined, isRead || (isSerial && kind === 'take')))
     return value
   }
 
@@ -227,14 +233,19 @@ export class Draft {
       if (isStored) {
         this.keyChanges.delete(key)
         if (isRead || kind === 'update') this.#remember(key)
+        if (change.isRebased) this.#markOutdated(key)
         continue
       }
+      // What the first functions made is known, like after a commit that was answered.
+      if (change.sent > 0) change.isRead = true
       change.updates = change.updates.slice(change.sent)
       change.sent = 0
       if (change.sentText === undefined) continue // changed while the payload was being written
       // From now on it counts as read: the next `update` is a change of its own.
       if (change.updates.length === 0)
         Object.assign(change, { kind: 'read', text: change.sentText, isRead: isRead || kind === 'update' })
+      if (change.isRebased) this.#markOutdated(key)
+      change.isRebased = false
       change.sentText = undefined
     }
   }
@@ -274,8 +285,10 @@ export class Draft {
   replaceValue(key: string, change: KeyChange, value: unknown, isValue: boolean): void {
     if (value !== change.value) this.#retire(key, change)
     if (isValue) this.settings.schema?.check(key, value)
+    const text = isValue ? this.settings.codec.encode(value, key) : undefined
+    if (text !== change.text) change.isRebased = true
     change.value = value
-    change.text = isValue ? this.settings.codec.encode(value, key) : undefined
+    change.text = text
     if (change.kind === 'read') change.kind = 'set'
   }
 
@@ -423,7 +436,7 @@ function keyChange(
   text: string | undefined,
   isRead: boolean,
 ): KeyChange {
-  return { kind, value, text, updates: noUpdates, sent: 0, sentText: undefined, isRead }
+  return { kind, value, text, updates: noUpdates, sent: 0, sentText: undefined, isRead, isRebased: false }
 }
 
 /** Whether the key has a value after the change. */

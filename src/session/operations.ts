@@ -130,12 +130,13 @@ export class Operations implements SessionOperations {
         )
       state.begin(deadline)
       const startedAt = this.#settings.now()
+      const { entry } = state
       const pending = operation()
       state.waitFor(pending)
       try {
         const result = await pending
-        // What was found or stored by it was there after it had begun.
-        if (state.status === 'stored') state.confirmedAt(startedAt)
+        // What was found or stored by it was there after it had begun. It may also have asked for nothing.
+        if (state.status === 'stored' && state.entry !== entry) state.confirmedAt(startedAt)
         return result
       } finally {
         state.end(pending)

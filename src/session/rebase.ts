@@ -71,7 +71,7 @@ function resolve(
       return drop
     case 'set':
       if (!change.isRead) return keep
-      if (change.text === base && !draft.isChangedInPlace(key, change)) return drop
+      if (change.text === base && !draft.cleared && !draft.isChangedInPlace(key, change)) return drop
       return combine(draft, key, change, 'read and changed', base, theirs)
     case 'update':
       if (draft.isChangedInPlace(key, change))

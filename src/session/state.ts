@@ -37,6 +37,13 @@ interface UnsettledWrite {
   readonly base: Entry | undefined
 }
 
+/** A rotation of unknown outcome: the new record, which holds the request's changes. */
+export interface UnsettledMove {
+  readonly key: string
+  readonly payload: string
+  readonly entry: Entry
+}
+
 /** The state of one opened session. Fields are read by all; they change only by the methods. */
 export type SessionState = Readonly<State>
 
@@ -85,6 +92,8 @@ class State {
   deadline: Deadline = noDeadline
   /** Settled before anything else is written. */
   unsettled: UnsettledWrite | undefined = undefined
+  /** A rotation whose outcome is unknown: settled before anything else is written. */
+  unsettledMove: UnsettledMove | undefined = undefined
   /** Why the session could not be opened. It is empty and read-only then. */
   failure: unknown = undefined
   /** The request is over: a change would be lost, so it throws. */
@@ -152,6 +161,12 @@ class State {
     this.key = key
   }
 
+  /** Whether the record arrived under its ID is unknown, so a session that is not stored takes another one. */
+  forgetId(): void {
+    this.id = undefined
+    this.key = undefined
+  }
+
   /** The program has read the ID. */
   idRead(): void {
     this.isIdKnown = true
@@ -194,6 +209,7 @@ class State {
     this.entry = entry
     this.credential = credential ?? this.credential
     this.unsettled = undefined
+    this.unsettledMove = undefined
     this.draft.settle(payload)
     return 'ok'
   }
@@ -226,6 +242,21 @@ class State {
     this.isRedirected = true
   }
 
+  /** A rotation has created a new record. Whether the old one leads there is unknown. */
+  unsettleMove(move: UnsettledMove): void {
+    this.unsettledMove = move
+  }
+
+  /** As {@link movedTo}, but the new ID must not be told: whether the session was ended meanwhile is unknown. */
+  movedUntold({ key, payload, entry }: UnsettledMove): void {
+    if (this.key !== undefined) this.passedKeys = [...this.passedKeys, this.key]
+    this.key = key
+    this.entry = entry
+    this.isRedirected = true
+    this.unsettledMove = undefined
+    this.draft.settle(payload)
+  }
+
   /** The draft was rebased onto `newer`. */
   rebasedOnto(newer: Entry): void {
     this.entry = newer
@@ -240,6 +271,7 @@ class State {
     this.credential = credential
     this.isRedirected = false
     this.passedKeys = NONE
+    this.unsettledMove = undefined
     this.draft.settle(payload)
   }
 
@@ -275,5 +307,6 @@ class State {
     this.passedKeys = NONE
     this.isIdKnown = false
     this.unsettled = undefined
+    this.unsettledMove = undefined
   }
 }

@@ -39,9 +39,9 @@ export class Committer {
 
   /** Whether a commit would find nothing to do. */
   isIdle(state: SessionState): boolean {
-    const { status, draft, entry, nextId, pending, unsettled } = state
-    if (!draft.isUntouched || nextId !== undefined || pending !== undefined || unsettled !== undefined)
-      return false
+    const { status, draft, entry, nextId, pending, unsettled, unsettledMove } = state
+    if (!draft.isUntouched || nextId !== undefined || pending !== undefined) return false
+    if (unsettled !== undefined || unsettledMove !== undefined) return false
     if (entry === undefined || status !== 'stored') return status === 'new'
     return (
       this.#isUnchanged(state, entry, noChanges) &&
@@ -61,6 +61,7 @@ export class Committer {
 
   async #commit(state: SessionState): Promise<Committed> {
     if (state.status === 'gone') return 'gone'
+    if (state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return 'gone'
     if (state.status === 'new') return this.#create(state)
     while (state.nextId !== undefined) {
@@ -80,6 +81,7 @@ export class Committer {
   /** Removes one key from the stored session and returns its value to this caller alone. */
   async claim(state: SessionState, key: string): Promise<unknown> {
     const { draft, deadline } = state
+    if (state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
     if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return undefined
     const change = draft.keyChanges.get(key)
     const isOwn = change?.kind === 'set' || change?.kind === 'delete' || change?.kind === 'take'
@@ -169,7 +171,7 @@ export class Committer {
   /** Finishes a write of unknown outcome, before anything else is written. */
   async #settle(state: SessionState): Promise<Committed> {
     const outcome = await this.#writer.settle(state, expiresAt(state, this.#settings))
-    return outcome === 'gone' ? this.#retry.gone(state) : outcome
+    return outcome === 'gone' ? this.#retry.ended(state) : outcome
   }
 
   /** Whether there is nothing to store. A session that other requests left empty must still be removed. */

@@ -56,7 +56,8 @@ export class Destroyer {
         if (outcome === 'ok' || outcome === 'gone') return outcome === 'ok'
         await this.#putTombstone(at, deadline)
         const newer = await this.#read(at, deadline)
-        if (newer === undefined) return outcome === 'unknown'
+        // After a lost reply, too, it is not known what has removed it: the redirect may have expired.
+        if (newer === undefined) return false
         const moved = redirectOf(newer.payload)
         if (moved === undefined) return (await store.destroy(at, undefined, deadline)) === 'ok'
         at = moved.successor

@@ -7,7 +7,7 @@ import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { redirectOf, redirectPayload, type Redirect } from '../redirect.ts'
 import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
-import type { SessionState } from '../state.ts'
+import type { SessionState, UnsettledMove } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
 import type { CommitRetry } from './retry.ts'
 
@@ -47,7 +47,8 @@ export class Mover {
     const issued = rotateAfter === undefined ? undefined : issuedAt(now())
     let created: Entry | undefined
     let mayExist = false
-    let mayLead = false
+    let move: UnsettledMove | undefined
+    let isPlaced = false
     try {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
@@ -62,10 +63,13 @@ export class Mover {
           deadline,
         )
         created = written.entry
-        mayLead = true
+        move = { key: newKey, payload, entry: written.entry }
         const left = await this.#leaveRedirect(state, newKey, base, mode)
-        mayLead = left === 'ok'
-        if (left !== 'ok') return left
+        isPlaced = left === 'ok'
+        if (left !== 'ok') {
+          move = undefined
+          return left
+        }
         if (await this.#isEnded(state)) return 'gone'
         state.movedTo(nextId, newKey, payload, written)
         return 'moved'
@@ -75,7 +79,10 @@ export class Mover {
       return outcome
     } catch (error) {
       // No client learns the new ID, so its record must go; but not if a rotation's redirect leads to it, or may still arrive.
-      if (mayExist && (mode === 'commit' || !mayLead)) await withdraw().catch(() => {})
+      if (mode === 'open' && move !== undefined) {
+        if (isPlaced) state.movedUntold(move)
+        else state.unsettleMove(move)
+      } else if (mayExist) await withdraw().catch(() => {})
       throw error
     }
   }
@@ -103,8 +110,10 @@ export class Mover {
   }
 
   async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
-    for (const key of [...passedKeys, storedKey])
-      if (await this.#destroyer.isEnded(key, deadline)) return true
+    for (const key of [...passedKeys, storedKey]) {
+      const read = async (): Promise<boolean> => this.#destroyer.isEnded(key, deadline)
+      if (await read().catch(read)) return true
+    }
     return false
   }
 

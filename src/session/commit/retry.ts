@@ -5,8 +5,9 @@ import type { GuardedStore } from '../backend/guarded-store.ts'
 import { rebase } from '../rebase.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
-import type { Committed, SessionState } from '../state.ts'
+import type { Committed, SessionState, UnsettledMove } from '../state.ts'
 import { KeyQueue } from './key-queue.ts'
+import { unknown } from './writer.ts'
 
 /**
  * How often a request tries to write. While eight processes do nothing but write to one session, one in eight attempts
@@ -64,8 +65,7 @@ export class CommitRetry {
     const isQueued = this.#keyQueue.has(state.storedKey)
     const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
     const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued, isUrgent) : first
-    if (outcome === 'gone') this.#refuseOtherEnds(state)
-    return outcome === 'gone' ? this.gone(state) : outcome
+    return outcome === 'gone' ? this.ended(state) : outcome
   }
 
   /**
@@ -93,7 +93,10 @@ export class CommitRetry {
           if (events.heard) events.emit({ type: 'rebased', tries })
         }
         const outcome = await attempt(newer)
-        if (outcome !== 'conflict') return [outcome, state.key === key ? state.entry : undefined]
+        if (outcome !== 'conflict') {
+          const isLatest = outcome !== 'gone' && state.key === key
+          return [outcome, isLatest ? state.entry : undefined]
+        }
         if (hint === undefined) await wait(pause(backoff(tries)))
         hint = undefined
       }
@@ -120,6 +123,33 @@ export class CommitRetry {
     )
     if (key !== state.key) state.redirectedTo(key, passed.slice(0, -1))
     return record !== undefined && redirectOf(record.payload) !== undefined ? 'regenerated' : record
+  }
+
+  /**
+   * Finds out whether a rotation of unknown outcome has taken place, before anything else is written: then this request's
+   * changes are stored already.
+   *
+   * @throws SessionError `ERR_SESSION_STORE` if it has not, since it may still
+   */
+  async settleMove(state: SessionState, move: UnsettledMove): Promise<void> {
+    let hasMoved = false
+    const read = async (at: string): Promise<Entry | undefined> => {
+      hasMoved ||= at === move.key
+      return this.#store.read(at, undefined, state.deadline)
+    }
+    await followRedirects(state.storedKey, read, ({ payload }) => redirectOf(payload))
+    if (!hasMoved) throw unknown()
+    state.movedUntold(move)
+  }
+
+  /**
+   * The session is not stored any more, and there are changes to store.
+   *
+   * @throws SessionError `ERR_SESSION_CONFLICT` if it may have expired, or may have a new ID, instead of being ended
+   */
+  ended(state: SessionState): 'gone' {
+    this.#refuseOtherEnds(state)
+    return this.gone(state)
   }
 
   /** Another request has ended the session: it stays ended, and the changes are dropped. */

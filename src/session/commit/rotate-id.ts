@@ -48,7 +48,8 @@ export class IdRotation {
       if (outcome !== 'moved') return 'put-off'
       this.#settings.events.emit({ type: 'rotated' })
       return 'ok'
-    } catch {
+    } catch (error) {
+      if (state.unsettledMove !== undefined) throw error
       // A commit under the old ID follows. It stores the changes, or fails for the same reason and says so.
       return 'put-off'
     } finally {

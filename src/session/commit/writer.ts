@@ -22,7 +22,10 @@ export class Writer {
     } catch (error) {
       // A write that never reached the store, or that the store has refused for a reason, is over. An ID that the program
       // does not know is not used again.
-      if (isUnknown(error) && state.isIdKnown) state.unsettle(payload, undefined)
+      if (isUnknown(error)) {
+        if (state.isIdKnown) state.unsettle(payload, undefined)
+        else state.forgetId()
+      }
       throw error
     }
   }
@@ -63,7 +66,8 @@ export class Writer {
   }
 }
 
-function unknown(): SessionError {
+/** An earlier write of this session object may still arrive. */
+export function unknown(): SessionError {
   const text = 'whether an earlier commit of this session was stored is unknown; open it again'
   return new SessionError('ERR_SESSION_STORE', text)
 }

@@ -4,7 +4,7 @@ import type { SessionManager } from '../../session/manager.ts'
 import { stateOf, type Session } from '../../session/session.ts'
 import { current } from './gated-store.ts'
 import { oneOf, type Oracle } from './oracle.ts'
-import { hasPending, spell, visible, type Act, type Count, type Rules } from './replay-model.ts'
+import { spell, visible, type Act, type Count, type Rules } from './replay-model.ts'
 import { RequestView, type Doing } from './request-view.ts'
 import type { SessionHistory } from './session-history.ts'
 import { plain, type Value } from './values.ts'
@@ -229,6 +229,7 @@ export class Actor {
       const isThere = !view.troubled && !view.isOutrun && oracle.opens(view.key)
       if (isThere && !this.#visible(key).includes(undefined))
         violations.wrong('claimed', `${key} was there, and the request got nothing`)
+      this.#note({ kind: 'miss', key })
     }
     view.mayHaveSeenAll()
   }
@@ -308,15 +309,15 @@ export class Actor {
   /** Checks that a session which is reported as ended was ended by a request. */
   #checkGone(key: string | undefined): void {
     const { violations, oracle } = this.world
-    const { history, moving, log } = this.#view
+    const { history, moving } = this.#view
     const name = oracle.nameOf(key ?? '')
     if (moving) violations.wrong('told', `${name} is reported as gone to a request that regenerates it`)
     if (history.hasEnded) return
-    if (history.isEndAsked) history.isGoneTold = true
     // To a request that has changed nothing, nothing is denied.
-    else if (!hasPending(log) && !oracle.opens(key)) return
+    if (!oracle.opens(key) && oracle.comesToNothing(this.#view)) return
+    if (history.isEndAsked) history.isGoneTold = true
     else if (oracle.opens(history.key)) violations.wrong('told', `${name} is reported as gone, and it is not`)
-    else if (hasPending(log) && oracle.hasOutlived(this.#view))
+    else if (oracle.hasOutlived(this.#view))
       violations.wrong('told', `${name} has expired, and is reported as ended`)
   }
 

@@ -17,6 +17,8 @@ interface Settle {
 
 /** A call of a request that waits until the simulation lets it through. */
 export class PendingCall {
+  /** The store of the process that made it. */
+  readonly store: Store
   readonly view: RequestView
   readonly call: Call
   /** What the request had done to its session, and what it was doing, when it made the call. */
@@ -24,7 +26,6 @@ export class PendingCall {
   readonly doing: Doing
   readonly claiming: string | undefined
   readonly moving: boolean
-  readonly hasMoved: boolean
   /** It believes that its session is stored, under this key. */
   readonly believed: string | undefined
   /** The request was told that the call failed, so it no longer waits for the answer. */
@@ -34,7 +35,8 @@ export class PendingCall {
   readonly #perform: () => Promise<Answer>
   readonly #settle: Settle
 
-  constructor(view: RequestView, call: Call, perform: () => Promise<Answer>, settle: Settle) {
+  constructor(store: Store, view: RequestView, call: Call, perform: () => Promise<Answer>, settle: Settle) {
+    this.store = store
     this.view = view
     this.call = call
     const { log, claiming } = view.originOf(call.payload)
@@ -42,7 +44,6 @@ export class PendingCall {
     this.doing = view.doing
     this.claiming = claiming
     this.moving = view.moving
-    this.hasMoved = view.hasMoved
     this.believed = view.key
     view.calls += 1
     this.#perform = perform
@@ -119,7 +120,7 @@ export class GatedStore implements Store {
     return new Promise<A>((resolve, reject) => {
       // The answer is what `perform` resolves with, an A.
       const settle = { resolve: resolve as (answer: Answer) => void, reject }
-      this.#enqueue(new PendingCall(view, call, perform, settle))
+      this.#enqueue(new PendingCall(this, view, call, perform, settle))
     })
   }
 }

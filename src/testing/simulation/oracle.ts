@@ -1,6 +1,6 @@
 import type { PendingCall } from './gated-store.ts'
 import { recordOf } from './records.ts'
-import { hasPending, keysOf, leaves, outcomes, REFUSED, type Ground, type Log } from './replay-model.ts'
+import { keysOf, leaves, outcomes, REFUSED, type Ground, type Log } from './replay-model.ts'
 import { actsIn, type RequestView } from './request-view.ts'
 import { SessionHistory } from './session-history.ts'
 import {
@@ -168,9 +168,9 @@ export class Oracle {
     const until = Math.max(page.until, this.#time.until(answer.expiresAt))
     this.pages.set(call.key, { ...page, until })
     if (!isAnswered) return
-    if (page.kind === 'redirect' && doing === 'find') {
+    if (page.kind === 'redirect' && doing !== 'destroy') {
       view.hops += 1
-      if (page.opensUntil <= this.#time.clock()) view.isShutOut = true
+      if (doing === 'find' && page.opensUntil <= this.#time.clock()) view.isShutOut = true
     }
     if (page.kind !== 'session') return
     if (doing === 'find') {
@@ -270,7 +270,7 @@ export class Oracle {
   }
 
   /** A touch, or a destroy. */
-  #noteOk({ call, view, log, doing, hasMoved }: PendingCall, name: string, page: Page | undefined): void {
+  #noteOk({ call, view, log, doing, believed }: PendingCall, name: string, page: Page | undefined): void {
     if (page === undefined || !this.lives(call.key)) return
     if (call.verb === 'touch') {
       const until = Math.max(page.until, this.#time.until(call.expiresAt ?? 0))
@@ -283,7 +283,7 @@ export class Oracle {
     const { history } = page
     history.remove()
     if (doing === 'destroy') return
-    const isWithdrawn = hasMoved && view.history === history
+    const isWithdrawn = history.mover === view && call.key !== believed
     if (isWithdrawn && !view.troubled && !history.isEndAsked)
       this.#violations.wrong('preserved', `${name} is withdrawn, and no request wanted to end it`)
     if (isWithdrawn) return
@@ -334,14 +334,19 @@ export class Oracle {
     }
   }
 
-  /** Checks a commit that was acknowledged without a write: its changes must come to nothing. */
-  judgeIdle(view: RequestView): void {
+  /** Whether the changes of a request may leave its session as it is. */
+  comesToNothing(view: RequestView): boolean {
     const { history, log } = view
     const ground = view.groundOf(history)
-    const [key] = keysOf(log, history.newest)
-    if (key === undefined) return
     for (let end = ground.from; end <= history.endOf(view.epoch); end += 1)
-      if (leaves(log, ground, end)) return
+      if (leaves(log, ground, end)) return true
+    return false
+  }
+
+  /** Checks a commit that was acknowledged without a write: its changes must come to nothing. */
+  judgeIdle(view: RequestView): void {
+    const [key] = keysOf(view.log, view.history.newest)
+    if (key === undefined || this.comesToNothing(view)) return
     this.#violations.wrong(
       key === 'n' || key === 'm' ? 'counted' : 'preserved',
       `a change of ${key} was acknowledged and never stored`,
@@ -361,10 +366,10 @@ export class Oracle {
     if (doing !== 'commit' && doing !== 'claim') return undefined
     if (view.isOutrun) return 'its session was regenerated'
     if (moving && (history.hasEnded || history.isEndAsked)) return 'its session was ended'
+    if (view.troubled && history.hasEnded) return 'its session has ended, and it may not know how'
     if (moving && view.troubled && !this.opens(key)) return 'a redirect of its own came late'
     if (moving && view.isDisconnected) return 'its client has gone away'
     const ground = view.groundOf(history)
-    if (doing === 'commit' && !moving && !hasPending(view.log)) return undefined
     const end = history.endOf(view.epoch)
     const keys = new Set([...keysIn(view.log), ...ground.states.flatMap((state) => [...state.keys()])])
     const changed = [...keys].find((each) => outcomes(each, view.log, ground, end).includes(REFUSED))
@@ -381,6 +386,7 @@ export class Oracle {
     const isAlone = this.calls - callsOfAll === calls && (isById || wasUpToDate)
     if (view.troubled || !isAlone || doing === 'find' || doing === 'nothing') return
     if (isById) tell(2 + MAX_HOPS)
+    else if (doing === 'commit' && !this.opens(view.history.key) && !view.history.hasEnded) return
     else if (doing === 'commit' && (moving || isRotating)) tell(3 + hops)
     else tell(1)
   }

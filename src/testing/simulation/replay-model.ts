@@ -25,6 +25,8 @@ export type Act =
   | { readonly kind: 'delete'; readonly key: string }
   | { readonly kind: 'take'; readonly key: string }
   | { readonly kind: 'clear' }
+  /** Claimed a key and got nothing. That may count as having read that it is not there. */
+  | { readonly kind: 'miss'; readonly key: string }
 
 /** An `update` by a function that adds to a number. */
 export interface Count {
@@ -68,10 +70,20 @@ type Known = 'no' | 'yes' | 'stale'
 /** What a request has made of a key, where that is not stored yet. */
 type Pending =
   | { readonly kind: 'none' }
-  | { readonly kind: 'update'; readonly counts: readonly Count[] }
-  /** For the others: what was known of the stored value before, and whether a `take` has handed it out. */
-  | { readonly kind: 'set'; readonly value: Value; readonly knew: Known; readonly isTaken: boolean }
-  | { readonly kind: 'delete' | 'clear' | 'take'; readonly knew: Known; readonly isTaken: boolean }
+  /** `seen`: the value that the request knows, which a rebase may have made another one of. */
+  | { readonly kind: 'update'; readonly counts: readonly Count[]; readonly seen: Value }
+  | ({ readonly kind: 'set'; readonly value: Value; readonly seen: Value } & Past)
+  | ({ readonly kind: 'delete' | 'clear' | 'take' } & Past)
+
+/** What was before a change. */
+interface Past {
+  /** What the request knew of the stored value. */
+  readonly knew: Known
+  /** A `take` has handed it out. */
+  readonly isTaken: boolean
+  /** The whole session was cleared. */
+  readonly isCleared: boolean
+}
 
 /** One possible standing of a request towards a key. There may be several, since it may have been rebased in between. */
 interface Stand {
@@ -122,7 +134,7 @@ export function keysOf(log: Log, state: State | undefined): readonly string[] {
     if (act.kind === 'stored' || act.kind === 'settled') keys.clear()
     else if (act.kind === 'clear') for (const key of state?.keys() ?? []) keys.add(key)
     else if (act.kind === 'claimed') keys.delete(act.key)
-    else if ('key' in act && act.kind !== 'get' && act.kind !== 'has') keys.add(act.key)
+    else if ('key' in act && !isReading(act.kind)) keys.add(act.key)
   }
   return [...keys]
 }
@@ -132,9 +144,13 @@ export function hasPending(log: Log): boolean {
   let pending = false
   for (const { kind } of log) {
     if (kind === 'stored' || kind === 'settled') pending = false
-    else if (!['get', 'has', 'keys', 'look', 'claimed'].includes(kind)) pending = true
+    else if (!isReading(kind) && kind !== 'look' && kind !== 'claimed') pending = true
   }
   return pending
+}
+
+function isReading(kind: Log[number]['kind']): boolean {
+  return kind === 'get' || kind === 'has' || kind === 'keys' || kind === 'miss'
 }
 
 /** Every standing that the request may have towards the key at the end of its log. */
@@ -162,54 +178,61 @@ function stands(key: string, log: Log, ground: Ground, refused = false): readonl
 function act(stand: Stand, entry: Act, key: string, ground: Ground): readonly Stand[] {
   const { known, pending } = stand
   const value = own(stand, key, ground)
-  const knew = knewBefore(stand)
-  const isTaken = pending.kind !== 'none' && pending.kind !== 'update' && pending.isTaken
-  const with_ = (next: Pending): readonly Stand[] => [{ ...stand, pending: next }]
+  const past = pastOf(stand)
+  const make = (next: Pending): readonly Stand[] => [{ ...stand, pending: next }]
+  const put = (seen: Value, knew: Known): readonly Stand[] =>
+    make({ ...past, kind: 'set', value: seen, seen, knew })
+  // A `get` reads what is stored, unless the request has a change of its own.
+  const knewAfterGet = pending.kind === 'none' ? 'yes' : past.knew
   switch (entry.kind) {
     case 'get':
       if (value !== entry.value) return []
-      return pending.kind === 'none' ? [{ ...stand, known: 'yes' }] : [stand]
+      if (pending.kind === 'none') return [{ ...stand, known: 'yes' }]
+      return 'seen' in pending ? make({ ...pending, seen: value }) : [stand]
     case 'has':
       if ((value !== undefined) !== entry.isPresent) return []
       return pending.kind === 'none' && known === 'no' ? [{ ...stand, known: 'yes' }] : [stand]
+    case 'miss':
+      return pending.kind === 'none' && known === 'no' ? [stand, { ...stand, known: 'yes' }] : [stand]
     case 'keys': {
       const looked: Stand = known === 'no' ? { ...stand, known: 'yes' } : stand
       // It sees its own change, whether or not that counts as having read what is stored.
       return pending.kind === 'none' ? [looked] : [stand, looked]
     }
     case 'set':
-      return with_({ kind: 'set', value: entry.value, knew, isTaken })
+      return put(entry.value, past.knew)
     case 'alter':
-      return with_({ kind: 'set', value: entry.value, knew: fresh(pending, knew), isTaken })
+      return put(entry.value, knewAfterGet)
     case 'collect':
-      return with_({ kind: 'set', value: withItem(value, entry.item), knew: fresh(pending, knew), isTaken })
-    case 'count':
-      if (pending.kind === 'none') return with_({ kind: 'update', counts: [entry] })
-      if (pending.kind === 'update') return with_({ kind: 'update', counts: [...pending.counts, entry] })
-      return with_({ kind: 'set', value: counted(value, entry), knew, isTaken })
+      return put(withItem(value, entry.item), knewAfterGet)
+    case 'count': {
+      const seen = counted(value, entry)
+      if (pending.kind === 'update') return make({ ...pending, counts: [...pending.counts, entry], seen })
+      if (pending.kind !== 'none') return seen === undefined ? [stand] : put(seen, past.knew)
+      // The function is handed what is stored, and so is the request.
+      const next: Pending = { kind: 'update', counts: [entry], seen }
+      return [{ ...stand, known: known === 'stale' ? 'yes' : known, pending: next }]
+    }
     case 'delete':
-      return with_({ kind: 'delete', knew, isTaken })
+      return make({ ...past, kind: 'delete' })
     case 'clear':
-      return with_({ kind: 'clear', knew, isTaken })
+      return make({ ...past, kind: 'clear', isCleared: true })
     case 'take':
       // What is not there is not taken. What the request itself has set is taken away like by a `delete`.
       if (value === undefined) return [stand]
       return pending.kind === 'set'
-        ? with_({ kind: 'delete', knew, isTaken })
-        : with_({ kind: 'take', knew: known, isTaken: true })
+        ? make({ ...past, kind: 'delete' })
+        : make({ ...past, kind: 'take', knew: known, isTaken: true })
   }
 }
 
-/** A `get` reads what is stored, unless the request has a change of its own. */
-function fresh({ kind }: Pending, knew: Known): Known {
-  return kind === 'none' ? 'yes' : knew
-}
-
-/** What a change that comes next may depend on. An `update` has handed its value to the request. */
-function knewBefore({ known, pending }: Stand): Known {
-  if (pending.kind === 'none') return known
-  if (pending.kind === 'update') return known === 'stale' ? 'stale' : 'yes'
-  return pending.knew
+/** What was before a change that comes next. An `update` has handed its value to the request. */
+function pastOf({ known, pending }: Stand): Past {
+  if (pending.kind === 'none') return { knew: known, isTaken: false, isCleared: false }
+  if (pending.kind === 'update')
+    return { knew: known === 'stale' ? 'stale' : 'yes', isTaken: false, isCleared: false }
+  const { knew, isTaken, isCleared } = pending
+  return { knew, isTaken, isCleared }
 }
 
 /** The value that the request sees. */
@@ -269,14 +292,17 @@ function moved(stand: Stand, at: number, key: string, ground: Ground): Stand | t
     case 'update':
       return throwsOn(theirs, pending.counts) ? REFUSED : { ...stand, at }
     case 'set':
-      if (pending.knew === 'no' || isolation === 'last-wins') return { ...stand, at }
+      if (pending.knew === 'no') return { ...stand, at }
+      // It has set what it had read, so it has changed nothing.
+      if (pending.value === base && !pending.isCleared) return { at, known: outdated, pending: none }
+      if (isolation === 'last-wins') return { ...stand, at }
       if (theirs === undefined || !rules.isMerged(key)) return REFUSED
       return { ...stand, at, pending: { ...pending, value: unitedWith(base, pending.value, theirs) } }
     case 'delete':
       if (pending.knew === 'no' || isolation === 'last-wins' || theirs === undefined) return { ...stand, at }
       return REFUSED
     case 'clear':
-      return { ...stand, at }
+      return { ...stand, at, pending: { ...pending, knew: outdated } }
   }
 }
 
@@ -307,35 +333,41 @@ function stored(all: readonly Stand[], at: number, key: string, ground: Ground):
   for (const stand of all) {
     if (stand.at >= at) continue
     const before = moved(stand, at - 1, key, ground)
-    if (before === REFUSED) continue
-    const isAsSeen = own(stand, key, ground) === ground.states[at]?.get(key)
-    after.push({ at, known: knownAfter(before, isAsSeen), pending: none })
+    if (before !== REFUSED) after.push({ at, known: knownAfter(before, key, ground), pending: none })
   }
   return after.length === 0 ? [{ at, known: 'no', pending: none }] : distinct(after)
 }
 
 /** What the request knows of a key after its change was stored, which another request's may have been merged into. */
-function knownAfter({ known, pending }: Stand, isAsSeen: boolean): Known {
+function knownAfter(stand: Stand, key: string, ground: Ground): Known {
+  // What was handed out counts as read where all reading does.
+  const isSerial = ground.rules.isolationOf(key) === 'serializable'
+  const isUnknown = ({ knew, isTaken }: Past): boolean => knew === 'no' && !(isTaken && isSerial)
+  const { known, pending } = stand
   switch (pending.kind) {
     case 'none':
       return known
     case 'update':
-      return isAsSeen ? 'yes' : 'stale'
+      return own(stand, key, ground) === pending.seen ? 'yes' : 'stale'
     case 'set':
-      return pending.knew === 'no' ? 'no' : isAsSeen ? 'yes' : 'stale'
+      return isUnknown(pending) ? 'no' : pending.value === pending.seen ? 'yes' : 'stale'
     case 'delete':
     case 'clear':
     case 'take':
-      return pending.knew === 'no' ? 'no' : 'yes'
+      return isUnknown(pending) ? 'no' : 'yes'
   }
 }
 
 /** The standing after a commit that had nothing to write. */
 function settled(all: readonly Stand[], key: string, ground: Ground): readonly Stand[] {
-  const after = all
-    .filter((stand) => own(stand, key, ground) === ground.states[stand.at]?.get(key))
-    .map((stand): Stand => ({ at: stand.at, known: knownAfter(stand, true), pending: none }))
-  return after.length === 0 ? all.map(({ at, known }) => ({ at, known, pending: none })) : distinct(after)
+  const fitting = all.filter((stand) => own(stand, key, ground) === ground.states[stand.at]?.get(key))
+  return distinct(
+    (fitting.length === 0 ? all : fitting).map((stand) => ({
+      at: stand.at,
+      known: knownAfter(stand, key, ground),
+      pending: none,
+    })),
+  )
 }
 
 /** The standing after a claim has made the state `at`: the key is gone, and the request knows that. */
@@ -385,5 +417,7 @@ export function spell(entry: Act): string {
       return `takes ${entry.key}`
     case 'clear':
       return 'clears'
+    case 'miss':
+      return `gets no ${entry.key}`
   }
 }

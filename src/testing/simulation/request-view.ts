@@ -151,7 +151,7 @@ export class RequestView {
 
   /** Its commit was acknowledged. */
   settle(): void {
-    if (this.wrote === undefined && hasPending(this.#log)) {
+    if (this.wrote === undefined && (hasPending(this.#log) || this.calls > 0)) {
       // It may have been rebased, and other requests of its process may have handed it what they stored, without a read.
       this.mayHaveSeenAll()
       this.#log.push({ kind: 'settled' })

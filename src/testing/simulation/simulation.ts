@@ -68,8 +68,8 @@ export class Simulation {
   readonly #waiting: (PendingCall | (() => void))[] = []
   #conditions: Conditions = { faults: 0, overlaps: 0, pauses: [] }
   #steps = 0
-  /** Failures in a row. */
-  #faults = 0
+  /** Failures in a row, in each process. */
+  readonly #faults = new Map<Store, number>()
 
   /** Time is to pass as soon as no request waits for an answer of the store. */
   #isTimeDue = false
@@ -84,7 +84,10 @@ export class Simulation {
       isolationOf: (key) => keys[key] ?? isolation,
       isMerged: (key) => key === 'bag',
     }
-    this.violations.tell('-', `isolation: ${[isolation, ...Object.entries(keys).map((pair) => pair.join(' '))].join(', ')}`)
+    this.violations.tell(
+      '-',
+      `isolation: ${[isolation, ...Object.entries(keys).map((pair) => pair.join(' '))].join(', ')}`,
+    )
     this.oracle = new Oracle(this.violations, time, REDIRECT_LIFE)
     this.#world = {
       violations: this.violations,
@@ -226,9 +229,8 @@ export class Simulation {
     const next = this.#next()
     if (typeof next === 'function') return next()
     const { faults, overlaps } = this.#conditions
-    const mayFail = faults > 0 && !next.orphaned && this.#faults < MAX_FAULTS
+    const mayFail = faults > 0 && !next.orphaned && (this.#faults.get(next.store) ?? 0) < MAX_FAULTS
     if (mayFail && this.#choices.pick(faults) === 0) return this.#fail(next)
-    if (!next.orphaned) this.#faults = 0
     const together = [next]
     const others = this.#waiting
       .filter((each) => typeof each === 'object')
@@ -249,7 +251,7 @@ export class Simulation {
     const fault = ['not carried out', 'carried out, the answer is lost', 'still on its way'][how]
     this.violations.tell(view.name, `${call.verb} ${this.oracle.nameOf(call.key)}: fails, ${fault}`)
     view.troubled = true
-    this.#faults += 1
+    this.#faults.set(pending.store, (this.#faults.get(pending.store) ?? 0) + 1)
     if (how === 2) this.#waiting.push(pending)
     pending.lost = true
     if (how === 1) this.oracle.note([[pending, await pending.perform()]])
@@ -263,6 +265,7 @@ export class Simulation {
       return outcome?.status === 'fulfilled' ? [[pending, outcome.value] as const] : []
     })
     this.oracle.note(done)
+    for (const { store, orphaned } of together) if (!orphaned) this.#faults.delete(store)
     for (const [pending, answer] of done) pending.answer(answer)
     for (const [at, outcome] of outcomes.entries()) {
       const pending = together[at]
