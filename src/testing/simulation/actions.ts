@@ -1,4 +1,5 @@
 import type { Action, Actor } from './actor.ts'
+import type { Count } from './replay-model.ts'
 import { Bag } from './values.ts'
 
 /** Stores what a session holds before the requests of a simulation come. */
@@ -10,9 +11,48 @@ export const begin: Action = async (actor) => {
 }
 
 export const look: Action = (actor) => actor.look()
+/** Lists the keys without reading a value. */
+export const list: Action = (actor) => actor.list()
 
+export function get(key: string): Action {
+  return (actor) => void actor.get(key)
+}
+
+export function has(key: string): Action {
+  return (actor) => void actor.has(key)
+}
+
+/** Sets a value without having read the one before, as far as this action goes. */
 export function set(key: string): Action {
   return (actor) => setTo(actor, key, actor.unique())
+}
+
+/** Sets a key to this value. */
+export function put(key: string, value: string): Action {
+  return (actor) => setTo(actor, key, value)
+}
+
+/** Reads a value and then sets another one. */
+export function readAndSet(key: string): Action {
+  return (actor) => {
+    actor.get(key)
+    setTo(actor, key, actor.unique())
+  }
+}
+
+/** Reads a counter and then sets it to a number that it does not have. */
+export function readAndReset(key: string): Action {
+  return (actor) => {
+    actor.get(key)
+    setTo(actor, key, 1000 * Number.parseInt(actor.unique(), 36))
+  }
+}
+
+/** Sets a key if it is not there. */
+export function setIfAbsent(key: string): Action {
+  return (actor) => {
+    if (!actor.has(key)) setTo(actor, key, actor.unique())
+  }
 }
 
 /** Sets a key that no other request touches. */
@@ -23,20 +63,14 @@ export function reset(key: string): Action {
   return (actor) => setTo(actor, key, 1000 * Number.parseInt(actor.unique(), 36))
 }
 
-export function count(key: string, by: number): Action {
-  return (actor) => {
-    let value: unknown
-    actor.change({ kind: 'count', key, by }, (session) => {
-      value = session.update(key, (n = 0) => n + by)
-    })
-    actor.check(key, value)
-  }
+export function count(key: string, by: number, orElse: Count['orElse'] = 'begin'): Action {
+  return (actor) => actor.count({ kind: 'count', key, by, orElse })
 }
 
 /** Changes an object in place. */
 export const alter: Action = (actor) => {
   const value = { by: actor.unique() }
-  actor.change({ kind: 'set', key: 'box', value: JSON.stringify(value) }, (session) => {
+  actor.change({ kind: 'alter', key: 'box', value: JSON.stringify(value) }, (session) => {
     const box = session.get('box')
     if (box === undefined) session.set('box', value)
     else box.by = value.by
@@ -57,10 +91,23 @@ export function remove(key: string): Action {
   return (actor) => actor.change({ kind: 'delete', key }, (session) => void session.delete(key))
 }
 
-export function take(key: string): Action {
+/** Reads a value and then deletes it. */
+export function readAndRemove(key: string): Action {
   return (actor) => {
-    actor.check(key, actor.session.get(key))
-    if (actor.session.has(key)) actor.change({ kind: 'delete', key }, (session) => void session.take(key))
+    actor.get(key)
+    actor.change({ kind: 'delete', key }, (session) => void session.delete(key))
+  }
+}
+
+export function take(key: string): Action {
+  return (actor) => actor.take(key)
+}
+
+/** Takes a value and sets another one. */
+export function takeAndSet(key: string): Action {
+  return (actor) => {
+    actor.take(key)
+    setTo(actor, key, actor.unique())
   }
 }
 
@@ -72,8 +119,14 @@ export const clear: Action = (actor) => actor.change({ kind: 'clear' }, (session
 export const regenerate: Action = (actor) => actor.regenerate()
 export const destroy: Action = async (actor) => actor.destroy()
 /** Ends the session whose ID was told last, by that ID alone. */
-export const end: Action = async (actor) => actor.end(actor.world.ids.at(-1) ?? '')
+export const end: Action = async (actor) => actor.end(actor.world.told.at(-1)?.id ?? '')
+/** Ends the session whose ID was told first, by that ID alone. */
+export const endFirst: Action = async (actor) => actor.end(actor.world.told[0]?.id ?? '')
 export const commit: Action = async (actor) => actor.commit()
+/** Waits, so that time may pass while the request is under way. */
+export const rest: Action = async (actor) => actor.rest()
+export const readId: Action = (actor) => actor.readId()
+export const disconnect: Action = (actor) => actor.disconnect()
 
 function setTo(actor: Actor, key: string, value: number | string): void {
   actor.change({ kind: 'set', key, value }, (session) => void session.set(key, value))

@@ -17,29 +17,41 @@ interface Settle {
 
 /** A call of a request that waits until the simulation lets it through. */
 export class PendingCall {
+  /** The store of the process that made it. */
+  readonly store: Store
   readonly view: RequestView
   readonly call: Call
   /** What the request had done to its session, and what it was doing, when it made the call. */
   readonly log: Log
   readonly doing: Doing
   readonly claiming: string | undefined
-  readonly successor: string | undefined
+  readonly moving: boolean
+  /** It believes that its session is stored, under this key. */
+  readonly believed: string | undefined
   /** The request was told that the call failed, so it no longer waits for the answer. */
   orphaned = false
+  /** The request will not get the answer. */
+  lost = false
   readonly #perform: () => Promise<Answer>
   readonly #settle: Settle
 
-  constructor(view: RequestView, call: Call, perform: () => Promise<Answer>, settle: Settle) {
+  constructor(store: Store, view: RequestView, call: Call, perform: () => Promise<Answer>, settle: Settle) {
+    this.store = store
     this.view = view
     this.call = call
     const { log, claiming } = view.originOf(call.payload)
     this.log = log
     this.doing = view.doing
     this.claiming = claiming
-    if (view.prepares(call)) view.successor = call.key
-    this.successor = view.successor
+    this.moving = view.moving
+    this.believed = view.key
+    view.calls += 1
     this.#perform = perform
     this.#settle = settle
+  }
+
+  get isAnswered(): boolean {
+    return !this.orphaned && !this.lost
   }
 
   async perform(): Promise<Answer> {
@@ -108,7 +120,7 @@ export class GatedStore implements Store {
     return new Promise<A>((resolve, reject) => {
       // The answer is what `perform` resolves with, an A.
       const settle = { resolve: resolve as (answer: Answer) => void, reject }
-      this.#enqueue(new PendingCall(view, call, perform, settle))
+      this.#enqueue(new PendingCall(this, view, call, perform, settle))
     })
   }
 }

@@ -9,12 +9,19 @@ import { VirtualTime } from './virtual-time.ts'
 /** Requests that call the store up to six times if no other request interferes. */
 const requests: Readonly<Record<string, readonly Action[]>> = {
   reads: [actions.look],
-  sets: [actions.set('a'), actions.setOwn, actions.alter, actions.collect],
+  'sets without reading': [actions.set('a'), actions.setOwn],
+  'reads and sets': [actions.readAndSet('a')],
+  'sets what is missing': [actions.setIfAbsent('c')],
+  'changes in place': [actions.alter, actions.collect],
   counts: [actions.count('n', 1)],
   'counts twice': [actions.count('n', 1), actions.commit, actions.count('n', 1)],
+  'counts what is there': [actions.count('n', 1, 'skip'), actions.count('m', 1, 'throw')],
   resets: [actions.reset('n')],
   'deletes and takes': [actions.remove('a'), actions.remove('n'), actions.take('flash')],
+  'reads and deletes': [actions.readAndRemove('a')],
   'deletes and sets anew': [actions.remove('a'), actions.set('a')],
+  'takes and sets anew': [actions.takeAndSet('flash')],
+  'lists and sets': [actions.list, actions.set('a')],
   claims: [actions.claim('token')],
   'counts and claims': [actions.count('n', 1), actions.claim('token')],
   clears: [actions.clear],
@@ -22,6 +29,7 @@ const requests: Readonly<Record<string, readonly Action[]>> = {
   'logs in': [actions.regenerate, actions.set('a'), actions.count('n', 1)],
   'regenerates and clears': [actions.regenerate, actions.clear],
   destroys: [actions.destroy],
+  'ends by ID': [actions.endFirst],
   'destroys and begins anew': [actions.destroy, actions.set('a')],
   'commits again and again': [
     actions.setOwn,
@@ -36,7 +44,7 @@ const names = Object.keys(requests)
 /**
  * Two requests on one session, in every order in which their calls of the store can follow each other.
  *
- * A list for any test runner, used like {@link storeContract}: one requirement for each of sixteen kinds of requests, which
+ * A list for any test runner, used like {@link storeContract}: one requirement for each kind of request, which
  * is tried together with all others. Checked is what {@link randomWalks} check. On a store in memory the whole list takes some
  * seconds. Applies to stores on a server that can destroy sessions.
  *
@@ -64,9 +72,9 @@ async function everyOrder(
   const branches = new Branches()
   do {
     // In two processes: requests of one process wait for each other, which leaves fewer orders.
-    const simulation = new Simulation(stores, time, branches, 2)
+    const simulation = new Simulation(stores, time, branches, { processes: 2 })
     await simulation.go([[actions.begin]], () => undefined)
-    await simulation.go(both, () => simulation.ids[0])
+    await simulation.go(both, () => simulation.told[0]?.id)
     await simulation.end()
     const { broken } = simulation.violations
     assert.ok(broken.length === 0, `one request ${one}, another ${other}\n${simulation.violations.report()}`)

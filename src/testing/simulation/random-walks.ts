@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
 import type { StoreHarness } from '../harness.ts'
 import { requirement, revocable, type StoreRequirement } from '../requirement.ts'
-import type { Trial } from '../trial.ts'
+import { MINUTE, type Trial } from '../trial.ts'
 import * as actions from './actions.ts'
 import type { Action } from './actor.ts'
-import { Simulation, type Choices } from './simulation.ts'
+import type { Isolation } from './replay-model.ts'
+import { Simulation, type Choices, type SimulationSettings } from './simulation.ts'
 import type { Violations } from './violations.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -82,30 +83,58 @@ async function check(
   assert.fail(`${which}\n${first.report}\nTo repeat it: randomWalks({ from: ${first.seed}, count: 1 }).`)
 }
 
+const isolations: readonly Isolation[] = [
+  'snapshot',
+  'snapshot',
+  'snapshot',
+  'snapshot',
+  'serializable',
+  'last-wins',
+]
+
 /** What a request may do, and how often it does so. */
 const repertoire: readonly (readonly [weight: number, action: Action])[] = [
-  [6, actions.setOwn],
+  [5, actions.setOwn],
   [3, actions.set('a')],
   [2, actions.set('b')],
-  [6, actions.count('n', 1)],
+  [2, actions.readAndSet('a')],
+  [1, actions.readAndSet('b')],
+  [1, actions.readAndReset('n')],
+  [1, actions.setIfAbsent('b')],
+  [1, actions.get('a')],
+  [1, actions.get('n')],
+  [1, actions.has('b')],
+  [1, actions.has('token')],
+  [1, actions.list],
+  [5, actions.count('n', 1)],
   [2, actions.count('m', 3)],
+  [1, actions.count('m', 5, 'skip')],
+  [1, actions.count('m', 7, 'throw')],
   [1, actions.reset('n')],
   [3, actions.alter],
   [4, actions.collect],
   [2, actions.remove('a')],
+  [1, actions.readAndRemove('a')],
+  [1, actions.readAndRemove('b')],
   [1, actions.remove('n')],
+  [1, actions.remove('m')],
   [1, actions.remove('bag')],
   [2, actions.take('flash')],
   [1, actions.take('b')],
+  [1, actions.takeAndSet('flash')],
   [4, actions.claim('token')],
   [1, actions.claim('a')],
   [1, actions.set('token')],
   [1, actions.set('flash')],
   [1, actions.clear],
   [4, actions.regenerate],
+  [1, actions.disconnect],
   [2, actions.destroy],
   [1, actions.end],
-  [3, actions.look],
+  [1, actions.endFirst],
+  [2, actions.look],
+  [1, actions.readId],
+  [2, actions.rest],
   [6, actions.commit],
 ]
 const bag: readonly Action[] = repertoire.flatMap(([weight, action]) =>
@@ -117,6 +146,19 @@ function isLong(seed: number): boolean {
   return seed % 4 === 3
 }
 
+/** The settings of a walk: two of three walks have the default isolation, and half of those in which time passes rotate IDs. */
+function settingsOf(choices: Choices, isLongWalk: boolean): SimulationSettings {
+  const processes = 1 + choices.pick(2)
+  const isolation = isolations[choices.pick(isolations.length)] ?? 'snapshot'
+  const rotates = isLongWalk && choices.pick(2) === 0
+  return {
+    processes,
+    isolation,
+    keys: choices.pick(4) === 0 ? { a: 'last-wins', b: 'serializable', n: 'snapshot' } : {},
+    ...(rotates ? { rotation: { after: 30 * MINUTE, grace: 20 * MINUTE } } : {}),
+  }
+}
+
 /** One walk: three to five requests on one session. The same seed makes the same walk. */
 export async function randomWalk(
   stores: readonly Store[],
@@ -124,19 +166,19 @@ export async function randomWalk(
   seed: number,
 ): Promise<Violations> {
   const choices = new Seeded(seed)
-  const simulation = new Simulation(stores, time, choices, 1 + choices.pick(2))
+  const simulation = new Simulation(stores, time, choices, settingsOf(choices, isLong(seed)))
   await simulation.go([[actions.begin]], () => undefined)
   const faults = [0, 0, 4, 12][choices.pick(4)] ?? 0
   const overlaps = choices.pick(4) === 0 ? 3 : 0
-  const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12)] : []
+  const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12), 24 + choices.pick(12)] : []
   // Half of the walks have a few actions only, which then meet far more often (swarm testing, Groce et al. 2012).
   const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? actions.look)
   const from = choices.pick(2) === 0 ? bag : [...some, actions.commit]
   const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
   const idOf = (): string | undefined => {
-    const [known, which] = [simulation.ids, choices.pick(8)]
+    const [known, which] = [simulation.told, choices.pick(8)]
     if (which === 0) return undefined
-    return which < 3 ? known[choices.pick(known.length)] : known.at(-1)
+    return (which < 3 ? known[choices.pick(known.length)] : known.at(-1))?.id
   }
   await simulation.go(requests, idOf, { faults, overlaps, pauses })
   if (isLong(seed) && choices.pick(2) === 0) await simulation.outlive()

@@ -1,34 +1,7 @@
-import type { Change, Ground, Log, Look } from './replay-model.ts'
-import { versionOf, type Call } from './store-model.ts'
-import type { State, Value } from './values.ts'
-
-/** One session from its first commit to its end, under all its IDs: what really was stored. */
-export class SessionHistory {
-  /** The session's values after each commit. The first state, before any commit, is empty. */
-  readonly states: State[] = [new Map()]
-  /** The key that the session is stored under; `undefined` before its first commit and after its end. */
-  key: string | undefined
-  readonly #versions: string[] = ['']
-
-  /** The index of the newest state. */
-  get end(): number {
-    return this.states.length - 1
-  }
-
-  get newest(): State {
-    return this.states[this.end] ?? new Map()
-  }
-
-  add(payload: string, state: State): void {
-    this.#versions.push(versionOf(payload))
-    this.states.push(state)
-  }
-
-  /** The index of the state that a payload holds, or -1. */
-  indexOf(payload: string): number {
-    return this.#versions.lastIndexOf(versionOf(payload))
-  }
-}
+import { hasPending, type Act, type Ground, type Log, type Mark, type Rules } from './replay-model.ts'
+import { SessionHistory } from './session-history.ts'
+import { versionOf } from './store-model.ts'
+import type { Value } from './values.ts'
 
 /** What a request is doing when it calls the store. */
 export type Doing = 'find' | 'commit' | 'claim' | 'destroy' | 'nothing'
@@ -47,40 +20,69 @@ export class RequestView {
   claiming: string | undefined
   /** What was stored under the claimed key when the claim removed it. */
   claimed: { readonly value: Value } | undefined
-  /** The key under which a regeneration prepares the session's next record. */
-  successor: string | undefined
   /** A call of it has failed, so it cannot know what is stored. */
   troubled = false
   /** It has called `regenerate`, and not committed since. */
   moving = false
-  /** Its changes since its last acknowledged commit. */
-  log: (Change | Look)[] = []
-  /** Its changes that are stored, whether or not it has been told. */
-  readonly applied: Set<object> = new Set()
+  /** Its client has closed the connection. */
+  isDisconnected = false
   history: SessionHistory = new SessionHistory()
+  /** How often its session had been regenerated when it began. */
+  epoch = 0
   /** The key under which it believes its session to be stored; `undefined` if it believes that nothing is stored. */
   key: string | undefined
   /** The index of the state that it stored last in what it is doing now. */
   wrote: number | undefined
+  /** It has given its session a new ID in what it is doing now. */
+  hasMoved = false
+  /** When it last knew that its session is stored, in ms since the epoch. */
+  sureAt = 0
+  /** How many calls it has made in what it is doing now, and how many all requests had made when it began. */
+  calls = 0
+  callsOfAll = 0
+  /** It knew the newest state of its session when it began what it is doing now. */
+  wasUpToDate = false
+  /** A redirect that it met while it looked for its session opens nothing. */
+  isShutOut = false
+  /** How many redirects it passed while it looked for its session. */
+  hops = 0
+  /** How many writes there had been when it last knew the newest state of its session. */
+  upToDateAt = -1
+  readonly #rules: Rules
+  #log: (Act | Mark)[] = []
   /** The key under which its session really is stored. */
   #place: string | undefined
-  /** The range of states that its log may build upon. */
   #from = 0
-  #to = 0
-  #looked = false
   readonly #origins = new Map<string, Origin>()
 
-  constructor(name: string) {
+  constructor(name: string, rules: Rules) {
     this.name = name
+    this.#rules = rules
   }
 
-  begin(doing: Doing, claiming?: string): void {
+  /** What it did since it opened its session. */
+  get log(): Log {
+    return this.#log
+  }
+
+  /** Its session was regenerated since it began. */
+  get isOutrun(): boolean {
+    return this.epoch < this.history.epoch
+  }
+
+  begin(
+    doing: Doing,
+    { calls, writes }: { readonly calls: number; readonly writes: number },
+    claiming?: string,
+  ): void {
     this.doing = doing
     this.claiming = claiming
     this.claimed = undefined
-    this.successor = undefined
     this.wrote = undefined
-    this.#looked = false
+    this.hasMoved = false
+    this.calls = 0
+    this.callsOfAll = calls
+    this.wasUpToDate = this.upToDateAt === writes
   }
 
   end(): void {
@@ -88,68 +90,92 @@ export class RequestView {
     this.claiming = undefined
   }
 
-  /** What its log may build upon, in the history of a record that it has written or wants to write. */
+  note(act: Act): void {
+    this.#log.push(act)
+  }
+
+  /** What its log builds upon, in the history of a record that it has written or wants to write. */
   groundOf({ states }: SessionHistory): Ground {
-    return { states, from: this.#from, to: this.#to }
+    return { states, from: this.#from, rules: this.#rules }
   }
 
   /** The session was found under `key`, in this state. */
   found(history: SessionHistory, index: number, key: string): void {
     this.key = this.#place = key
     this.history = history
-    this.#from = this.#to = Math.max(index, 0)
+    this.epoch = history.epoch
+    this.#from = Math.max(index, 0)
   }
 
-  /** The store has answered a read of the session. */
-  saw(): void {
-    this.#looked = true
-  }
-
-  /** From now on it may have seen everything that is stored by now. */
+  /** From now on it may have seen everything that was stored before it was outrun. */
   mayHaveSeenAll(): void {
-    this.log.push({ kind: 'look', until: this.history.end })
-    this.#to = Math.max(this.#to, this.wrote ?? 0)
+    this.#log.push({ kind: 'look', until: this.history.endOf(this.epoch) })
   }
 
-  /** Changes of it were stored: the session lives under `key` now, or has ended if that is `undefined`. */
+  /** The record that it has created for a new session is there: it lives under `key`. */
+  adopts(history: SessionHistory, key: string, log: Log): void {
+    this.#log = this.#log.filter(({ kind }) => !isMark(kind))
+    this.#from = 0
+    this.epoch = history.epoch
+    this.stored(history, key, log)
+  }
+
+  /** It has found the record that it had created without an answer. */
+  finds(history: SessionHistory, key: string, log: Log): void {
+    if (this.#place !== key) this.adopts(history, key, log)
+    this.key = key
+  }
+
+  /** What it had done until `log` was stored: the session lives under `key` now, or has ended if that is `undefined`. */
   stored(history: SessionHistory, key: string | undefined, log: Log): void {
-    for (const change of log) this.applied.add(change)
     this.wrote = history.end
     this.#place = key
     this.history = history
+    const last = log.findLast((entry) => this.#log.includes(entry))
+    const at = last === undefined ? 0 : this.#log.lastIndexOf(last) + 1
+    this.#log.splice(at, 0, { kind: 'stored', at: history.end })
+  }
+
+  /** It was handed what it has claimed. */
+  hasClaimed(key: string): void {
+    if (this.wrote !== undefined) this.#log.push({ kind: 'claimed', key, at: this.wrote })
   }
 
   /** What it had done when it made a payload, which it may send again later. */
   originOf(payload: string | undefined): Origin {
     const version = payload === undefined ? '' : versionOf(payload)
-    const origin = this.#origins.get(version) ?? { log: [...this.log], claiming: this.claiming }
+    const origin = this.#origins.get(version) ?? { log: [...this.#log], claiming: this.claiming }
     if (version !== '') this.#origins.set(version, origin)
     return origin
   }
 
-  /** Whether a call writes the record that `regenerate` moves the session to. */
-  prepares({ verb, key }: Call): boolean {
-    const writes = verb === 'create' || verb === 'replace'
-    return writes && this.moving && this.key !== undefined && key !== this.key
-  }
-
   /** Its commit was acknowledged. */
   settle(): void {
-    if (!this.troubled && this.wrote !== undefined) this.#from = this.#to = this.wrote
-    // Other requests of its process may have handed it what they stored, without a read.
-    else if (this.troubled || this.#looked || this.log.length > 0) this.#to = this.history.end
+    if (this.wrote === undefined && (hasPending(this.#log) || this.calls > 0)) {
+      // It may have been rebased, and other requests of its process may have handed it what they stored, without a read.
+      this.mayHaveSeenAll()
+      this.#log.push({ kind: 'settled' })
+    }
     this.key = this.#place
-    this.log = []
     this.moving = false
   }
 
   /** Its session has ended, and it begins another one. */
   reset(): void {
     this.history = new SessionHistory()
+    this.epoch = 0
     this.key = this.#place = undefined
-    this.#from = this.#to = 0
-    this.log = []
-    this.applied.clear()
+    this.#from = 0
+    this.#log = []
     this.moving = false
   }
+}
+
+/** What a request did, without what became of it under another key. */
+export function actsIn(log: Log): Log {
+  return log.filter(({ kind }) => !isMark(kind))
+}
+
+function isMark(kind: Log[number]['kind']): boolean {
+  return kind === 'look' || kind === 'stored' || kind === 'settled' || kind === 'claimed'
 }

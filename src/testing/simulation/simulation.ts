@@ -5,7 +5,8 @@ import type { Store } from '../../store.ts'
 import { MINUTE } from '../trial.ts'
 import { Actor, type Action, type World } from './actor.ts'
 import { GatedStore, PendingCall } from './gated-store.ts'
-import { Oracle } from './oracle.ts'
+import { Oracle, type SessionPage } from './oracle.ts'
+import type { Isolation, Rules } from './replay-model.ts'
 import { registry } from './values.ts'
 import { Violations } from './violations.ts'
 import { IDLE, type VirtualTime } from './virtual-time.ts'
@@ -26,11 +27,26 @@ export interface Conditions {
   readonly pauses: readonly number[]
 }
 
+/** How the managers of a simulation are set up. */
+export interface SimulationSettings {
+  /** How many processes there are, each with a manager of its own. Requests that share one rebase one after the other. */
+  readonly processes: number
+  /** Default: `'snapshot'` for all keys. */
+  readonly isolation?: Isolation
+  /** The isolation of single keys, where it is another one. */
+  readonly keys?: Readonly<Record<string, Isolation>>
+  /** After how many ms IDs are rotated, and for how many more the old ones open. Default: never. */
+  readonly rotation?: { readonly after: number; readonly grace: number }
+}
+
 /** More steps than any simulation needs: a request that still waits then would wait forever. */
 const MAX_STEPS = 5_000
 
 /** Longer than any call is held back, so that no deadline of the library expires. */
 const PATIENCE: number = 10 * MINUTE
+
+/** For how long the managers keep a redirect, so that requests under way find out about it. In ms. */
+const REDIRECT_LIFE: number = 2 * PATIENCE
 
 /** With more failures in a row the library's circuit breaker would open, and no call would reach the store. */
 const MAX_FAULTS = 3
@@ -52,16 +68,40 @@ export class Simulation {
   readonly #waiting: (PendingCall | (() => void))[] = []
   #conditions: Conditions = { faults: 0, overlaps: 0, pauses: [] }
   #steps = 0
-  /** Failures in a row. */
-  #faults = 0
+  /** Failures in a row, in each process. */
+  readonly #faults = new Map<Store, number>()
 
-  /** Of the processes, each has one of `stores`; requests that share a process rebase one after the other. */
-  constructor(stores: readonly Store[], time: VirtualTime, choices: Choices, processes: number) {
+  /** Time is to pass as soon as no request waits for an answer of the store. */
+  #isTimeDue = false
+
+  /** Of the processes, each has one of `stores`. */
+  constructor(stores: readonly Store[], time: VirtualTime, choices: Choices, settings: SimulationSettings) {
     this.#stores = stores
     this.#time = time
     this.#choices = choices
-    this.oracle = new Oracle(this.violations, time)
-    this.#world = { violations: this.violations, oracle: this.oracle, ids: [] }
+    const { processes, isolation = 'snapshot', keys = {}, rotation } = settings
+    const rules: Rules = {
+      isolationOf: (key) => keys[key] ?? isolation,
+      isMerged: (key) => key === 'bag',
+    }
+    this.violations.tell(
+      '-',
+      `isolation: ${[isolation, ...Object.entries(keys).map((pair) => pair.join(' '))].join(', ')}`,
+    )
+    this.oracle = new Oracle(this.violations, time, REDIRECT_LIFE)
+    this.#world = {
+      violations: this.violations,
+      oracle: this.oracle,
+      rules,
+      isRotating: rotation !== undefined,
+      told: [],
+      rest: async () =>
+        new Promise((resolve) => {
+          this.#waiting.push(resolve)
+        }),
+    }
+    const rotating =
+      rotation === undefined ? {} : { rotateAfter: rotation.after, rotateGrace: rotation.grace }
     this.#managers = Array.from({ length: processes }, (_, at) => {
       const store = new GatedStore(stores[at % stores.length] ?? this.#store, (call) => {
         this.oracle.nameOf(call.call.key)
@@ -71,6 +111,9 @@ export class Simulation {
       return new SessionManager({
         store,
         registry,
+        isolation,
+        keys: Object.fromEntries(Object.entries(keys).map(([key, each]) => [key, { isolation: each }])),
+        ...rotating,
         idleTimeout: IDLE,
         openTimeout: PATIENCE,
         commitTimeout: PATIENCE,
@@ -81,9 +124,9 @@ export class Simulation {
     })
   }
 
-  /** The IDs that clients were told. */
-  get ids(): readonly string[] {
-    return this.#world.ids
+  /** The IDs that clients were told, in order, and by which request. */
+  get told(): World['told'] {
+    return this.#world.told
   }
 
   /** Runs requests to their end. `idOf` gives each one the ID that it comes with, when its turn to begin has come. */
@@ -107,7 +150,8 @@ export class Simulation {
         await delay(1)
         continue
       }
-      if (this.#conditions.pauses.includes(this.#steps)) await this.#pass()
+      if (this.#conditions.pauses.includes(this.#steps)) this.#isTimeDue = true
+      if (this.#isTimeDue && this.#isQuiet()) await this.#pass()
       await this.#step()
       await quiet()
     }
@@ -137,10 +181,19 @@ export class Simulation {
       }
       if (entry.payload !== page.payload)
         this.violations.wrong('preserved', `${name} does not hold what was written last`)
-      const { history, staged } = page
-      const isOrphan = staged === undefined ? history.key !== key : !staged.view.troubled
-      if (isOrphan) this.violations.wrong('single', `${name} is left, and is no session's ID`)
+      if (page.kind === 'staged' && !page.view.troubled) this.violations.wrong('single', `${name} is left`)
+      if (page.kind === 'session') this.#judgeLeft(key, name, page)
     }
+  }
+
+  #judgeLeft(key: string, name: string, { history, view }: SessionPage): void {
+    const isUnknown = (history.mover ?? view).troubled && !this.oracle.isTold(key)
+    if (isUnknown) return
+    if (history.key !== key || !this.oracle.isTold(key))
+      this.violations.wrong('single', `${name} is left, and is no session's ID`)
+    if (history.endToldAt < Infinity)
+      this.violations.wrong('ended', `${name} is there, and its end was acknowledged`)
+    if (history.isGoneTold) this.violations.wrong('told', `${name} is there, and was reported as gone`)
   }
 
   get #store(): Store {
@@ -157,19 +210,27 @@ export class Simulation {
     }
   }
 
+  /**
+   * Whether no operation is under way. Time passes only then: an operation that lasts as long as a record lives has failed
+   * long before, by its deadline. A call whose request has given it up may arrive at any time.
+   */
+  #isQuiet(): boolean {
+    return this.#waiting.every((each) => typeof each === 'function' || each.orphaned)
+  }
+
   async #pass(): Promise<void> {
+    this.#isTimeDue = false
     this.violations.tell('-', 'time passes')
     await this.#time.pass()
   }
 
   /** Begins a request, fails a call, or carries out one call or two. */
   async #step(): Promise<void> {
-    const next = this.#take(this.#waiting)
+    const next = this.#next()
     if (typeof next === 'function') return next()
     const { faults, overlaps } = this.#conditions
-    const mayFail = faults > 0 && !next.orphaned && this.#faults < MAX_FAULTS
+    const mayFail = faults > 0 && !next.orphaned && (this.#faults.get(next.store) ?? 0) < MAX_FAULTS
     if (mayFail && this.#choices.pick(faults) === 0) return this.#fail(next)
-    this.#faults = 0
     const together = [next]
     const others = this.#waiting
       .filter((each) => typeof each === 'object')
@@ -190,8 +251,9 @@ export class Simulation {
     const fault = ['not carried out', 'carried out, the answer is lost', 'still on its way'][how]
     this.violations.tell(view.name, `${call.verb} ${this.oracle.nameOf(call.key)}: fails, ${fault}`)
     view.troubled = true
-    this.#faults += 1
+    this.#faults.set(pending.store, (this.#faults.get(pending.store) ?? 0) + 1)
     if (how === 2) this.#waiting.push(pending)
+    pending.lost = true
     if (how === 1) this.oracle.note([[pending, await pending.perform()]])
     pending.fail(new SessionError('ERR_SESSION_STORE', 'the store did not answer'))
   }
@@ -203,6 +265,7 @@ export class Simulation {
       return outcome?.status === 'fulfilled' ? [[pending, outcome.value] as const] : []
     })
     this.oracle.note(done)
+    for (const { store, orphaned } of together) if (!orphaned) this.#faults.delete(store)
     for (const [pending, answer] of done) pending.answer(answer)
     for (const [at, outcome] of outcomes.entries()) {
       const pending = together[at]
@@ -211,6 +274,15 @@ export class Simulation {
       pending.view.troubled = true
       pending.fail(outcome.reason)
     }
+  }
+
+  /** What comes next. While time is due, requests come to the end of what they are doing. */
+  #next(): PendingCall | (() => void) {
+    if (!this.#isTimeDue || this.#isQuiet()) return this.#take(this.#waiting)
+    const calls = this.#waiting.filter((each) => typeof each === 'object' && !each.orphaned)
+    const next = this.#take(calls)
+    this.#waiting.splice(this.#waiting.indexOf(next), 1)
+    return next
   }
 
   #take<T>(from: T[]): T {

@@ -42,5 +42,15 @@ export function plain(value: unknown): Value {
 
 /** A {@link Bag} in its plain form, with one more item. */
 export function withItem(bag: Value, item: string): Value {
-  return [...(bag === undefined ? [] : String(bag).split(',')), item].toSorted().join()
+  return [...itemsOf(bag), item].toSorted().join()
+}
+
+/** Two {@link Bag}s made from `base`, in their plain form, merged. */
+export function unitedWith(base: Value, mine: Value, theirs: Value): Value {
+  const known = new Set([...itemsOf(base), ...itemsOf(theirs)])
+  return [...itemsOf(theirs), ...itemsOf(mine).filter((item) => !known.has(item))].toSorted().join()
+}
+
+function itemsOf(bag: Value): readonly string[] {
+  return bag === undefined || bag === '' ? [] : String(bag).split(',')
 }

@@ -1,15 +1,18 @@
 /** What a simulation checks, the most severe first. */
 export const invariants = {
-  ended: 'a session that has ended is never found, and no write brings it back',
+  ended: 'a session that has ended is never found, and nothing brings it back',
+  fenced: 'what began before a regenerate stores nothing and learns nothing, and its ID opens nothing',
   single: 'a session lives under one ID',
   claimed: 'a claimed value goes to one request',
+  refused: 'a change that the rules refuse is not stored',
   counted: 'counters are exact',
-  deleted: 'a delete wins over a concurrent change',
+  deleted: 'a deleted key comes back only by a change that had not read it',
   preserved: 'no acknowledged change is lost',
   replayed: 'a commit is the log of its request, replayed on the newest state',
   seen: 'a request sees what was stored, and its own changes',
   told: 'what a request is told is true',
-  served: 'a request fails only if the store did',
+  served: 'a request fails only if the store did or the rules refuse it',
+  bounded: 'an operation takes a bounded number of calls',
   modelled: 'the store answers as its model does',
 } as const
 

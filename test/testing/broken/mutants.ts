@@ -80,7 +80,7 @@ export const mutants: readonly Mutant[] = [
     'rebase',
     (rebase) =>
       function stubborn(this: CommitRetry, state, newer) {
-        for (const change of state.draft.keyChanges.values()) change.own = true
+        for (const change of state.draft.keyChanges.values()) change.isRead = false
         return rebase.call(this, state, newer)
       },
   ),
