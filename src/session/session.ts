@@ -85,7 +85,7 @@ export type SessionKey<V> = keyof V & string
  * by compare-and-swap before the response leaves.
  *
  * Values come back as what they were: numbers, dates, maps, instances of registered classes. An object that was read and
- * then changed in place counts as set. Nothing is stored for a session that nobody writes to.
+ * then changed in place counts as set. Nothing is stored for a session that is not written to.
  */
 export class Session<V extends SessionValues = SessionValues> {
   readonly #state: SessionState
@@ -270,7 +270,7 @@ export class Session<V extends SessionValues = SessionValues> {
 
   /**
    * Reads and forgets, a flash message for instance. Two concurrent requests may both get it; `claim` is exact. Where
-   * nobody may ever see the answer, to a prefetch or to `HEAD`, it only reads.
+   * the user may never see the response, as with a prefetch or `HEAD`, it only reads.
    */
   take<K extends SessionKey<V>>(key: K): V[K] | undefined {
     const draft = this.#writable(key)
