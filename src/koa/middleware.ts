@@ -72,11 +72,12 @@ export function session<S extends Schema | undefined = undefined, const P extend
       try {
         await next()
       } catch (error) {
-        if (request.session !== undefined) await (commitOnError(error) ? request.commit() : request.abandon())
+        const { session: used } = request
+        if (used !== undefined) await (commitOnError(error) ? request.commit(used) : request.abandon(used))
         throw error
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.
-      if (request.session !== undefined) await request.commit()
+      if (request.session !== undefined) await request.commit(request.session)
       response.finish()
     } catch (error) {
       response.attach()

@@ -70,18 +70,15 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   }
 
   /** The handlers are done: changes throw from now on, and what was changed is stored. */
-  async commit(): Promise<void> {
-    const session = this.#session
-    if (session === undefined) return
+  commit(session: Session<ValuesOf<S>>): Promise<unknown> {
     const unfinished = endRequest(session)
-    if (unfinished !== undefined) await unfinished
-    await this.manager.commit(session)
+    if (unfinished === undefined) return this.manager.commit(session)
+    return unfinished.then(async () => this.manager.commit(session))
   }
 
   /** The handlers have failed: changes throw from now on, and nothing is stored but what was begun. */
-  async abandon(): Promise<void> {
-    // The response is an error already.
-    if (this.#session !== undefined) await endRequest(this.#session)?.catch(() => {})
+  async abandon(session: Session<ValuesOf<S>>): Promise<void> {
+    await endRequest(session)?.catch(() => {}) // the response is an error already
   }
 
   /** The request is over, whatever became of it. The session can be read. */

@@ -91,14 +91,14 @@ export function assignedSession(session: string, value: unknown): SessionError {
 
 /** `destroy(callback)`, as in express-session. */
 export function refuseCallback(session: string, method: string, callback: unknown): void {
-  if (callback === undefined) return
+  if (typeof callback !== 'function') return
   const instead = `write await ${session}.${method}(), and what the callback does after it`
   throw misused(`${session}.${method}() takes no callback: ${instead}`)
 }
 
 /** `regenerate(callback)`, as in express-session and koa-session. */
 export function refuseRegenerateCallback(session: string, callback: unknown): void {
-  if (callback === undefined) return
+  if (typeof callback !== 'function') return
   const instead = `what the callback does can follow ${session}.regenerate() at once, or await ${session}.commit() where the new ID must be stored first`
   throw misused(`${session}.regenerate() takes no callback: ${instead}`)
 }

@@ -82,7 +82,7 @@ export type SessionKey<V> = keyof V & string
  * by compare-and-swap before the response leaves.
  *
  * Values come back as what they were: numbers, dates, maps, instances of registered classes. An object that was read and
- * then changed in place counts as set. Nothing is stored for a session that nobody writes to.
+ * then changed in place counts as set. Nothing is stored for a session that is not written to.
  */
 export class Session<V extends SessionValues = SessionValues> {
   readonly #state: SessionState

@@ -190,8 +190,15 @@ test('methods work when they are detached, and set returns the session', async (
   t.is(await claim('user'), 'ann')
   clear()
   t.is(session.size, 0)
+  await Promise.resolve('a value').then(sloppy('(value) => session.commit(value)')(session) as () => unknown)
   await destroy()
   t.is(['ann', 'bob'].map((name) => set('user', name)).at(-1), session)
+})
+
+test('a session cannot be stored in a session', (t) => {
+  const session = open()
+  t.throws(() => session.set('self', session), { code: 'ERR_SESSION_VALUE' })
+  t.throws(() => session.set('self', { deep: [session] }), { code: 'ERR_SESSION_VALUE' })
 })
 
 test('a session is an instance of Session, and the state behind it is found for sessions only', (t) => {
@@ -212,6 +219,7 @@ test('the symbols of a session can be set, since tools mark objects so, and are 
   session[mark] = 1
   t.is(session[mark], 1)
   t.true(Reflect.deleteProperty(session, mark))
+  t.is(session[mark], undefined)
   t.true(Reflect.defineProperty(session, mark, { value: 2, configurable: true }))
   t.is(Object.getOwnPropertyDescriptor(session, mark)?.value, 2)
   t.is(await session.commit(), 'ok')
