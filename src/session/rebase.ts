@@ -71,7 +71,10 @@ function resolve(
       return drop
     case 'set':
       if (!change.isRead) return keep
-      if (change.text === base && !draft.cleared && !draft.isChangedInPlace(key, change)) return drop
+      if (change.text === base && !draft.cleared && !draft.isChangedInPlace(key, change)) {
+        if (isStaleRead) throw conflictOf(key, 'read', whatHappened)
+        return drop
+      }
       return combine(draft, key, change, 'read and changed', base, theirs)
     case 'update':
       if (draft.isChangedInPlace(key, change))
