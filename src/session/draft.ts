@@ -161,6 +161,7 @@ export class Draft {
 
   delete(key: string): boolean {
     const had = this.#isPresent(key)
+    this.#outdate(key)
     this.keyChanges.set(key, keyChange('delete', undefined, undefined, this.#isRead(key)))
     return had
   }
@@ -364,6 +365,11 @@ export class Draft {
     this.#outdated = (this.#outdated ?? new Set()).add(key)
   }
 
+  /** Before a change that may depend on a value which a commit that failed has made another one of. */
+  #outdate(key: string): void {
+    if (this.keyChanges.get(key)?.isRebased === true) this.#markOutdated(key)
+  }
+
   /** A rebased object may still be in the route's hands. */
   #retire(key: string, change: KeyChange): void {
     if (isObject(change.value)) this.stale.set(change.value, { key, text: this.textOf(key, change) })
@@ -419,6 +425,7 @@ export class Draft {
     updates: Updater[],
   ): void {
     const before = this.keyChanges.get(key)
+    if (kind === 'set') this.#outdate(key)
     // The functions of `update` run again on a newer value, so what they were given is not a reading of it.
     const isRead =
       before === undefined

@@ -36,6 +36,8 @@ export class Actor {
   /** Its session has ended, or could not be opened: there is nothing more to do. */
   #isOver = false
   #made = 0
+  /** The ID that the program has read of a session that was not stored yet. */
+  #readId: string | undefined
 
   constructor(name: string, world: World, manager: SessionManager) {
     this.name = name
@@ -135,7 +137,7 @@ export class Actor {
 
   /** Reads the session's ID, so that it cannot be exchanged for another one. */
   readId(): void {
-    void this.#session.id
+    this.#readId = this.#session.id
   }
 
   /** The client closes the connection. */
@@ -168,9 +170,12 @@ export class Actor {
     view.sureAt = startedAt
     if (view.key === undefined) {
       if (key !== undefined) view.reset()
+      this.#readId = undefined
       return
     }
     const { id } = this.#session
+    const isExchanged = key === undefined && !moving && this.#readId !== undefined && this.#readId !== id
+    if (isExchanged) violations.wrong('told', 'the session has another ID than the one that was read')
     if (told.at(-1)?.id !== id) told.push({ id, by: this.name })
     // A request whose session was rotated by another one does not tell its client anything.
     if (hashId(id) === view.key) oracle.tell(view.key)
@@ -192,6 +197,7 @@ export class Actor {
     if (done !== true) return
     this.#checkEnded(history)
     this.#view.reset()
+    this.#readId = undefined
   }
 
   /** Ends the session whose ID this is, by that ID alone. */
@@ -216,7 +222,7 @@ export class Actor {
     const { claimed } = view
     violations.tell(this.name, `gets ${value ?? 'nothing'}`)
     if (claimed !== undefined) {
-      view.hasClaimed(key)
+      if (value !== undefined) view.hasClaimed(key)
       if (value !== claimed.value && !view.troubled) {
         violations.wrong('claimed', `${key} was ${claimed.value}, and the request got ${value ?? 'nothing'}`)
       }

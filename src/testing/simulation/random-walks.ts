@@ -141,6 +141,45 @@ const bag: readonly Action[] = repertoire.flatMap(([weight, action]) =>
   Array.from({ length: weight }, () => action),
 )
 
+/** Repertoires of which each action meets the others far more often than in {@link repertoire}. */
+const themes: readonly (readonly Action[])[] = [
+  // Ends against writers and moves.
+  [
+    actions.regenerate,
+    actions.regenerate,
+    actions.destroy,
+    actions.endFirst,
+    actions.set('a'),
+    actions.commit,
+  ],
+  // Several commits of one request, in between which others change what it has read.
+  [
+    actions.readAndSet('a'),
+    actions.get('a'),
+    actions.set('a'),
+    actions.setOwn,
+    actions.commit,
+    actions.commit,
+  ],
+  [actions.count('n', 1), actions.readAndReset('n'), actions.remove('n'), actions.commit],
+  // New sessions, and the IDs that they get.
+  [actions.readId, actions.set('a'), actions.destroy, actions.commit],
+]
+
+/** For requests that are under way for a long time. */
+const underWay: readonly Action[] = [
+  actions.rest,
+  actions.rest,
+  actions.rest,
+  actions.set('a'),
+  actions.count('n', 1),
+  actions.get('b'),
+  actions.regenerate,
+  actions.destroy,
+  actions.endFirst,
+  actions.commit,
+]
+
 /** Whether time passes in the walk of a seed. It then waits for the other walks on its {@link VirtualTime}. */
 function isLong(seed: number): boolean {
   return seed % 4 === 3
@@ -170,10 +209,8 @@ export async function randomWalk(
   await simulation.go([[actions.begin]], () => undefined)
   const faults = [0, 0, 4, 12][choices.pick(4)] ?? 0
   const overlaps = choices.pick(4) === 0 ? 3 : 0
-  const pauses = isLong(seed) ? [2 + choices.pick(10), 12 + choices.pick(12), 24 + choices.pick(12)] : []
-  // Half of the walks have a few actions only, which then meet far more often (swarm testing, Groce et al. 2012).
-  const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? actions.look)
-  const from = choices.pick(2) === 0 ? bag : [...some, actions.commit]
+  const pauses = isLong(seed) ? pausesOf(choices) : []
+  const from = isLong(seed) && choices.pick(2) === 0 ? underWay : repertoireOf(choices)
   const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
   const idOf = (): string | undefined => {
     const [known, which] = [simulation.told, choices.pick(8)]
@@ -184,6 +221,21 @@ export async function randomWalk(
   if (isLong(seed) && choices.pick(2) === 0) await simulation.outlive()
   await simulation.end()
   return simulation.violations
+}
+
+/** The steps before which time passes: once, or twice for longer than a session lives unused. */
+function pausesOf(choices: Choices): readonly number[] {
+  const steps = [4 + choices.pick(12), 16 + choices.pick(12), 28 + choices.pick(12)]
+  return steps.flatMap((step) => (choices.pick(3) === 0 ? [step, step] : [step]))
+}
+
+/** Half of the walks have a few actions only, which then meet far more often (swarm testing, Groce et al. 2012). */
+function repertoireOf(choices: Choices): readonly Action[] {
+  const kind = choices.pick(4)
+  if (kind < 2) return bag
+  if (kind === 2) return themes[choices.pick(themes.length)] ?? bag
+  const some = Array.from({ length: 2 }, () => bag[choices.pick(bag.length)] ?? actions.look)
+  return [...some, actions.commit]
 }
 
 /** One to five actions and a commit; a second commit where the store may fail. */

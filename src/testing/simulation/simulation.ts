@@ -23,7 +23,7 @@ export interface Conditions {
   readonly faults: number
   /** One call in this many runs together with another one, and the backend decides the order; 0 for none. */
   readonly overlaps: number
-  /** The steps before which time passes. */
+  /** The steps before which time passes; twice where a step is named twice. */
   readonly pauses: readonly number[]
 }
 
@@ -71,8 +71,8 @@ export class Simulation {
   /** Failures in a row, in each process. */
   readonly #faults = new Map<Store, number>()
 
-  /** Time is to pass as soon as no request waits for an answer of the store. */
-  #isTimeDue = false
+  /** How often time is to pass as soon as no request waits for an answer of the store. */
+  #timesDue = 0
 
   /** Of the processes, each has one of `stores`. */
   constructor(stores: readonly Store[], time: VirtualTime, choices: Choices, settings: SimulationSettings) {
@@ -150,8 +150,8 @@ export class Simulation {
         await delay(1)
         continue
       }
-      if (this.#conditions.pauses.includes(this.#steps)) this.#isTimeDue = true
-      if (this.#isTimeDue && this.#isQuiet()) await this.#pass()
+      this.#timesDue += this.#conditions.pauses.filter((step) => step === this.#steps).length
+      while (this.#timesDue > 0 && this.#isQuiet()) await this.#pass()
       await this.#step()
       await quiet()
     }
@@ -219,7 +219,7 @@ export class Simulation {
   }
 
   async #pass(): Promise<void> {
-    this.#isTimeDue = false
+    this.#timesDue = Math.max(0, this.#timesDue - 1)
     this.violations.tell('-', 'time passes')
     await this.#time.pass()
   }
@@ -278,7 +278,7 @@ export class Simulation {
 
   /** What comes next. While time is due, requests come to the end of what they are doing. */
   #next(): PendingCall | (() => void) {
-    if (!this.#isTimeDue || this.#isQuiet()) return this.#take(this.#waiting)
+    if (this.#timesDue === 0 || this.#isQuiet()) return this.#take(this.#waiting)
     const calls = this.#waiting.filter((each) => typeof each === 'object' && !each.orphaned)
     const next = this.#take(calls)
     this.#waiting.splice(this.#waiting.indexOf(next), 1)

@@ -164,7 +164,7 @@ export const sessions: readonly Unsound[] = [
     },
   ),
   unsound(
-    'destroy ignores its base, so that a regeneration loses a change made in between',
+    'destroy ignores its base, so that it destroys what another request has just written',
     'preserved',
     class extends HonestStore {
       override async destroy(key: string): Destroy {
@@ -186,7 +186,7 @@ export const sessions: readonly Unsound[] = [
   ),
   unsound(
     'destroy with a base answers ok for what another request has ended',
-    'single',
+    'modelled',
     class extends HonestStore {
       override async destroy(key: string, base?: Entry): Destroy {
         const outcome = await super.destroy(key, base)

@@ -21,7 +21,7 @@ class Careless extends HonestStore {
 }
 
 /** How many walks a fault may take to be found. */
-const SEEDS = 1_000
+const SEEDS = 2_000
 
 /** The seed of the first walk in which the invariant does not hold. */
 async function firstTo(invariant: Invariant, open: (backend: Backend) => Store): Promise<number> {
