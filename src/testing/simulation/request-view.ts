@@ -1,7 +1,8 @@
+import { isEmptyPayload } from '../../codec/document/document.ts'
 import { hasPending, type Act, type Ground, type Log, type Mark, type Rules } from './replay-model.ts'
 import { SessionHistory } from './session-history.ts'
 import { versionOf, type Call } from './store-model.ts'
-import { stateOf, type Value } from './values.ts'
+import type { Value } from './values.ts'
 
 /** What a request is doing when it calls the store. */
 export type Doing = 'find' | 'commit' | 'claim' | 'destroy' | 'nothing'
@@ -148,7 +149,7 @@ export class RequestView {
     if (verb === 'destroy') this.#removal = present
     if (payload === undefined) return present
     // Only a removal without an answer is written: what it wanted to remove is replaced by nothing.
-    const isRemoval = verb === 'replace' && stateOf(payload).size === 0
+    const isRemoval = verb === 'replace' && isEmptyPayload(payload)
     const origin = this.#origins.get(versionOf(payload)) ?? (isRemoval ? this.#removal : present) ?? present
     this.#origins.set(versionOf(payload), origin)
     return origin
