@@ -183,7 +183,12 @@ export class Committer {
   /** An empty session ends. What is set on its object afterwards begins another one. */
   async #remove(state: SessionState, payload: string, base: Entry): Promise<Committed | 'conflict'> {
     const until = absoluteEnd(state, this.#settings)
-    const outcome = await this.#store.destroy(state.storedKey, base, state.deadline, until)
+    const destroy = this.#store.destroy(state.storedKey, base, state.deadline, until)
+    const outcome = await destroy.catch((error: unknown) => {
+      // The next commit must not build on a session that this one may have removed.
+      if (isUnknown(error)) state.unsettle(payload, base)
+      throw error
+    })
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
     state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })

@@ -174,7 +174,8 @@ export class Actor {
       return
     }
     const { id } = this.#session
-    const isExchanged = key === undefined && !moving && this.#readId !== undefined && this.#readId !== id
+    const isExchanged =
+      key === undefined && !view.hasMoved && !moving && this.#readId !== undefined && this.#readId !== id
     if (isExchanged) violations.wrong('told', 'the session has another ID than the one that was read')
     if (told.at(-1)?.id !== id) told.push({ id, by: this.name })
     // A request whose session was rotated by another one does not tell its client anything.

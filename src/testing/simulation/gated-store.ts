@@ -39,7 +39,7 @@ export class PendingCall {
     this.store = store
     this.view = view
     this.call = call
-    const { log, claiming } = view.originOf(call.payload)
+    const { log, claiming } = view.originOf(call)
     this.log = log
     this.doing = view.doing
     this.claiming = claiming

@@ -3,7 +3,8 @@ import type { Store } from '../../store.ts'
 import { requirement, revocable, type StoreRequirement } from '../requirement.ts'
 import * as actions from './actions.ts'
 import type { Action } from './actor.ts'
-import { Simulation, type Choices } from './simulation.ts'
+import { Branches } from './branches.ts'
+import { Simulation } from './simulation.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 /** Requests that call the store up to six times if no other request interferes. */
@@ -79,30 +80,4 @@ async function everyOrder(
     const { broken } = simulation.violations
     assert.ok(broken.length === 0, `one request ${one}, another ${other}\n${simulation.violations.report()}`)
   } while (branches.next())
-}
-
-/** Goes through a tree of choices, every path once, depth first. */
-class Branches implements Choices {
-  readonly #taken: { choice: number; readonly of: number }[] = []
-  #depth = 0
-
-  pick(count: number): number {
-    if (count === 1) return 0
-    const known = this.#taken[this.#depth]
-    this.#depth += 1
-    if (known !== undefined) return known.choice
-    this.#taken.push({ choice: 0, of: count })
-    return 0
-  }
-
-  /** Goes back to the root and turns to the next path; false if there is none left. */
-  next(): boolean {
-    this.#depth = 0
-    for (let last = this.#taken.at(-1); last !== undefined; last = this.#taken.at(-1)) {
-      last.choice += 1
-      if (last.choice < last.of) return true
-      this.#taken.pop()
-    }
-    return false
-  }
 }

@@ -6,6 +6,7 @@ import { MINUTE, type Trial } from '../trial.ts'
 import * as actions from './actions.ts'
 import type { Action } from './actor.ts'
 import type { Isolation } from './replay-model.ts'
+import { Seeded } from './seeded.ts'
 import { Simulation, type Choices, type SimulationSettings } from './simulation.ts'
 import type { Violations } from './violations.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -245,21 +246,4 @@ function request(choices: Choices, from: readonly Action[], commitsAgain: boolea
     () => from[choices.pick(from.length)] ?? actions.look,
   )
   return [...all, actions.commit, ...(commitsAgain ? [actions.commit] : [])]
-}
-
-/** Pseudo-random choices (splitmix32): the same for the same seed. */
-class Seeded implements Choices {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = Math.imul(seed, 0x85ebca6b)
-  }
-
-  pick(count: number): number {
-    this.#state = (this.#state + 0x9e3779b9) | 0
-    let mixed = this.#state ^ (this.#state >>> 16)
-    mixed = Math.imul(mixed, 0x21f0aaad)
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
-    return ((mixed ^ (mixed >>> 15)) >>> 0) % count
-  }
 }

@@ -1,6 +1,7 @@
+import { isEmptyPayload } from '../../codec/document/document.ts'
 import { hasPending, type Act, type Ground, type Log, type Mark, type Rules } from './replay-model.ts'
 import { SessionHistory } from './session-history.ts'
-import { versionOf } from './store-model.ts'
+import { versionOf, type Call } from './store-model.ts'
 import type { Value } from './values.ts'
 
 /** What a request is doing when it calls the store. */
@@ -54,6 +55,7 @@ export class RequestView {
   #place: string | undefined
   #from = 0
   readonly #origins = new Map<string, Origin>()
+  #removal: Origin | undefined
 
   constructor(name: string, rules: Rules) {
     this.name = name
@@ -141,11 +143,15 @@ export class RequestView {
     if (this.wrote !== undefined) this.#log.push({ kind: 'claimed', key, at: this.wrote })
   }
 
-  /** What it had done when it made a payload, which it may send again later. */
-  originOf(payload: string | undefined): Origin {
-    const version = payload === undefined ? '' : versionOf(payload)
-    const origin = this.#origins.get(version) ?? { log: [...this.#log], claiming: this.claiming }
-    if (version !== '') this.#origins.set(version, origin)
+  /** What it had done when it made the payload of a call, which it may send again later. */
+  originOf({ verb, payload }: Call): Origin {
+    const present = { log: [...this.#log], claiming: this.claiming }
+    if (verb === 'destroy') this.#removal = present
+    if (payload === undefined) return present
+    // Only a removal without an answer is written: what it wanted to remove is replaced by nothing.
+    const isRemoval = verb === 'replace' && isEmptyPayload(payload)
+    const origin = this.#origins.get(versionOf(payload)) ?? (isRemoval ? this.#removal : present) ?? present
+    this.#origins.set(versionOf(payload), origin)
     return origin
   }
 

@@ -129,6 +129,11 @@ export class Simulation {
     return this.#world.told
   }
 
+  /** How many steps were taken: the number of the next one. */
+  get steps(): number {
+    return this.#steps
+  }
+
   /** Runs requests to their end. `idOf` gives each one the ID that it comes with, when its turn to begin has come. */
   async go(
     requests: readonly (readonly Action[])[],
