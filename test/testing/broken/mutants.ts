@@ -6,8 +6,7 @@ import { Writer } from '../../../src/session/commit/writer.ts'
 import { Draft, type KeyChange } from '../../../src/session/draft.ts'
 import { SessionManager } from '../../../src/session/manager.ts'
 import { redirectOf, redirectPayload } from '../../../src/session/redirect.ts'
-import { Session, stateOf } from '../../../src/session/session.ts'
-import type { SessionState } from '../../../src/session/state.ts'
+import { Session } from '../../../src/session/session.ts'
 import { current, GatedStore } from '../../../src/testing/simulation/gated-store.ts'
 import { recordOf } from '../../../src/testing/simulation/records.ts'
 import type { Invariant } from '../../../src/testing/simulation/violations.ts'
@@ -69,10 +68,6 @@ function rebase(fault: string, invariant: Invariant, distort: (change: KeyChange
       },
   )
 }
-
-// Each session's state is of one class, which is not exported.
-const anyState = stateOf(new SessionManager().begin())
-const StatePrototype = Object.getPrototypeOf(anyState) as SessionState
 
 /** What the request that calls the store does, and how many redirects it has met while it did so. */
 const hops = new WeakMap<object, { doing: string; count: number }>()
