@@ -217,7 +217,7 @@ test('an object schema of any library checks instances, and no other field is ke
   })
   t.throws(() => session.set('other', Object.assign(new Other(), { more: 1 })), {
     ...expected,
-    message: /^other\.more: a field of 'Other' that its schema does not know/,
+    message: /^other\.more: a field of 'Other' that is not in its schema/,
   })
 })
 

@@ -147,11 +147,13 @@ for (const provider of Object.keys(proxiedEngines)) {
       return answer
     }
     await warm()
+    // The redirects that log-ins have left are counted too.
+    let before = await records()
     const created = await lose('create', '/begin')
     t.is(created.status, 200)
     const id = created.cookie ?? ''
     t.is((await site.ask('/look', id)).text, '0')
-    t.is(await records(), 1)
+    t.is(await records(), before + 1)
 
     await warm()
     t.deepEqual(await lose('read', '/count', id), { status: 200, text: '1', cookie: undefined })
@@ -164,23 +166,25 @@ for (const provider of Object.keys(proxiedEngines)) {
     t.deepEqual(await lose('touch', '/look', id), { status: 200, text: '2', cookie: undefined })
 
     await warm()
+    before = await records()
     const renewed = await lose('create', '/login', id)
     t.is(renewed.status, 200)
     const next = renewed.cookie ?? ''
     t.is((await site.ask('/look', next)).text, '3')
     t.is((await site.ask('/look', id)).text, 'null')
-    t.is(await records(), 1)
+    t.is(await records(), before + 1)
 
     await warm()
+    before = await records()
     t.is((await lose('destroy', '/logout', next)).status, 200)
     t.is((await site.ask('/look', next)).text, 'null')
-    t.is(await records(), 0)
+    t.is(await records(), before - 1)
 
     await warm()
     const { cookie: last = '' } = await site.ask('/begin')
-    const moved = await lose('destroy', '/login', last)
-    const alive = await records()
-    t.is(alive, moved.status === 200 ? 1 : 0)
+    before = await records()
+    t.is((await lose('replace', '/login', last)).status, 200)
+    t.is(await records(), before + 1)
     t.is((await site.ask('/look', last)).text, 'null')
   })
 }

@@ -10,11 +10,11 @@ export class SessionHistory {
   /** All keys that it was stored under. */
   readonly keys: Set<string> = new Set()
   /** How often it was regenerated. A request that began before the last time is refused. */
-  epoch = 0
+  epoch: number = 0
   /** A request has begun to end it. */
   isEndAsked = false
   /** How many calls there had been when a request was told that it has ended it. */
-  endToldAt = Infinity
+  endToldAt: number = Infinity
   /** A request was told that another one has ended it. */
   isGoneTold = false
   /** It was removed from the store. */
