@@ -1,3 +1,4 @@
+import { renderPath } from '../codec/value/path.ts'
 import { types } from 'node:util'
 import { SessionError } from '../errors.ts'
 
@@ -121,14 +122,17 @@ export function unseenClaim(session: string, key: unknown, cause: unknown): Sess
 export function promised(session: string, key: unknown, value: PromiseLike<unknown>): SessionError {
   handled(value)
   const call = `${session}.set(${quote(key)}, await …)`
-  return new SessionError('ERR_SESSION_VALUE', `${quote(key)}: a promise cannot be stored: write ${call}`)
+  return new SessionError(
+    'ERR_SESSION_VALUE',
+    `${renderPath(String(key), [])}: a promise cannot be stored: write ${call}`,
+  )
 }
 
 /** A function given to `update` that is `async`, or returned a promise. */
 export function asyncUpdate(session: string, key: unknown, value?: PromiseLike<unknown>): SessionError {
   handled(value)
   const text = `the function of ${session}.update() must not be async or return a promise, since it may run again: await what it needs before, and use the result in it`
-  return new SessionError('ERR_SESSION_VALUE', `${quote(key)}: ${text}`)
+  return new SessionError('ERR_SESSION_VALUE', `${renderPath(String(key), [])}: ${text}`)
 }
 
 /** What may be handed to `await`: a promise, or a query builder for instance. */

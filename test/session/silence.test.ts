@@ -369,7 +369,7 @@ test('a promise is no value: set says to await it, and keeps what was there', as
     new (class extends Promise<void> {})(() => {}),
   ]) {
     const error = t.throws(() => session.set('user', value), { code: 'ERR_SESSION_VALUE' })
-    t.is(error.message, "'user': a promise cannot be stored: write ctx.session.set('user', await …)")
+    t.is(error.message, "user: a promise cannot be stored: write ctx.session.set('user', await …)")
   }
   t.is(session.get('user'), 'ann')
   const nested = t.throws(() => session.set('user', { name: Promise.resolve() }), {
@@ -384,7 +384,7 @@ test('update says to await before it when its function is async or returns a pro
   session.set('n', 1)
   let runs = 0
   const message =
-    "'n': the function of ctx.session.update() must not be async or return a promise, since it may run again: await what it needs before, and use the result in it"
+    'n: the function of ctx.session.update() must not be async or return a promise, since it may run again: await what it needs before, and use the result in it'
   const functions: ((n: number) => unknown)[] = [
     async (n) => (runs += n),
     (n) => Promise.resolve(n + 1),

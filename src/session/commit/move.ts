@@ -14,6 +14,9 @@ import { conflict, regenerated, type CommitRetry } from './retry.ts'
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
 
+/** How much a store's clock may differ, in ms. */
+const CLOCK_TOLERANCE = 60_000
+
 /**
  * Moves a session to a new ID: creates the record under the new key, then makes a redirect of the old record if that is still
  * what this request knows. So no change of another request is lost, one of two concurrent moves wins, and a crash in between
@@ -102,8 +105,10 @@ export class Mover {
     if (store.traits.location === 'client')
       return this.#store.destroy(state.storedKey, base, state.deadline, absoluteEnd(state, this.#settings))
     const at = now()
-    const until = at + (mode === 'open' ? rotateGrace : redirectLife)
-    const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, at + redirectLife) : until
+    // Stores expire by their own clocks: the record outlives every request that relies on it.
+    const kept = at + redirectLife + CLOCK_TOLERANCE
+    const until = mode === 'open' ? at + rotateGrace : kept
+    const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, kept) : kept
     const payload = redirectPayload(state.createdAt, { successor, until, mode }, limits)
     const { storedKey: key, deadline } = state
     try {

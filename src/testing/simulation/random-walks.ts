@@ -206,12 +206,13 @@ export async function randomWalk(
   seed: number,
 ): Promise<Violations> {
   const choices = new Seeded(seed)
-  const simulation = new Simulation(stores, time, choices, settingsOf(choices, isLong(seed)))
+  const passes = isLong(seed) && time.isTurned
+  const simulation = new Simulation(stores, time, choices, settingsOf(choices, passes))
   await simulation.go([[actions.begin]], () => undefined)
   const faults = [0, 0, 4, 12][choices.pick(4)] ?? 0
   const overlaps = choices.pick(4) === 0 ? 3 : 0
-  const pauses = isLong(seed) ? pausesOf(choices) : []
-  const from = isLong(seed) && choices.pick(2) === 0 ? underWay : repertoireOf(choices)
+  const pauses = passes ? pausesOf(choices) : []
+  const from = passes && choices.pick(2) === 0 ? underWay : repertoireOf(choices)
   const requests = Array.from({ length: 3 + choices.pick(3) }, () => request(choices, from, faults > 0))
   const idOf = (): string | undefined => {
     const [known, which] = [simulation.told, choices.pick(8)]
@@ -219,7 +220,7 @@ export async function randomWalk(
     return (which < 3 ? known[choices.pick(known.length)] : known.at(-1))?.id
   }
   await simulation.go(requests, idOf, { faults, overlaps, pauses })
-  if (isLong(seed) && choices.pick(2) === 0) await simulation.outlive()
+  if (passes && choices.pick(2) === 0) await simulation.outlive()
   await simulation.end()
   return simulation.violations
 }

@@ -22,6 +22,11 @@ export class VirtualTime {
     this.#harness = harness
   }
 
+  /** Whether the managers' clock is turned with that of the store. Where it is not, a request does not know how old it is. */
+  get isTurned(): boolean {
+    return this.#harness.still === true
+  }
+
   /** The clock of the harness, which managers use. */
   readonly clock = (): number => this.#harness.now()
 
