@@ -238,7 +238,9 @@ test.serial(
       await age(folder)
       await storeAt(folder, now()).sweep(100)
       assert.deepEqual(await look(folder, [id, newId]), seen)
-      await assertTidy(folder, seen.filter((each) => each !== undefined).length)
+      // The redirect under the old ID is a record, too.
+      const redirects = seen[0] === undefined ? 1 : 0
+      await assertTidy(folder, seen.filter((each) => each !== undefined).length + redirects)
       await fs.rm(folder, { recursive: true })
       return seen[0] === undefined
     }
