@@ -20,7 +20,12 @@ const embedded = [
   '!test/engines/**',
 ]
 /** What takes long and does not depend on the version of Node is left out of its other versions. */
-const brief = [...embedded, '!test/testing/simulation/random-walks.test.ts', '!test/stores/file/kill.test.ts']
+const brief = [
+  ...embedded,
+  '!test/testing/simulation/random-walks.test.ts',
+  '!test/stores/file/kill.test.ts',
+  '!test/types.test.ts',
+]
 /** What takes long, or needs `dist/`, is left out of the inner loop. */
 const core = [
   ...brief,

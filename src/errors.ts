@@ -15,8 +15,9 @@
  * - `ERR_SESSION_STORE` – the store failed or did not respond in time. The driver's error is the `cause`; try again later.
  * - `ERR_SESSION_CONFLICT` – another request changed the session, so that this one's changes cannot be stored beside it; or it
  *   got a new ID or expired. Nothing was stored. Status 409. Repeat the request, or change the value by `update`.
- * - `ERR_SESSION_STATE` – the session or the manager cannot do this now: sessions are off or not mounted, the request is over,
- *   the manager is closed, or the response headers were already sent. Correct the order of the calls.
+ * - `ERR_SESSION_STATE` – the session or the manager cannot do this, or not now: sessions have no such property, an `await` is
+ *   missing, sessions are off, the request is over, the manager is closed, or the response headers were already sent. Correct the
+ *   call, or the order of the calls.
  */
 export type SessionErrorCode =
   | 'ERR_SESSION_OPTIONS'

@@ -6,8 +6,10 @@ export { Session, type SessionKey } from './session/session.ts'
 export type { Committed } from './session/state.ts'
 export { registerProvider, type OpenProvider, type ProviderContext } from './session/providers.ts'
 export type { ManagerOptions, OpenOptions, SealOptions } from './session/options.ts'
-export type { Schema, SessionValues, ValuesOf } from './session/schema.ts'
+export type { Register, RegisteredSchema, Schema, SessionValues, ValuesOf } from './session/schema.ts'
 export type { SessionEvent, StoreVerb } from './session/events.ts'
+export type { Isolation, KeyOptions } from './session/isolation.ts'
+export type { Merge, MergeFunction } from './codec/value/class-plan.ts'
 export type { Health } from './session/backend/health.ts'
 export type { BreakerState } from './session/backend/circuit-breaker.ts'
 export { createRegistry, registerType, type Class, type Registry, type TypeOptions } from './registry.ts'
@@ -15,4 +17,10 @@ export { SessionError, type SessionErrorCode, type SessionErrorDetails } from '.
 export { VERSION_LENGTH } from './store.ts'
 export type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from './store.ts'
 export type { Limits } from './codec/limits.ts'
+export type {
+  ObjectSchema,
+  StandardIssue,
+  StandardResult,
+  StandardSchemaV1,
+} from './codec/standard-schema.ts'
 export type { SealKey } from './codec/seal/key-ring.ts'

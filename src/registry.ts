@@ -1,7 +1,14 @@
 import { types } from 'node:util'
-import type { ZodObject } from 'zod'
 import { isBuiltin } from './codec/value/builtins.ts'
-import { type ClassPlan, type ClassPlans, type Hooks, Shapes } from './codec/value/class-plan.ts'
+import { fieldsOf, type ObjectSchema } from './codec/standard-schema.ts'
+import {
+  type ClassPlan,
+  type ClassPlans,
+  type Hooks,
+  type Merge,
+  type MergeFunction,
+  Shapes,
+} from './codec/value/class-plan.ts'
 import { SessionError } from './errors.ts'
 
 /** Any class, concrete or abstract, with any constructor. */
@@ -22,10 +29,11 @@ export interface TypeOptions<T extends object> {
   readonly name?: string
 
   /**
-   * The fields, as a zod object. Instances are validated when they are written and when they are read, and may have no
-   * other own fields. It only validates: the output of transforms and defaults is not used.
+   * The fields, as an object schema that lists them: `z.object()` of zod, `v.object()` of valibot. Instances are validated
+   * when they are written and when they are read, and may have no other own fields. It only validates: the output of
+   * transforms and defaults is not used. It must be synchronous.
    */
-  readonly schema?: ZodObject
+  readonly schema?: ObjectSchema
 
   /** The version of the fields, a whole number from 1. Increase it when their meaning changes. Default 1. */
   readonly version?: number
@@ -43,10 +51,20 @@ export interface TypeOptions<T extends object> {
   decode?(plain: unknown): T
 
   /**
-   * Merges two changes that concurrent requests made to one key. `base` is the value that both started from, `undefined`
-   * if there was none; `mine` is this request's value, `theirs` the one that was stored meanwhile.
+   * How the changes that two requests made to one instance at the same time become one value. Without it the later one of
+   * the two requests is refused with 409, unless the key has a `merge` of its own.
+   *
+   * - `'fields'`: each field keeps the change of the request that made it. Fields that both changed are a conflict, which
+   *   is answered with 409, even if both gave them the same value. For classes without `encode`. Choose it only if every
+   *   combination of two valid changes is valid: fields that belong together do not stay together.
+   * - `'items'`: what either request inserted or deleted is so in the result. Entries of a Map that both changed, and items
+   *   of an array that both deleted or replaced, are a conflict. For subclasses of Array, Map and Set whose `encode`
+   *   returns their items and nothing else.
+   * - A function decides itself. `base` is what both requests began with, `undefined` if there was nothing; `mine` is the
+   *   instance of the request that commits now, and may be changed and returned; `theirs` is the stored one. If it throws,
+   *   that is a conflict.
    */
-  merge?(base: T | undefined, mine: T, theirs: T): T
+  readonly merge?: 'fields' | 'items' | ((base: T | undefined, mine: T, theirs: T) => T)
 }
 
 /** The classes whose instances a session can store. */
@@ -61,7 +79,7 @@ export interface Registry {
   registerType<T extends object>(type: Class<T>, options?: TypeOptions<T>): void
 
   /** The `merge` of a value's class, if it has one. */
-  mergeOf(value: unknown): ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
+  mergeOf(value: unknown): Merge | undefined
 
   /** @internal */
   planOf(prototype: object): ClassPlan | undefined
@@ -93,7 +111,7 @@ class ClassRegistry implements Registry, ClassPlans {
     this.#byPrototype.set(prototype, plan)
   }
 
-  mergeOf(value: unknown): ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined {
+  mergeOf(value: unknown): Merge | undefined {
     if (typeof value !== 'object' || value === null || types.isProxy(value)) return undefined
     const prototype: object | null = Object.getPrototypeOf(value)
     return prototype === null ? undefined : this.#byPrototype.get(prototype)?.merge
@@ -161,21 +179,26 @@ function compile<T extends object>(
   options: TypeOptions<T>,
 ): ClassPlan {
   const { version = 1, schema } = options
+  const fields = fieldsOf(schema)
+  if (schema !== undefined && fields === undefined)
+    throw wrong(
+      `the schema of '${name}' is no object schema that lists its fields, as z.object() of zod 4 and v.object() of valibot are`,
+    )
   if (!Number.isSafeInteger(version) || version < 1)
     throw wrong(`the version of '${name}' must be a whole number from 1`)
   if ('then' in prototype)
     throw wrong(`'${name}' has a method \`then\`, which \`await\` would call; rename it`)
+  const hooks = hooksOf(name, prototype, options)
   return {
     name,
     type,
     prototype,
     version,
     schema,
-    fields: schema === undefined ? undefined : new Set(Object.keys(schema.shape)),
-    hooks: hooksOf(name, prototype, options),
+    fields: fields && new Set(fields),
+    hooks,
     upgrade: options.upgrade?.bind(options),
-    // The rebase finds this plan by the prototype of `mine`, and `theirs` has the same one.
-    merge: options.merge?.bind(options) as ClassPlan['merge'],
+    merge: mergeRuleOf(name, prototype, options, hooks),
     shapes: new Shapes(prototype, name, version),
   }
 }
@@ -191,13 +214,47 @@ function hooksOf<T extends object>(
   if (encode !== undefined && decode !== undefined) return { encode: encode as Hooks['encode'], decode }
   if (encode !== undefined || decode !== undefined)
     throw wrong(`'${name}' needs both \`encode\` and \`decode\``)
-  for (let above: unknown = Object.getPrototypeOf(prototype); above !== null;) {
-    // The prototype of an object is an object or null, and the loop ends at null.
-    const link = above as object
-    if (isBuiltin(link)) throw wrong(`'${name}' extends a built-in class and needs \`encode\` and \`decode\``)
-    above = Object.getPrototypeOf(link)
-  }
+  if (ancestorsOf(prototype).some(isBuiltin))
+    throw wrong(`'${name}' extends a built-in class and needs \`encode\` and \`decode\``)
   return undefined
+}
+
+function mergeRuleOf<T extends object>(
+  name: string,
+  prototype: object,
+  options: TypeOptions<T>,
+  hooks: Hooks | undefined,
+): Merge | undefined {
+  const { merge } = options
+  switch (merge) {
+    case undefined:
+      return undefined
+    case 'fields':
+      if (hooks === undefined) return merge
+      throw wrong(
+        `'${name}' has an \`encode\`, so it cannot be merged by its fields; give \`merge\` a function`,
+      )
+    case 'items':
+      if (ancestorsOf(prototype).some((ancestor) => collections.has(ancestor))) return merge
+      throw wrong(
+        `'${name}' is no subclass of Array, Map or Set, so it has no items; give \`merge\` a function${hooks === undefined ? " or 'fields'" : ''}`,
+      )
+    default:
+      if (typeof merge !== 'function')
+        throw wrong(`the \`merge\` of '${name}' is 'fields', 'items' or a function`)
+      // It is called with instances of this class: their prototypes are compared before.
+      return merge.bind(options) as MergeFunction
+  }
+}
+
+const collections: ReadonlySet<object> = new Set<object>([Array.prototype, Map.prototype, Set.prototype])
+
+/** The prototypes of the classes that a class extends. */
+function ancestorsOf(prototype: object): object[] {
+  const ancestors: object[] = []
+  let above: object | null = Reflect.getPrototypeOf(prototype)
+  for (; above !== null; above = Reflect.getPrototypeOf(above)) ancestors.push(above)
+  return ancestors
 }
 
 function wrong(why: string): SessionError {

@@ -35,7 +35,8 @@ for (const strategy of ['hoisted', 'linked']) {
         const cjs = `console.log(Object.keys(require('${name}')).length)`
         const imported = await run(process.execPath, ['--input-type=module', '-e', esm], { cwd: folder })
         const required = await run(process.execPath, ['--input-type=commonjs', '-e', cjs], { cwd: folder })
-        t.true(Number(imported.stdout) > 0, name)
+        const hasTypesOnly = name === 'koa-typed-session/augment'
+        t.is(Number(imported.stdout) === 0, hasTypesOnly, name)
         t.is(required.stdout, imported.stdout, name)
       }
     },

@@ -92,7 +92,8 @@ const main = exportsOf('index.d.ts')
 for (const [entry, file] of entries) {
   test(`${entry} exports each type that its declarations name, or the main entry does`, (t) => {
     const ids = exportsOf(file)
-    t.true(ids.size > 0)
+    // What `augment` gives is for Koa's types: test/types.test.ts.
+    t.is(ids.size === 0, entry === './augment')
     const missing: string[] = []
     for (const id of ids) {
       const [module = '', name = ''] = id.split('#')

@@ -1,7 +1,9 @@
 import test from 'ava'
 import { z } from 'zod'
+import type { ObjectSchema, StandardSchemaV1 } from '../src/codec/standard-schema.ts'
 import { SessionError } from '../src/errors.ts'
 import { type Class, createRegistry, defaultRegistry, registerType } from '../src/registry.ts'
+import { SessionManager } from '../src/session/manager.ts'
 
 class Cart {
   items: string[] = []
@@ -19,6 +21,14 @@ function codeOf(action: () => unknown): string | undefined {
     throw error
   }
   return undefined
+}
+
+/** An object schema as a library makes one that is not zod. */
+function objectSchema(
+  fields: { readonly entries: object },
+  validate: StandardSchemaV1['~standard']['validate'],
+): ObjectSchema {
+  return { ...fields, '~standard': { version: 1, vendor: 'test', validate } }
 }
 
 test('a class is found by its name and by its prototype', (t) => {
@@ -170,6 +180,61 @@ test('the fields of a class are those of its schema', (t) => {
   const registry = createRegistry()
   registry.registerType(Cart, { schema: z.object({ items: z.array(z.string()) }) })
   t.deepEqual([...(registry.planNamed('Cart')?.fields ?? [])], ['items'])
+  registry.registerType(Other, { schema: objectSchema({ entries: { name: 0 } }, () => ({ value: 0 })) })
+  t.deepEqual([...(registry.planNamed('Other')?.fields ?? [])], ['name'])
+})
+
+test('a schema that lists no fields is refused', (t) => {
+  const wrong: unknown[] = [
+    z.string(),
+    { shape: { name: 0 } }, // as zod before 3.24
+    { '~standard': { version: 2, vendor: 'test', validate: () => ({ value: 0 }) }, shape: { name: 0 } },
+    null,
+  ]
+  for (const schema of wrong) {
+    t.throws(() => createRegistry().registerType(Other, { schema: schema as ObjectSchema }), {
+      instanceOf: SessionError,
+      code: 'ERR_SESSION_TYPE',
+      message: /^registerType: the schema of 'Other' is no object schema/,
+    })
+  }
+})
+
+test('an object schema of any library checks instances, and no other field is kept', (t) => {
+  const schema = objectSchema({ entries: { name: 0 } }, (value) =>
+    value instanceof Other && value.name === 'other'
+      ? { value }
+      : { issues: [{ message: '', path: [{ key: 'name' }] }] },
+  )
+  const registry = createRegistry()
+  registry.registerType(Other, { schema })
+  const session = new SessionManager({ registry }).begin()
+  t.notThrows(() => session.set('other', new Other()))
+  const expected = { instanceOf: SessionError, code: 'ERR_SESSION_VALUE' }
+  t.throws(() => session.set('other', Object.assign(new Other(), { name: 'x' })), {
+    ...expected,
+    message: /^other\.name: it does not match the schema of 'Other'/,
+  })
+  t.throws(() => session.set('other', Object.assign(new Other(), { more: 1 })), {
+    ...expected,
+    message: /^other\.more: a field of 'Other' that its schema does not know/,
+  })
+})
+
+test('an object schema that answers later is an error when an instance is written', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Other, {
+    schema: objectSchema({ entries: { name: 0 } }, async () => {
+      throw new Error('not handled')
+    }),
+  })
+  const session = new SessionManager({ registry }).begin()
+  const error = t.throws(() => session.set('other', new Other()), {
+    instanceOf: SessionError,
+    code: 'ERR_SESSION_VALUE',
+    message: "other: the schema of 'Other' failed",
+  })
+  t.regex(String(error.cause), /asynchronous/)
 })
 
 test('mergeOf returns the merge of the class of a value, and undefined for any other value', (t) => {
@@ -186,8 +251,9 @@ test('mergeOf returns the merge of the class of a value, and undefined for any o
     merge: (base, mine, theirs) => new Counter(mine.count + theirs.count - (base?.count ?? 0)),
   })
   const merge = registry.mergeOf(new Counter(1))
-  t.deepEqual(merge?.(new Counter(2), new Counter(3), new Counter(5)), new Counter(6))
-  t.deepEqual(merge?.(undefined, new Counter(3), new Counter(5)), new Counter(8))
+  if (typeof merge !== 'function') return t.fail('the function of the class was expected')
+  t.deepEqual(merge(new Counter(2), new Counter(3), new Counter(5)), new Counter(6))
+  t.deepEqual(merge(undefined, new Counter(3), new Counter(5)), new Counter(8))
   for (const value of [
     new Cart(),
     new Loud(1),
@@ -199,6 +265,60 @@ test('mergeOf returns the merge of the class of a value, and undefined for any o
   ]) {
     t.is(registry.mergeOf(value), undefined)
   }
+})
+
+test('a class that is kept as its fields may be merged by them, and mergeOf says so', (t) => {
+  const registry = createRegistry()
+  registry.registerType(Cart, { merge: 'fields' })
+  t.is(registry.mergeOf(new Cart()), 'fields')
+})
+
+test('a collection with encode and decode may be merged by its items', (t) => {
+  class Prices extends Map<string, number> {}
+  class Tags extends Set<string> {}
+  class Rows extends Array<number> {}
+  class LongRows extends Rows {}
+  const registry = createRegistry()
+  for (const instance of [new Prices(), new Tags(), new Rows(), new LongRows()]) {
+    const type = instance.constructor as Class
+    registry.registerType(type, { encode: () => [], decode: () => instance, merge: 'items' })
+    t.is(registry.mergeOf(instance), 'items', type.name)
+  }
+})
+
+test('a merge that cannot work for the class is refused, and the text says what can', (t) => {
+  const hooks = { encode: () => 1, decode: () => new Cart() }
+  const refused: [title: string, options: object, text: RegExp][] = [
+    ['an unknown word', { merge: 'deep' }, /'fields', 'items' or a function/],
+    ['an empty word', { merge: '' }, /'fields', 'items' or a function/],
+    ['not a word', { merge: true }, /'fields', 'items' or a function/],
+    ['null', { merge: null }, /'fields', 'items' or a function/],
+    ['fields of a class with encode', { ...hooks, merge: 'fields' }, /`encode`.*function/],
+    ['items of a class without any', { merge: 'items' }, /Array, Map or Set.*function or 'fields'/],
+    ['items of such a class with encode', { ...hooks, merge: 'items' }, /Array, Map or Set.*function$/],
+  ]
+  for (const [title, options, text] of refused) {
+    const registry = createRegistry()
+    const error = t.throws(() => registry.registerType(Cart, options), { instanceOf: SessionError }, title)
+    t.is(error.code, 'ERR_SESSION_TYPE', title)
+    t.regex(error.message, text, title)
+    t.is(registry.planNamed('Cart'), undefined, title)
+  }
+})
+
+test('a merge function keeps the this of its options', (t) => {
+  class Rules {
+    readonly #suffix = ' (merged)'
+    merge(_base: Other | undefined, mine: Other, _theirs: Other): Other {
+      mine.name += this.#suffix
+      return mine
+    }
+  }
+  const registry = createRegistry()
+  registry.registerType(Other, new Rules())
+  const merge = registry.mergeOf(new Other())
+  if (typeof merge !== 'function') return t.fail('the function of the class was expected')
+  t.like(merge(undefined, new Other(), new Other()), { name: 'other (merged)' })
 })
 
 test('the functions of options that are a class instance are called with it as `this`', (t) => {

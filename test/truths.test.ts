@@ -1,6 +1,7 @@
 // What is written down twice is compared.
 import { randomBytes } from 'node:crypto'
 import { access, readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
 import test from 'ava'
 import type { StoreTraits } from '../src/store.ts'
 import { CookieStore } from '../src/stores/cookie.ts'
@@ -28,6 +29,17 @@ test('each file in src/stores is an export of the package, and each store among 
     .filter((name) => name.startsWith('./stores/'))
     .map((name) => name.slice('./stores/'.length))
   t.deepEqual(exported.toSorted(), storeNames.toSorted())
+})
+
+test('each subpath of the package is a file of src/ or a room with an index.ts', async (t) => {
+  const entries = Object.entries(field('exports')).filter(([name]) => name !== './package.json')
+  t.true(entries.length > 5)
+  for (const [name, entry] of entries) {
+    const file = name === '.' || name === './testing' ? `${name}/index` : name
+    const built = path.posix.join('dist', file)
+    t.deepEqual(entry, { types: `./${built}.d.ts`, default: `./${built}.js` })
+    await t.notThrowsAsync(access(path.join('src', `${file}.ts`)), name)
+  }
 })
 
 test('each store has its class, its options, its test, its row in the README and its page', async (t) => {

@@ -106,17 +106,20 @@ export class Tally {
   acknowledged = 0
   /** Answers that say that the store or the contention was too much: 503. */
   refused = 0
+  /** Answers that say that another request has changed the same: 409. */
+  conflicts = 0
   /** Any other answer: a defect. */
   failed = 0
   /** Acknowledged writes that are not there, and increments that are missing. */
   lost = 0
-  /** What is there although nobody wrote it: an increment counted twice. */
+  /** What is there although no answer says so: an increment counted twice, an item that was refused. */
   invented = 0
   seconds = 0
 
   note({ status }: Reply): boolean {
     if (status === 200) this.acknowledged += 1
     else if (status === 503) this.refused += 1
+    else if (status === 409) this.conflicts += 1
     else this.failed += 1
     return status === 200
   }
@@ -149,6 +152,54 @@ export async function hammer(
   const [first] = servers
   if (first !== undefined) for (const ledger of ledgers) await ledger.check(first, tally)
   return tally
+}
+
+/** A list does not grow longer than this many items for each connection: every request takes as long as the list is. */
+const ITEMS = 5
+
+/** So many connections to each server add to the array under one key, in one session after the other, for so long. */
+export async function addToLists(
+  servers: readonly Server[],
+  key: string,
+  settings: { readonly connections: number; readonly seconds: number },
+): Promise<Tally> {
+  const tally = new Tally()
+  const startedAt = performance.now()
+  const until = startedAt + settings.seconds * 1000
+  while (performance.now() < until) await addToList(servers, key, settings.connections, until, tally)
+  tally.seconds = (performance.now() - startedAt) / 1000
+  return tally
+}
+
+async function addToList(
+  servers: readonly Server[],
+  key: string,
+  connections: number,
+  until: number,
+  tally: Tally,
+): Promise<void> {
+  const cookie = (await begin(servers[0])).join('; ')
+  const acknowledged = new Set<string>()
+  /** Neither acknowledged nor refused: they may be there. */
+  const uncertain = new Set<string>()
+  const work = servers.flatMap((server, process) =>
+    Array.from({ length: connections }, async (_, connection) => {
+      for (let turn = 0; turn < ITEMS && performance.now() < until; turn += 1) {
+        const item = `p${process}c${connection}n${turn}`
+        const reply = await server.ask(`/add?key=${key}&item=${item}`, cookie)
+        if (tally.note(reply)) acknowledged.add(item)
+        else if (reply.status !== 409) uncertain.add(item)
+      }
+    }),
+  )
+  await Promise.all(work)
+  const reply = await servers[0]?.ask('/all', cookie)
+  const found: Record<string, readonly string[]> = reply?.status === 200 ? JSON.parse(reply.text) : {}
+  const list = found[key] ?? []
+  const there = new Set(list)
+  for (const item of acknowledged) if (!there.has(item)) tally.lost += 1
+  for (const item of there) if (!acknowledged.has(item) && !uncertain.has(item)) tally.invented += 1
+  tally.invented += list.length - there.size
 }
 
 /** How many of so many logouts were undone by a slower request of the same visitor, through another process. */

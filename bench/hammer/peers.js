@@ -18,9 +18,10 @@ async function koaSession(url, answer) {
   app.use(createSession({ store, key: 'sid' }, app))
   app.use(async (ctx) => {
     ctx.body = await answer(ctx.path, new URLSearchParams(ctx.querystring), {
-      begin: () => Object.assign(ctx.session, { n: 0, in: true }),
+      begin: () => Object.assign(ctx.session, { n: 0, in: true, list: [], merged: [] }),
       count: () => (ctx.session.n += 1),
       set: (key, value) => (ctx.session[key] = value),
+      add: (key, item) => ctx.session[key].push(item),
       all: () => ({ ...ctx.session.toJSON() }),
       destroy: async () => (ctx.session = null),
     })
@@ -40,9 +41,10 @@ async function expressSession(url, answer) {
   app.use(sessions({ store, secret: SECRET, resave: false, saveUninitialized: false, name: 'sid' }))
   app.use(async ({ path, url: target, session }, res) => {
     const text = await answer(path, new URL(target, 'http://a').searchParams, {
-      begin: () => Object.assign(session, { n: 0, in: true }),
+      begin: () => Object.assign(session, { n: 0, in: true, list: [], merged: [] }),
       count: () => (session.n += 1),
       set: (key, value) => (session[key] = value),
+      add: (key, item) => session[key].push(item),
       all: () => Object.fromEntries(Object.entries(session).filter(([key]) => key !== 'cookie')),
       destroy: async () =>
         new Promise((resolve, reject) => session.destroy((error) => (error ? reject(error) : resolve()))),

@@ -3,6 +3,7 @@
  *
  * - `/begin`: a session with a counter and a mark of being logged in
  * - `/count`: one more; `/set?key=&value=`: another key
+ * - `/add?key=&item=`: gets the array of that key, adds to it and sets it
  * - `/slow?ms=`: reads, works for so long, and then writes; `/logout`
  * - `/all`: what is in the session
  */
@@ -11,6 +12,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import Koa from 'koa'
 import { session } from '../../src/index.ts'
+import { LIST, MERGED } from './lists.ts'
 
 const [, , library = '', provider = '', config = ''] = process.argv
 
@@ -19,6 +21,7 @@ interface Held {
   begin(): void
   count(): void
   set(key: string, value: number): void
+  add(key: string, item: string): void
   all(): Record<string, unknown>
   destroy(): Promise<void>
 }
@@ -29,6 +32,7 @@ async function answer(path: string, query: URLSearchParams, held: Held): Promise
   if (path === '/begin') held.begin()
   if (path === '/count') held.count()
   if (path === '/set') held.set(query.get('key') ?? '', Number(query.get('value')))
+  if (path === '/add') held.add(query.get('key') ?? '', query.get('item') ?? '')
   if (path === '/logout') await held.destroy()
   if (path === '/slow') {
     const wasIn = held.all()['in'] === true
@@ -40,14 +44,20 @@ async function answer(path: string, query: URLSearchParams, held: Held): Promise
 }
 
 function ours(): RequestListener {
-  const app = new Koa().use(session({ provider, providerConfig: config }))
+  const keys = { [MERGED]: { merge: 'items' } } as const
+  const app = new Koa().use(session({ provider, providerConfig: config, keys }))
   app.silent = true
   app.use(async (ctx) => {
     const { session: current } = ctx
     ctx.body = await answer(ctx.path, new URLSearchParams(ctx.querystring), {
-      begin: () => current.set('n', 0).set('in', true),
+      begin: () => void current.set('n', 0).set('in', true).set(LIST, []).set(MERGED, []),
       count: () => void current.update('n', (n = 0) => n + 1),
       set: (key, value) => void current.set(key, value),
+      add: (key, item) => {
+        const list: string[] = current.get(key)
+        list.push(item)
+        current.set(key, list)
+      },
       all: () => Object.fromEntries(current.entries()),
       destroy: async () => current.destroy(),
     })

@@ -1,11 +1,12 @@
 import { SessionError } from '../errors.ts'
+import { assignedSession } from '../session/misuse.ts'
 
 /** The session of one request, as the accessor of `ctx.session` and an inner session middleware see it. */
 export interface ContextSession {
   /** The manager whose session it is. */
   readonly manager: object
   readonly cookieName: string | undefined
-  /** Returns the session, which it begins if there is none, or throws if it cannot be used. */
+  /** Returns the session, which it begins if there is none, or throws if it cannot be used. After the request it does not throw. */
   use(): unknown
 }
 
@@ -19,10 +20,13 @@ const accessors = new WeakMap<object, Set<string>>()
 
 /** One property of Koa contexts that holds a session. */
 export class ContextProperty {
+  /** The session as the program writes it. */
+  readonly expression: string
   readonly #property: string
   readonly #symbol: symbol
 
   constructor(property: string) {
+    this.expression = `ctx.${property}`
     this.#property = property
     this.#symbol = symbolOf(property)
   }
@@ -36,6 +40,11 @@ export class ContextProperty {
   set(ctx: KoaContext, contextSession: ContextSession): void {
     defineAccessor(ctx.app.context, this.#property)
     sessionsOf(ctx)[this.#symbol] = contextSession
+  }
+
+  /** Makes `ctx[property]` return what it was before {@link set}, or `undefined`. */
+  restore(ctx: object, outer: ContextSession | undefined): void {
+    sessionsOf(ctx)[this.#symbol] = outer
   }
 }
 
@@ -62,13 +71,12 @@ function defineAccessor(context: object, property: string): void {
   const symbol = symbolOf(property)
   Object.defineProperty(context, property, {
     configurable: true,
+    // Where no session is mounted it is `undefined`, since an exception in an error listener of Koa would end the process.
     get(this: object): unknown {
-      const contextSession = sessionsOf(this)[symbol]
-      if (contextSession !== undefined) return contextSession.use()
-      throw new SessionError(
-        'ERR_SESSION_STATE',
-        `ctx.${property} is used where no session() middleware has run: put app.use(session(…)) before the routes`,
-      )
+      return sessionsOf(this)[symbol]?.use()
+    },
+    set(value: unknown): never {
+      throw assignedSession(`ctx.${property}`, value)
     },
   })
   properties.add(property)

@@ -3,8 +3,8 @@ import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
 import { SessionError } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
-import type { Schema, ValuesOf } from '../session/schema.ts'
-import { stateOf, type Session } from '../session/session.ts'
+import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
+import type { Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
 import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
 import { RequestOptions, RequestSession } from './request.ts'
@@ -12,7 +12,9 @@ import { SessionResponse } from './response.ts'
 import { Transport } from './transport.ts'
 
 /** What the middleware adds to Koa's context: `ctx.session`, or the property that the option `property` names. */
-export type SessionContext<S, P extends string = 'session'> = { readonly [K in P]: Session<ValuesOf<S>> }
+export type SessionContext<S = RegisteredSchema, P extends string = 'session'> = {
+  readonly [K in P]: Session<ValuesOf<S>>
+}
 
 /** A session middleware, and access to its sessions outside of Koa requests. */
 export interface SessionMiddleware<
@@ -61,7 +63,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
     if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
 
     const response = new SessionResponse(ctx, transport, events)
-    const openOptions = new RequestOptions(ctx, hooks)
+    const openOptions = new RequestOptions(ctx, hooks, property.expression)
     const credentials = enabled ? transport.read(ctx.req) : []
     const request = new RequestSession(manager, cookieName, credentials, openOptions, onStoreError, response)
     property.set(ctx, enabled ? request : disabled)
@@ -70,18 +72,19 @@ export function session<S extends Schema | undefined = undefined, const P extend
       try {
         await next()
       } catch (error) {
-        if (commitOnError(error) && request.session !== undefined) await manager.commit(request.session)
+        const { session: used } = request
+        if (used !== undefined) await (commitOnError(error) ? request.commit(used) : request.abandon(used))
         throw error
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.
-      if (request.session !== undefined) await manager.commit(request.session)
+      if (request.session !== undefined) await request.commit(request.session)
       response.finish()
     } catch (error) {
       response.attach()
       throw error
     } finally {
-      if (request.session !== undefined) stateOf(request.session).close()
-      if (outer !== undefined) property.set(ctx, outer)
+      request.close()
+      if (outer !== undefined || !enabled) property.restore(ctx, outer)
     }
   }
 

@@ -3,7 +3,7 @@ import { SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import type { OpenOptions } from '../session/options.ts'
 import type { Schema, ValuesOf } from '../session/schema.ts'
-import { stateOf, type Session } from '../session/session.ts'
+import { endRequest, stateOf, type Session } from '../session/session.ts'
 import type { ContextSession } from './context-property.ts'
 import type { RequestHooks, SessionSettings } from './options.ts'
 import type { SessionResponse } from './response.ts'
@@ -18,6 +18,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   readonly #response: SessionResponse | undefined
   #session: Session<ValuesOf<S>> | undefined
   #failure: unknown
+  #isOver = false
 
   /** @param response absent for a request that Koa does not handle, whose response nothing is written to */
   constructor(
@@ -61,10 +62,29 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   use(): Session<ValuesOf<S>> {
     this.#response?.use()
     if (this.#session !== undefined) return this.#session
+    if (this.#isOver) return (this.#session = this.#closedSession())
     if (this.#failure !== undefined) return (this.#session = this.#withoutStore(this.#failure))
     const session = this.manager.begin(this.#openOptions)
     this.#follow(session, this.#credentials[0])
     return session
+  }
+
+  /** The handlers are done: changes throw from now on, and what was changed is stored. */
+  commit(session: Session<ValuesOf<S>>): Promise<unknown> {
+    const unfinished = endRequest(session)
+    if (unfinished === undefined) return this.manager.commit(session)
+    return unfinished.then(async () => this.manager.commit(session))
+  }
+
+  /** The handlers have failed: changes throw from now on, and nothing is stored but what was begun. */
+  async abandon(session: Session<ValuesOf<S>>): Promise<void> {
+    await endRequest(session)?.catch(() => {}) // the response is an error already
+  }
+
+  /** The request is over, whatever became of it. The session can be read. */
+  close(): void {
+    this.#isOver = true
+    if (this.#session !== undefined) stateOf(this.#session).close()
   }
 
   #follow(session: Session<ValuesOf<S>>, credential: string | undefined): void {
@@ -76,7 +96,19 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   #withoutStore(failure: unknown): Session<ValuesOf<S>> {
     const isStoreError = failure instanceof SessionError && failure.code === 'ERR_SESSION_STORE'
     if (this.#onStoreError === 'throw' || !isStoreError) throw failure
-    const empty = this.manager.begin()
+    return this.#emptySession(failure)
+  }
+
+  /** For a first use after the request: nothing can be stored, and an exception in an error listener would end the process. */
+  #closedSession(): Session<ValuesOf<S>> {
+    const empty =
+      this.#failure === undefined ? this.manager.begin(this.#openOptions) : this.#emptySession(this.#failure)
+    stateOf(empty).close()
+    return empty
+  }
+
+  #emptySession(failure: unknown): Session<ValuesOf<S>> {
+    const empty = this.manager.begin(this.#openOptions)
     stateOf(empty).failedToOpen(failure)
     return empty
   }
@@ -86,11 +118,17 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
 export class RequestOptions implements OpenOptions {
   readonly #ctx: ParameterizedContext
   readonly mayCreate: (() => boolean | Promise<boolean>) | undefined
+  readonly expression: string
   readonly #isPassive: (ctx: ParameterizedContext) => boolean
   #passive: boolean | undefined
 
-  constructor(ctx: ParameterizedContext, { passive = isPrefetch, mayCreate }: RequestHooks) {
+  constructor(
+    ctx: ParameterizedContext,
+    { passive = isPrefetch, mayCreate }: RequestHooks,
+    expression: string,
+  ) {
     this.#ctx = ctx
+    this.expression = expression
     this.#isPassive = passive
     this.mayCreate = mayCreate && once(() => mayCreate(ctx))
   }

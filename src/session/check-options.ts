@@ -1,5 +1,6 @@
 import { getHashes } from 'node:crypto'
 import type { Limits } from '../codec/limits.ts'
+import { isStandardSchema } from '../codec/standard-schema.ts'
 import { SessionError } from '../errors.ts'
 import { ISOLATIONS, type KeyOptions } from './isolation.ts'
 import type { ManagerOptions, SealOptions } from './options.ts'
@@ -60,7 +61,7 @@ export const managerChecks: Checks<ManagerOptions> = {
   hash: must('must name a hash of node:crypto, such as sha256', isHash),
   idPrefix: matches(/^[\w-]{0,64}$/, 'must be letters, digits, - and _, at most 64 of them'),
   keepEmpty: isBoolean,
-  schema: (value, field) => value === undefined || isObjectOf('an object of zod types')(value, field),
+  schema: (value, field) => value === undefined || checkSchema(value, field),
   isolation,
   keys: eachOf(optionsOf(keyChecks)),
   registry: isObjectOf('a registry of createRegistry()'),
@@ -92,10 +93,25 @@ export function optionsOf<T>(checks: Checks<T>, required: readonly string[] = []
   }
 }
 
+/** Runs no schema: one may refer to what the program defines later. So one that is asynchronous is found at its first value. */
+function checkSchema(value: unknown, field: string): void {
+  must(
+    'must be an object with a schema for each key, such as { userId: z.int() }, instead of one schema for all',
+    (given) => !isStandardSchema(given),
+  )(value, field)
+  eachOf(
+    must(
+      'is not a schema of zod 4, valibot, arktype or another library that follows Standard Schema, version 1',
+      isStandardSchema,
+    ),
+    'an object of schemas',
+  )(value, field)
+}
+
 /** Checks each value of an object whose names are not known beforehand. */
-function eachOf(check: Check): Check {
+function eachOf(check: Check, what = 'an object of settings'): Check {
   return (value, field) => {
-    isObjectOf('an object of settings')(value, field)
+    isObjectOf(what)(value, field)
     for (const [name, each] of Object.entries(value as object)) check(each, `${field}.${name}`) // as just checked
   }
 }

@@ -178,8 +178,8 @@ export class Draft {
    * route may have changed in place, and throws with the path of a value that cannot be kept.
    */
   changes(): Map<string, string | undefined> {
-    this.#refuseStale()
-    this.#refuseOutdated()
+    if (this.stale.size > 0) this.#refuseStale()
+    if (this.#outdated !== undefined) this.#refuseOutdated(this.#outdated)
     const changes = new Map<string, string | undefined>()
     if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
     this.#clearSent = this.cleared
@@ -282,10 +282,16 @@ export class Draft {
     this.#markOutdated(key)
   }
 
+  /** @throws SessionError `ERR_SESSION_VALUE` or `ERR_SESSION_LIMIT` if the value cannot be stored under the key */
+  check(key: string, value: unknown, isValue: boolean): void {
+    if (!isValue) return
+    this.settings.schema?.check(key, value)
+    this.settings.codec.encode(value, key)
+  }
+
   /** Gives a change another value, or none: then the key is deleted. */
   replaceValue(key: string, change: KeyChange, value: unknown, isValue: boolean): void {
     if (value !== change.value) this.#retire(key, change)
-    if (isValue) this.settings.schema?.check(key, value)
     const text = isValue ? this.settings.codec.encode(value, key) : undefined
     if (text !== change.text) change.isRebased = true
     change.value = value
@@ -390,9 +396,8 @@ export class Draft {
   }
 
   /** What was set from a value that a rebase has since replaced would overwrite a change unseen. */
-  #refuseOutdated(): void {
-    if (this.#outdated === undefined) return
-    for (const key of this.#outdated) {
+  #refuseOutdated(outdated: ReadonlySet<string>): void {
+    for (const key of outdated) {
       const change = this.keyChanges.get(key)
       if (change?.isRead !== true || (change.kind !== 'set' && change.kind !== 'delete')) continue
       if (this.settings.rules.isolationOf(key) === 'last-wins') continue
@@ -422,11 +427,21 @@ export class Draft {
     const before = this.keyChanges.get(key)
     if (kind === 'set') this.#outdate(key)
     // The functions of `update` run again on a newer value, so what they were given is not a reading of it.
-    const isRead = kind === 'update' ? (before?.isRead ?? this.#hasLooked(key)) : this.#isRead(key)
-    const change = keyChange(kind, value, text, isRead)
-    change.updates = updates
-    if (before?.kind === 'update') change.sent = before.sent
-    this.keyChanges.set(key, change)
+    const isRead =
+      before === undefined
+        ? this.#hasLooked(key)
+        : before.isRead || (kind === 'set' && before.kind === 'update')
+    const sent = before?.kind === 'update' ? before.sent : 0
+    this.keyChanges.set(key, {
+      kind,
+      value,
+      text,
+      updates,
+      sent,
+      sentText: undefined,
+      isRead,
+      isRebased: false,
+    })
   }
 
   /** An upgraded class, or another program's encoding, differs in text although the value was not changed. */

@@ -11,7 +11,7 @@ import { channel } from 'node:diagnostics_channel'
  * - `rebased`: a commit found a concurrent one, so its changes were replayed on the newer session.
  * - `conflict`: concurrent requests changed the same `keys`. The commit of this one was `refused` with status 409, or it has
  *   `overwritten` the other's changes, as isolation `'last-wins'` allows.
- * - `gone`: another request ended or regenerated the session, so the changes of this one were dropped.
+ * - `gone`: another request ended the session, so the changes of this one were dropped.
  * - `regenerated`: the session got a new ID by `regenerate()`.
  * - `destroyed`: the session was ended by `destroy()`.
  * - `rotated`: the session got a new ID because its ID was older than `rotateAfter`.

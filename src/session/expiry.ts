@@ -22,7 +22,7 @@ export function expiresAt(state: SessionState, timeouts: Timeouts): number {
   const idleEnd = isPassive
     ? entry.expiresAt
     : timeouts.now() + Math.max(timeouts.idleTimeout, maxAgeOf(draft) ?? 0)
-  return Math.min(idleEnd, absoluteEnd(state, timeouts))
+  return Math.min(idleEnd, state.createdAt + timeouts.absoluteTimeout)
 }
 
 /** When the session expires whatever is done with it, in ms since the epoch. */

@@ -1,6 +1,6 @@
 import { SessionError } from '../errors.ts'
 import type { Registry } from '../registry.ts'
-import type { Merge } from './merge.ts'
+import type { Merge, MergeTools } from './merge.ts'
 
 /**
  * What happens when two requests change one session at the same time.
@@ -11,9 +11,9 @@ import type { Merge } from './merge.ts'
  *   outcome is the same as if requests had run one after another.
  * - `'last-wins'`: it is never refused; the change that is committed last replaces the other one, with an event `conflict`.
  */
-export type Isolation = (typeof ISOLATIONS)[number]
+export type Isolation = 'snapshot' | 'serializable' | 'last-wins'
 
-export const ISOLATIONS = ['snapshot', 'serializable', 'last-wins'] as const
+export const ISOLATIONS: readonly Isolation[] = ['snapshot', 'serializable', 'last-wins']
 
 /** How concurrent changes of one key are handled. */
 export interface KeyOptions {
@@ -44,6 +44,16 @@ export class KeyRules {
 
   isolationOf(key: string): Isolation {
     return this.#keys.get(key)?.isolation ?? this.#isolation
+  }
+
+  /** What a merge needs besides the values. */
+  mergeTools(codec: Pick<MergeTools, 'encode'>): MergeTools {
+    const registry = this.#registry
+    return {
+      encode: (value, key) => codec.encode(value, key),
+      mergeOf: (value) => registry.mergeOf(value),
+      planOf: (prototype) => registry.planOf(prototype),
+    }
   }
 
   /** The declared merge for this value under this key. */

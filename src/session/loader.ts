@@ -3,7 +3,7 @@ import { SessionError } from '../errors.ts'
 import type { Entry } from '../store.ts'
 import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
-import { followRedirects, redirectIn, type Redirect } from './redirect.ts'
+import { followRedirects, isTombstone, redirectIn, type Redirect } from './redirect.ts'
 import { storeKey } from './id.ts'
 import type { ManagerSettings } from './options.ts'
 import type { OpenOptions } from './options.ts'
@@ -41,8 +41,11 @@ type LoaderSettings = Pick<
 export class Loader {
   readonly #settings: LoaderSettings
   readonly #store: GuardedStore
-  /** Keys of records that cannot be read here. Such a record stays as it is, unless its client calls `destroy()`. */
-  readonly #unreadable = new WeakMap<OpenOptions, string>()
+  /**
+   * Keys of records that open nothing, but that `destroy()` ends: those that cannot be read here, and those whose session was
+   * given a new ID by a `regenerate()`, maybe at this moment.
+   */
+  readonly #endable = new WeakMap<OpenOptions, string>()
 
   constructor(settings: LoaderSettings, store: GuardedStore) {
     this.#settings = settings
@@ -61,14 +64,15 @@ export class Loader {
     const first = await this.#read(key, opening)
     if (first === undefined) return undefined
     const redirect = redirectIn(first.document.header)
+    if (isTombstone(first.document.header)) return undefined
     if (redirect === undefined)
       return { key, entry: first.entry, document: first.document, isRedirected: false, passedKeys: NONE }
     return this.#follow(key, redirect, opening)
   }
 
-  /** The key of the record that was found for this opening and could not be read. */
-  unreadableKey(options: OpenOptions): string | undefined {
-    return this.#unreadable.get(options)
+  /** The key of the record that was found for this opening and opens nothing, but that `destroy()` ends. */
+  endableKey(options: OpenOptions): string | undefined {
+    return this.#endable.get(options)
   }
 
   async #follow(first: string, redirect: Redirect, opening: Opening): Promise<Found | undefined> {
@@ -90,7 +94,8 @@ export class Loader {
       if (record === undefined) return undefined
       if (leadsOn(last)) return { key, ...record, isRedirected: true, passedKeys }
     }
-    // An ID that was given up by `regenerate()` is like one that never was.
+    // An ID that was given up by `regenerate()` is like one that never was, save that a logout still ends the session.
+    if (last.mode === 'commit') this.#endable.set(opening.options, first)
     this.#settings.events.emit({ type: last.mode === 'open' ? 'retired-id' : 'unknown' })
     return undefined
   }
@@ -121,7 +126,7 @@ export class Loader {
       const isUnreadable = error instanceof SessionError && error.status !== 503
       if (!isUnreadable) throw error
       const unreadable = store.traits.location === 'server' ? key : entry?.key
-      if (unreadable !== undefined) this.#unreadable.set(options, unreadable)
+      if (unreadable !== undefined) this.#endable.set(options, unreadable)
       events.emit({ type: 'decode-failed', scope: 'payload', error })
     }
     return undefined

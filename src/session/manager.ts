@@ -13,7 +13,7 @@ import { Destroyer } from './commit/destroy.ts'
 import { Operations } from './operations.ts'
 import { createState, type Committed } from './state.ts'
 import { createSession, stateOf, type Session } from './session.ts'
-import { isCounting, type StoreTraits } from '../store.ts'
+import { isCounting, isSweeping, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
 
 /**
@@ -47,9 +47,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#loader = new Loader(settings, this.#store)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     this.#destroyer = new Destroyer(settings, this.#store)
-    this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, () =>
-      this.#sweeper.start(),
-    )
+    const onStored = isSweeping(settings.store) ? () => this.#sweeper.start() : undefined
+    this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, onStored)
   }
 
   /** What the store of this manager can do. */
@@ -114,7 +113,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return startDeadline('openTimeout', this.#settings.openTimeout)
   }
 
-  /** Stores the changes made to `session`. `'gone'` if it was ended or regenerated meanwhile; nothing is stored then. */
+  /** Stores the changes made to `session`, as its own `commit()` does. */
   async commit(session: Session<ValuesOf<S>>): Promise<Committed> {
     return this.#operations.commit(stateOf(session))
   }

@@ -22,18 +22,18 @@ export class Operations implements SessionOperations {
   readonly #committer: Committer
   readonly #destroyer: Destroyer
   readonly #draftSettings: DraftSettings
-  readonly #onStored: () => void
+  readonly #onStored: (() => void) | undefined
   /** How many operations are under way. */
   #running = 0
   #onIdle: (() => void) | undefined
 
-  /** @param onStored called when a session is stored, which will expire some day */
+  /** @param onStored called when a session is stored, whose expiry needs a sweep */
   constructor(
     settings: ManagerSettings,
     store: GuardedStore,
     loader: Loader,
     destroyer: Destroyer,
-    onStored: () => void,
+    onStored: (() => void) | undefined,
   ) {
     this.#settings = settings
     this.#store = store
@@ -88,7 +88,7 @@ export class Operations implements SessionOperations {
     const outcome = this.#committer.isIdle(state)
       ? 'ok'
       : await this.#run(state, () => this.#committer.commit(state))
-    if (state.status === 'stored') this.#onStored()
+    if (this.#onStored !== undefined && state.status === 'stored') this.#onStored()
     if (outcome === 'ok') state.response?.update()
     return outcome
   }
@@ -108,9 +108,12 @@ export class Operations implements SessionOperations {
     const { events, now } = this.#settings
     const mayBeStored = state.status === 'stored' || state.unsettled !== undefined
     // A logout also ends a record that only another version of the program may be able to read.
-    const key = mayBeStored ? state.key : this.#loader.unreadableKey(state.openOptions)
+    const key = mayBeStored ? state.key : this.#loader.endableKey(state.openOptions)
     if (key !== undefined) {
       const until = absoluteEnd(state, this.#settings)
+      // A create that may still arrive finds the key taken.
+      const mayArrive = state.unsettled !== undefined && state.unsettled.base === undefined
+      if (mayArrive) await this.#destroyer.occupy(key, state.deadline)
       const hasEnded = await this.#destroyer.end(key, state.entry, state.deadline, until)
       if (!hasEnded && mayBeStored) this.#committer.refuseUncertainEnd(state)
       events.emit({ type: 'destroyed' })
@@ -120,27 +123,15 @@ export class Operations implements SessionOperations {
 
   /** Runs one operation at a time per session object: a second one waits for the first, whatever became of it. */
   async #run<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
-    const deadline = startDeadline('commitTimeout', this.#settings.commitTimeout)
+    const { commitTimeout, now } = this.#settings
+    const deadline = startDeadline('commitTimeout', commitTimeout)
     this.#running += 1
     try {
-      while (state.pending !== undefined)
-        await this.#store.calls.queue(
-          state.pending.catch(() => {}),
-          deadline,
-        )
-      state.begin(deadline)
-      const startedAt = this.#settings.now()
-      const { entry } = state
-      const pending = operation()
-      state.waitFor(pending)
-      try {
-        const result = await pending
-        // What was found or stored by it was there after it had begun. It may also have asked for nothing.
-        if (state.status === 'stored' && state.entry !== entry) state.confirmedAt(startedAt)
-        return result
-      } finally {
-        state.end(pending)
+      while (state.pending !== undefined) {
+        const before = state.pending.catch(() => {})
+        await this.#store.calls.queue(before, deadline)
       }
+      return await state.run(operation, deadline, now())
     } finally {
       this.#running -= 1
       if (this.#running === 0) this.#onIdle?.()

@@ -78,8 +78,9 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly keepEmpty?: boolean
 
   /**
-   * A zod type for each key, such as `{ userId: z.int() }`. It types the session; `set` throws for a value that does not fit,
-   * and for any other key. Default: any key may hold any value.
+   * A schema for each key, such as `{ userId: z.int() }`, of zod 4 or any library that follows Standard Schema. It types the
+   * session; `set` throws for a value that does not fit, and for any other key. Schemas must be synchronous and must not change
+   * values. Default: any key may hold any value.
    */
   readonly schema?: S
 
@@ -142,6 +143,9 @@ export interface OpenOptions {
    * Default: it may.
    */
   readonly mayCreate?: (() => boolean | Promise<boolean>) | undefined
+
+  /** @internal The session as the program writes it, for error messages. Default: `'session'`. */
+  readonly expression?: string
 }
 
 /** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */

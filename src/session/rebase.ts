@@ -1,6 +1,6 @@
 import type { Document } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
-import { applyUpdate, isObject, type Draft, type KeyChange } from './draft.ts'
+import { applyUpdate, type Draft, type KeyChange } from './draft.ts'
 import { conflictOf, type ChangeKind } from './isolation.ts'
 import { merge } from './merge.ts'
 
@@ -11,7 +11,13 @@ type Resolution =
   /** The request changed nothing, or gives way: the stored state of the key holds. */
   | { readonly kind: 'drop' }
   /** The change has a new value. Without `isPresent` the key is deleted. */
-  | { readonly kind: 'value'; readonly value: unknown; readonly isPresent: boolean }
+  | {
+      readonly kind: 'value'
+      readonly value: unknown
+      readonly isPresent: boolean
+      /** Takes back what a merge has changed in place. */
+      readonly undo?: () => void
+    }
   /** The change replaces another request's, as `'last-wins'` has it. */
   | { readonly kind: 'overwrite' }
 
@@ -33,14 +39,22 @@ const DELETED = 'another request has deleted it since'
  */
 export function rebase(draft: Draft, newer: Document): number {
   const resolutions: [key: string, change: KeyChange, resolution: Resolution][] = []
-  for (const [key, change] of draft.keyChanges) {
-    const base = draft.base.line(key)
-    const theirs = newer.line(key)
-    if (base !== theirs) resolutions.push([key, change, resolve(draft, key, change, base, theirs)])
-  }
   const outdated = draft.outdatedBy(newer)
-  for (const key of outdated)
-    if (draft.settings.rules.isolationOf(key) === 'serializable') throw conflictOf(key, 'read', CHANGED)
+  try {
+    for (const [key, change] of draft.keyChanges) {
+      const base = draft.base.line(key)
+      const theirs = newer.line(key)
+      if (base === theirs) continue
+      const resolution = resolve(draft, key, change, base, theirs)
+      resolutions.push([key, change, resolution])
+      if (resolution.kind === 'value') draft.check(key, resolution.value, resolution.isPresent)
+    }
+    for (const key of outdated)
+      if (draft.settings.rules.isolationOf(key) === 'serializable') throw conflictOf(key, 'read', CHANGED)
+  } catch (error) {
+    for (const [, , resolution] of resolutions) if (resolution.kind === 'value') resolution.undo?.()
+    throw error
+  }
 
   let overwritten = 0
   for (const [key, change, resolution] of resolutions) {
@@ -71,10 +85,7 @@ function resolve(
       return drop
     case 'set':
       if (!change.isRead) return keep
-      if (change.text === base && !draft.cleared && !draft.isChangedInPlace(key, change)) {
-        if (isStaleRead) throw conflictOf(key, 'read', whatHappened)
-        return drop
-      }
+      if (change.text === base && !draft.cleared && !draft.isChangedInPlace(key, change)) break
       return combine(draft, key, change, 'read and changed', base, theirs)
     case 'update':
       if (draft.isChangedInPlace(key, change))
@@ -116,16 +127,13 @@ function combine(
   const { rules, codec } = draft.settings
   if (rules.isolationOf(key) === 'last-wins') return overwrite
   if (theirs === undefined) throw conflictOf(key, kind, DELETED)
-  const rule = isObject(change.value) ? rules.mergeOf(key, change.value) : undefined
+  const rule = rules.mergeOf(key, change.value)
   if (rule === undefined) throw conflictOf(key, kind, CHANGED)
   const other = draft.decode(key, theirs)
   const ancestor = base === undefined ? undefined : draft.decode(key, base)
   try {
-    const result = merge(rule, key, ancestor, change.value, other, {
-      encode: (value, at) => codec.encode(value, at),
-      mergeOf: (value) => rules.mergeOf('', value),
-    })
-    if (result.merged) return { kind: 'value', value: result.value, isPresent: true }
+    const result = merge(rule, key, ancestor, change.value, other, rules.mergeTools(codec))
+    if (result.merged) return { kind: 'value', value: result.value, isPresent: true, undo: result.undo }
     throw conflictOf(key, kind, `${CHANGED}: ${result.reason}`)
   } catch (cause) {
     if (cause instanceof SessionError) throw cause

@@ -66,6 +66,20 @@ export function tombstoneKey(key: string, algorithm: string): string {
   return hashId(`end ${key}`, algorithm)
 }
 
+/** Whether a record is a tombstone. */
+export function isTombstone({ attributes }: Header): boolean {
+  return attributes.has(ENDED)
+}
+
+/** As {@link isTombstone}, of a payload. */
+export function isTombstonePayload(payload: string): boolean {
+  try {
+    return isTombstone(readHeader(payload).header)
+  } catch {
+    return false
+  }
+}
+
 /** The payload of a tombstone. */
 export function tombstonePayload(now: number, limits: Limits): string {
   return emptyPayload(now, new Map([[ENDED, '1']]), limits)

@@ -2,6 +2,21 @@ import { inspect } from 'node:util'
 import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
+import {
+  asyncUpdate,
+  fixedProperty,
+  isThenable,
+  notAwaited,
+  promised,
+  quote,
+  refuseCallback,
+  refuseRegenerateCallback,
+  unknownProperty,
+  unseenClaim,
+  warn,
+  type MemberKind,
+  type Use,
+} from './misuse.ts'
 import type { SessionValues } from './schema.ts'
 import type { Committed, SessionState } from './state.ts'
 
@@ -25,6 +40,40 @@ export let createSession: <V extends SessionValues>(
 /** @internal The state behind a session, for the manager and the middleware. */
 export let stateOf: <V extends SessionValues>(session: Session<V>) => SessionState
 
+/**
+ * @internal The handlers of the request are done: changes throw from now on. Returns the operations that no handler has waited
+ * for, if there are any: a promise that rejects if one of them was lost.
+ */
+export let endRequest: <V extends SessionValues>(session: Session<V>) => Promise<void> | undefined
+
+/** The property that leads from a session, as the program holds it, to the object behind it. Only this file has the symbol. */
+const TARGET = Symbol('target')
+
+/** What test runners, loggers and the language itself look for in any object: to read these names is no mistake. */
+const PROBES: ReadonlySet<string> = new Set([
+  'then',
+  'inspect',
+  'stack',
+  'asymmetricMatch',
+  '$$typeof',
+  'nodeType',
+  'tagName',
+  '_isMockFunction',
+  '__esModule',
+])
+
+/** The properties of every session. */
+const members = new Map<PropertyKey, MemberKind>()
+
+const asyncFunctions: unknown = Object.getPrototypeOf(async () => {})
+
+/** A `claim`, `destroy` or `commit` that the program has called during a request. */
+interface BegunOperation {
+  readonly kind: 'claim' | 'destroy' | 'commit'
+  readonly key: unknown
+  readonly result: ObservedPromise<unknown>
+}
+
 /** The keys of a session that holds `V`: those of its schema, or any text. */
 export type SessionKey<V> = keyof V & string
 
@@ -33,26 +82,84 @@ export type SessionKey<V> = keyof V & string
  * by compare-and-swap before the response leaves.
  *
  * Values come back as what they were: numbers, dates, maps, instances of registered classes. An object that was read and
- * then changed in place counts as set. Nothing is stored for a session that nobody writes to.
+ * then changed in place counts as set. Nothing is stored for a session that is not written to.
  */
 export class Session<V extends SessionValues = SessionValues> {
   readonly #state: SessionState
   readonly #operations: SessionOperations
+  /** What the program holds: this object behind {@link Session.#handler}. */
+  readonly #proxy: this
+  /** How many calls of `destroy()` are under way. */
+  #ending: number
+  /** The key of each `claim()` that is under way. */
+  #claiming: unknown[] | undefined
+  #begun: BegunOperation[] | undefined
+
+  /** Makes a property that sessions do not have an error. One handler serves all sessions, so that none costs closures. */
+  static readonly #handler: ProxyHandler<Session> = {
+    get(session, property) {
+      if (property === TARGET) return session
+      const value: unknown = session[property as keyof Session] // any other property is `undefined`
+      if (typeof value === 'function') return members.has(property) ? (value.bind(session) as unknown) : value
+      if (value === undefined) session.#refuseUnknown(property, 'read')
+      return value
+    },
+    has(session, property) {
+      return Reflect.has(session, property) || session.#refuseUnknown(property, 'ask')
+    },
+    getOwnPropertyDescriptor(session, property) {
+      const own = Reflect.getOwnPropertyDescriptor(session, property)
+      if (own === undefined) session.#refuseUnknown(property, 'ask')
+      return own
+    },
+    set(session, property, value) {
+      if (typeof property === 'symbol') return Reflect.set(session, property, value)
+      if (property !== 'maxAge') session.#refuseWrite(property, 'assign')
+      session.maxAge = value as number | undefined // anything else is refused there
+      return true
+    },
+    defineProperty(session, property, descriptor) {
+      if (typeof property === 'string') session.#refuseWrite(property, 'assign')
+      return Reflect.defineProperty(session, property, descriptor)
+    },
+    deleteProperty(session, property) {
+      if (typeof property === 'string') session.#refuseWrite(property, 'delete')
+      return Reflect.deleteProperty(session, property)
+    },
+  }
 
   static {
-    createSession = (state, operations) => new Session(state, operations)
-    stateOf = (session) => session.#state
+    const targetOf = <T extends SessionValues>(session: Session<T>): Session<T> => {
+      const { [TARGET]: target } = session as { readonly [TARGET]?: Session<T> } // as the handler answers
+      if (target !== undefined) return target
+      const text = 'this is not a session: use ctx.session, or what manager.open() resolves to'
+      throw new SessionError('ERR_SESSION_STATE', text)
+    }
+    createSession = <T extends SessionValues>(state: SessionState, operations: SessionOperations) =>
+      new Session<T>(state, operations).#proxy
+    stateOf = (session) => targetOf(session).#state
+    endRequest = (session) => targetOf(session).#endRequest()
     // What console.log and a logger's error dump show of a session, and of everything that holds one.
     Object.defineProperty(Session.prototype, inspect.custom, { value: () => 'Session {}' })
+    for (const name of Reflect.ownKeys(Session.prototype)) {
+      if (name === 'constructor') continue
+      const isMethod = Object.getOwnPropertyDescriptor(Session.prototype, name)?.value !== undefined
+      members.set(name, isMethod ? 'method' : 'value')
+    }
   }
 
   private constructor(state: SessionState, operations: SessionOperations) {
     this.#state = state
     this.#operations = operations
+    this.#proxy = new Proxy(this, Session.#handler as ProxyHandler<this>) // it reads no values
+    this.#ending = 0
+    this.#claiming = undefined
+    this.#begun = undefined
   }
 
   /** The session ID, 256 random bits in base64url. After `regenerate()` the new one, and with `rotateAfter` another after some commits. Treat it like a password. */
   get id(): string {
+    if (this.isReadOnly && this.#state.closed) return '' // for error listeners, as in `get`
     this.#refuseReadOnly()
     return this.#operations.id(this.#state)
   }
@@ -108,32 +215,46 @@ export class Session<V extends SessionValues = SessionValues> {
    * The value under `key`, decoded on first use, or `undefined`. The same object every time within a request.
    *
    * @throws SessionError `ERR_SESSION_DECODE` if this program cannot decode what is stored: an unregistered or newer
-   * class, or damage. The other keys work, and the stored text stays as it is.
+   * class, or damage. The other keys work, and the stored text stays as it is. Once the request is over it returns `undefined`
+   * instead, with a process warning, so that an error listener may read the session.
    */
   get<K extends SessionKey<V>>(key: K): V[K] | undefined {
+    const { draft, closed } = this.#state
     // The schema was checked on the way in and on decode; without one V[K] is any.
-    return this.#state.draft.get(key) as V[K] | undefined
+    return (closed ? readLate(draft, key) : draft.get(key)) as V[K] | undefined
   }
 
   /**
-   * Stores `value` under `key` with the next commit.
+   * Stores `value` under `key` with the next commit. If the request has not read the key before, the value wins over what other
+   * requests have done to it meanwhile. If it has, and another request has changed the key since, the commit is refused with
+   * `ERR_SESSION_CONFLICT`, unless a `merge` is declared: use {@link update} for a value that depends on the one before.
    *
    * @throws SessionError `ERR_SESSION_VALUE`, with the path of the part that cannot be kept exactly
    */
   set<K extends SessionKey<V>>(key: K, value: V[K]): this {
-    this.#writable().set(key, value)
-    return this
-  }
-
-  /** Forgets `key`; tells whether it was there. Wins over what other requests do to the key meanwhile. */
-  delete(key: SessionKey<V>): boolean {
-    return this.#writable().delete(key)
+    const draft = this.#writable(key)
+    try {
+      draft.set(key, value)
+    } catch (error) {
+      throw isThenable(value) ? promised(this.#name, key, value) : error
+    }
+    return this.#proxy
   }
 
   /**
-   * Changes the value under `key`, exactly: if another request commits in between, `change` runs again on its newer
-   * value, so no increment is lost. It may return the new value, or change an object in place and return nothing. It
-   * must be synchronous and do nothing else, since it may run more than once.
+   * Deletes `key` with the next commit, whatever other requests have set meanwhile; if this request has read the key before, and
+   * another one has changed it since, the commit is refused instead.
+   *
+   * @returns whether the key was there
+   */
+  delete(key: SessionKey<V>): boolean {
+    return this.#writable(key).delete(key)
+  }
+
+  /**
+   * Changes the value under `key`, exactly: if another request commits in between, `change` runs again on the newer value, or on
+   * `undefined` if the key was deleted, so no increment is lost. It may return the new value, or change an object in place
+   * and return nothing. It must be synchronous and do nothing else, since it may run more than once.
    *
    * @returns the value as this request sees it now
    */
@@ -141,16 +262,23 @@ export class Session<V extends SessionValues = SessionValues> {
     key: K,
     change: (value: V[K] | undefined) => V[K] | void,
   ): V[K] | undefined {
-    // As in `get`: the draft hands `change` what `get` would return.
-    return this.#writable().update(key, change as (value: unknown) => unknown) as V[K] | undefined
+    const draft = this.#writable(key)
+    if (Object.getPrototypeOf(change) === asyncFunctions) throw asyncUpdate(this.#name, key)
+    const updater = (value: unknown): unknown => {
+      const result: unknown = change(value as V[K] | undefined) // as in `get`: it is what `get` would return
+      if (isThenable(result)) throw asyncUpdate(this.#name, key, result)
+      return result
+    }
+    return draft.update(key, updater) as V[K] | undefined // as in `get`
   }
 
   /**
-   * Reads and forgets, a flash message for instance. Two concurrent requests may both get it; `claim` is exact. Where
-   * nobody may ever see the answer, to a prefetch or to `HEAD`, it only reads.
+   * Reads and forgets, a flash message for instance. Only the value that was handed out is forgotten: one that another request
+   * sets meanwhile stays. Two concurrent requests may both get the same value; `claim` is exact. Where the user may never see
+   * the response, as with a prefetch or `HEAD`, it only reads.
    */
   take<K extends SessionKey<V>>(key: K): V[K] | undefined {
-    const draft = this.#writable()
+    const draft = this.#writable(key)
     // As in `get`.
     return (this.#state.openOptions.unseen === true ? draft.get(key) : draft.take(key)) as V[K] | undefined
   }
@@ -159,10 +287,8 @@ export class Session<V extends SessionValues = SessionValues> {
    * Reads and forgets at once, for this request alone: of many concurrent ones exactly one gets the value, the others
    * `undefined`. For one-time tokens and OAuth state. Commits the removal immediately, and nothing else.
    */
-  async claim<K extends SessionKey<V>>(key: K): Promise<V[K] | undefined> {
-    this.#writable()
-    // As in `get`.
-    return (await this.#operations.claim(this.#state, key)) as V[K] | undefined
+  claim<K extends SessionKey<V>>(key: K): Promise<V[K] | undefined> {
+    return this.#begin('claim', this.#claim(key), key) as Promise<V[K] | undefined> // as in `get`
   }
 
   /** Whether `key` holds a value. Decodes nothing. */
@@ -191,10 +317,12 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   /**
-   * Gives the session a new ID at the next commit; the data stays, the old ID is dead from then on. Call it whenever
-   * the user's rights change, at login above all. Requests that began under the old ID can no longer commit.
+   * Gives the session a new ID at the next commit; the data stays, and the old ID opens nothing from then on. Call it whenever
+   * the user's rights change, at log-in above all. Requests that began under the old ID are refused with
+   * `ERR_SESSION_CONFLICT` when they commit, and so is the second of two that regenerate at the same time.
    */
-  regenerate(): void {
+  regenerate(callback?: never): void {
+    refuseRegenerateCallback(this.#name, callback)
     this.#writable()
     this.#operations.regenerate(this.#state)
   }
@@ -203,18 +331,22 @@ export class Session<V extends SessionValues = SessionValues> {
    * Ends the session now, in the store too: no concurrent request can bring it back. What is set on this object
    * afterwards begins a new session under a new ID.
    */
-  async destroy(): Promise<void> {
-    this.#refuseReadOnly()
-    await this.#operations.destroy(this.#state)
+  destroy(callback?: never): Promise<void> {
+    refuseCallback(this.#name, 'destroy', callback)
+    return this.#begin('destroy', this.#destroy())
   }
 
   /**
    * Stores the changes now instead of before the response: for streams and long work. `'gone'` if another request ended
    * the session meanwhile; then nothing was stored. Objects read before may have been replaced by a concurrent
    * request's: `get` them again.
+   *
+   * @throws SessionError `ERR_SESSION_CONFLICT` if a change cannot be stored beside another request's: see
+   *   `docs/concurrency.md`. Nothing was stored then. `ERR_SESSION_STORE` if the store failed.
    */
-  async commit(): Promise<Committed> {
-    return this.#operations.commit(this.#state)
+  commit(callback?: never): Promise<Committed> {
+    refuseCallback(this.#name, 'commit', callback)
+    return this.#begin('commit', this.#operations.commit(this.#state))
   }
 
   /** Shows neither ID nor values. */
@@ -222,15 +354,89 @@ export class Session<V extends SessionValues = SessionValues> {
     return { isNew: this.isNew }
   }
 
-  #writable(): Draft {
+  /** The session as the program writes it, for messages. */
+  get #name(): string {
+    return this.#state.openOptions.expression ?? 'session'
+  }
+
+  async #claim(key: string): Promise<unknown> {
+    this.#writable(key)
+    const claiming = (this.#claiming ??= [])
+    claiming.push(key)
+    try {
+      return await this.#operations.claim(this.#state, key)
+    } finally {
+      claiming.splice(claiming.indexOf(key), 1)
+    }
+  }
+
+  async #destroy(): Promise<void> {
+    this.#refuseReadOnly()
+    this.#ending += 1
+    try {
+      await this.#operations.destroy(this.#state)
+    } finally {
+      this.#ending -= 1
+    }
+  }
+
+  /** Within a request, {@link endRequest} looks after the operation; elsewhere nothing would, so it is a plain promise. */
+  #begin<T>(kind: BegunOperation['kind'], operation: Promise<T>, key?: string): Promise<T> {
+    const { response, closed } = this.#state
+    if (response === undefined || closed) return operation
+    const result = ObservedPromise.of(operation)
+    const begun = (this.#begun ??= [])
+    begun.push({ kind, key, result })
+    return result
+  }
+
+  #endRequest(): Promise<void> | undefined {
+    this.#state.close()
+    return this.#begun === undefined ? undefined : this.#awaitBegun(this.#begun)
+  }
+
+  async #awaitBegun(begun: readonly BegunOperation[]): Promise<void> {
+    for (const { kind, key, result } of begun) {
+      if (result.isObserved && result.isSettled) continue
+      // oxlint-disable-next-line no-await-in-loop -- the session runs them one after another
+      const failure = await result.failure
+      if (kind === 'claim' && !result.isObserved) throw unseenClaim(this.#name, key, failure?.error)
+      // What a `commit()` has not stored, the commit at the end stores, or it fails.
+      if (failure !== undefined && kind !== 'commit') throw failure.error
+    }
+  }
+
+  /** @param key the key that is changed, if it is one */
+  #writable(key?: unknown): Draft {
     this.#refuseReadOnly()
     if (this.#state.closed) {
       throw new SessionError(
         'ERR_SESSION_STATE',
-        'the request is over, so this change would not be saved; open the session again with manager.open() and commit() it',
+        'the request is over, so this change would not be saved: await what the handler starts, or open the session again with manager.open() and commit() it',
       )
     }
+    if (this.#ending > 0) throw notAwaited(this.#name, 'destroy()')
+    if (key !== undefined && this.#claiming?.includes(key) === true)
+      throw notAwaited(this.#name, `claim(${quote(key)})`)
     return this.#state.draft
+  }
+
+  /** Returns `false` for what may be looked for in any object. */
+  #refuseUnknown(property: string | symbol, use: Use): false {
+    if (typeof property === 'symbol' || property in this) return false
+    if (PROBES.has(property) || property.startsWith('@@')) return false // `@@__IMMUTABLE_…`
+    const error = unknownProperty(this.#name, property, use, members)
+    // An exception in an error listener of Koa, which runs after the request, would end the process.
+    if (!this.#state.closed) throw error
+    warn(error)
+    return false
+  }
+
+  #refuseWrite(property: string, use: 'assign' | 'delete'): never {
+    const kind = members.get(property)
+    throw kind === undefined
+      ? unknownProperty(this.#name, property, use, members)
+      : fixedProperty(this.#name, property, kind, use)
   }
 
   #refuseReadOnly(): void {
@@ -239,5 +445,54 @@ export class Session<V extends SessionValues = SessionValues> {
     const text =
       'the store failed when this session was opened, so it is empty and read-only; ask isReadOnly first'
     throw new SessionError('ERR_SESSION_STORE', text, { cause })
+  }
+}
+
+/** The value that an error listener reads once the request is over, where an exception would end the process. */
+function readLate(draft: Draft, key: string): unknown {
+  try {
+    return draft.get(key)
+  } catch (error) {
+    if (error instanceof SessionError) warn(error)
+    return undefined
+  }
+}
+
+/** A promise that knows whether its result was asked for, by `await` or a method. Its failure may be left unhandled. */
+class ObservedPromise<T> extends Promise<T> {
+  isObserved = false
+  isSettled = false
+  /** Resolves when it is settled; `undefined` for success. */
+  failure: Promise<{ readonly error: unknown } | undefined> = Promise.resolve(undefined)
+
+  static of<T>(operation: Promise<T>): ObservedPromise<T> {
+    const observed = new ObservedPromise<T>((resolve) => resolve(operation))
+    observed.failure = observed.#outcome()
+    return observed
+  }
+
+  /** Promises made from it are ordinary ones. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise
+  override then<R = T, E = never>(
+    onFulfilled?: ((value: T) => R | PromiseLike<R>) | null,
+    onRejected?: ((reason: unknown) => E | PromiseLike<E>) | null,
+  ): Promise<R | E> {
+    this.isObserved = true
+    return super.then(onFulfilled, onRejected)
+  }
+
+  #outcome(): Promise<{ readonly error: unknown } | undefined> {
+    const settle = (failure?: { readonly error: unknown }): typeof failure => {
+      this.isSettled = true
+      return failure
+    }
+    return super.then(
+      () => settle(),
+      (error: unknown) => settle({ error }),
+    )
   }
 }

@@ -5,7 +5,7 @@ import { noDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { OpenOptions } from './options.ts'
 
-/** Whether a commit was stored, or found that another request had ended or regenerated the session. */
+/** Whether a commit was stored, or found that another request had ended the session. */
 export type Committed = 'ok' | 'gone'
 
 /** What an existing session was opened from. */
@@ -174,8 +174,11 @@ class State {
 
   /** `regenerate()`: the next commit moves the session to `id`. A session that was never stored just gets another ID. */
   regenerate(id: string): void {
-    if (this.status === 'new' && this.unsettled === undefined) this.id = undefined
-    else this.nextId ??= id
+    if (this.status !== 'new' || this.unsettled !== undefined) this.nextId ??= id
+    else {
+      this.id = undefined
+      this.isIdKnown = false
+    }
   }
 
   /** After a failed move to `nextId`: the record may still arrive late, so this ID is not used again. */
@@ -183,24 +186,23 @@ class State {
     this.nextId = id
   }
 
-  /** An operation on this session object begins; it must be over by `deadline`. */
-  begin(deadline: Deadline): void {
+  /**
+   * Runs an operation on this session object, which must be over by `deadline`; the next one waits for it. A session that is
+   * stored afterwards was so at `now`, when the operation began.
+   */
+  async run<T>(operation: () => Promise<T>, deadline: Deadline, now: number): Promise<T> {
     this.deadline = deadline
-  }
-
-  /** The next operation on this session object waits for this one. */
-  waitFor(operation: Promise<unknown>): void {
-    this.pending = operation
-  }
-
-  /** The operation is over, whatever became of it. */
-  end(operation: Promise<unknown>): void {
-    if (this.pending === operation) this.pending = undefined
-  }
-
-  /** The session was stored at `now`. */
-  confirmedAt(now: number): void {
-    this.knownAt = now
+    const { entry } = this
+    const pending = operation()
+    this.pending = pending
+    try {
+      const result = await pending
+      // An operation may also have found nothing to do, and asked for nothing.
+      if (this.status === 'stored' && this.entry !== entry) this.knownAt = now
+      return result
+    } finally {
+      if (this.pending === pending) this.pending = undefined
+    }
   }
 
   /** `payload` is stored, and the draft builds on it from now on. */

@@ -124,13 +124,14 @@ for (const provider of providers) {
         ] as const) {
           const { id, early, late } = await overtake(site, gates, first, 'login', String(time))
           t.is((await site.ask('/look', id)).text, 'null', `the old ID is dead after ${first}, login`)
-          t.is(late.status, 200)
+          t.is(late.status, first === 'write' ? 200 : 409)
           if (first === 'write') t.is((await site.ask('/look', late.cookie)).text, status)
           else t.is(late.cookie, undefined, `a login that came after a ${first} gets no cookie`)
           if (first === 'login') t.is((await site.ask('/look', early.cookie)).text, '1')
         }
-        // A write that a login overtakes is dropped, and is not in the session under its new ID.
+        // A write that a login overtakes is refused, and is not in the session under its new ID.
         const { id, early, late } = await overtake(site, gates, 'login', 'write', String(time))
+        t.is(late.status, 409)
         t.is(late.cookie, undefined)
         t.is((await site.ask('/look', id)).text, 'null')
         t.is((await site.ask('/look', early.cookie)).text, '1')
@@ -145,6 +146,7 @@ for (const provider of providers) {
         const answers = await Promise.all(held.map(async ({ answer }) => answer))
         const winners = answers.filter((answer) => answer.cookie !== undefined)
         t.is(winners.length, 1)
+        t.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 409, 409])
         t.is((await site.ask('/look', winners[0]?.cookie)).text, '1')
         t.is((await site.ask('/look', cookie)).text, 'null')
       }),

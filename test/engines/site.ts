@@ -1,4 +1,5 @@
-import { Agent, request as ask, type IncomingHttpHeaders } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import { Agent, request as ask, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import Koa from 'koa'
 import { session, type Session, type SessionMiddleware, type SessionOptions } from '../../src/index.ts'
 
@@ -11,13 +12,18 @@ export interface Answer {
 }
 
 /** A route of a site, called with the part of the path after its name. */
-export type Route = (ctx: { readonly session: Session }, rest: string) => unknown
+export type Route = (
+  ctx: { readonly session: Session; readonly res: ServerResponse },
+  rest: string,
+) => unknown
 
 /** A listening Koa application with sessions, and a client with kept connections. */
 export interface Site {
   readonly sessions: SessionMiddleware
-  /** Requests `/name/rest` with that cookie value, if any. */
-  ask(path: string, cookie?: string): Promise<Answer>
+  /** Requests `/name/rest` with that cookie value, if any. `signal` drops the connection. */
+  ask(path: string, cookie?: string, signal?: AbortSignal): Promise<Answer>
+  /** Resolves when the next request for this path has been handled, whether or not its client is still connected. */
+  handled(path: string): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -27,7 +33,8 @@ export async function openSite(
   routes: Readonly<Record<string, Route>>,
 ): Promise<Site> {
   const sessions = session(options)
-  const app = new Koa().use(sessions)
+  const requests = new EventEmitter()
+  const app = new Koa().use(async (ctx, next) => next().finally(() => requests.emit(ctx.path))).use(sessions)
   app.silent = true
   app.use(async (ctx) => {
     const [, name = '', rest = ''] = ctx.path.split('/')
@@ -45,10 +52,11 @@ export async function openSite(
 
   return {
     sessions,
-    ask: async (path, cookie) =>
+    ask: async (path, cookie, signal) =>
       new Promise((resolve, reject) => {
         const headers = cookie === undefined ? {} : { cookie: `sid=${cookie}` }
-        const request = ask({ host: '127.0.0.1', port, path, agent, headers }, (response) => {
+        const options = { host: '127.0.0.1', port, path, agent, headers, signal }
+        const request = ask(options, (response) => {
           let text = ''
           response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
           response.on('error', reject).on('end', () => {
@@ -57,6 +65,7 @@ export async function openSite(
         })
         request.on('error', reject).end()
       }),
+    handled: async (path) => once(requests, path),
     async close() {
       agent.destroy()
       server.closeAllConnections()

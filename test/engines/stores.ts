@@ -33,7 +33,8 @@ export function makeStore(provider: string, url: string, timeout: number): Store
   return make({ url, timeout })
 }
 
-const PATIENCE = 90_000
+/** A time limit that no test reaches, in ms. */
+export const PATIENCE = 90_000
 
 /** Settings for tests that are not about deadlines: long timeouts for a busy machine. */
 export function patient(

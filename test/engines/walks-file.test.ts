@@ -21,4 +21,4 @@ async function grounds(): Promise<Grounds> {
   }
 }
 
-testWalks('file', { count: 20_000, interleaved: true }, grounds)
+testWalks('file', { count: 4_000, interleaved: false }, grounds)

@@ -17,7 +17,7 @@ testWalks('memory', { count: 20_000, interleaved: true }, async () => {
   }
 })
 
-testWalks('redis', { count: 20_000, interleaved: true }, async () => {
+testWalks('redis', { count: 4_000, interleaved: false }, async () => {
   const server = await redisServer()
   const laboratory = await openLaboratory(server.url, 'single')
   const { url, prefix } = laboratory

@@ -74,9 +74,17 @@ const points: readonly Point[] = [
   { title: 'after the commit', at: 'after replace', left: 'new' },
   { title: 'before a first commit', at: 'before create', left: 'new', isAnonymous: true },
   { title: 'after a first commit', at: 'after create', left: 'new', isAnonymous: true },
-  { title: 'before a new ID has its record', act: regenerate, at: 'before create', left: 'new' },
-  { title: 'between a new ID and the old one', act: regenerate, at: 'before destroy', left: 'new' },
-  { title: 'when the old ID is dead', act: regenerate, at: 'after destroy', left: 'new' },
+  { title: 'before a new ID has its record', act: regenerate, at: 'before create', left: 'old' },
+  { title: 'between a new ID and the old one', act: regenerate, at: 'before replace', left: 'new' },
+  { title: 'when the old ID is dead', act: regenerate, at: 'after replace', left: 'new' },
+  {
+    title: 'before a new ID is committed',
+    act: async (ctx, cut) => {
+      await regenerate(ctx, cut)
+      await cut()
+    },
+    left: 'old',
+  },
   { title: 'while its ID is renewed', at: 'before create', left: 'new' },
   { title: 'before a logout', act: logout, at: 'before destroy', left: undefined },
   { title: 'after a logout', act: logout, at: 'after destroy', left: undefined },

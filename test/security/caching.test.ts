@@ -28,10 +28,8 @@ class SharedCache {
   }
 }
 
-function shop(
-  options: SessionOptions<undefined, 'session'> = {},
-): Koa<DefaultState, SessionContext<undefined>> {
-  const app = new Koa<DefaultState, SessionContext<undefined>>().use(session(options))
+function shop(options: SessionOptions<undefined, 'session'> = {}): Koa<DefaultState, SessionContext> {
+  const app = new Koa<DefaultState, SessionContext>().use(session(options))
   app.use(async (ctx) => {
     if (ctx.path === '/plain') ctx.body = 'the same for all'
     if (ctx.path === '/login') ctx.body = String(ctx.session.set('user', ctx.query['as']).get('user'))

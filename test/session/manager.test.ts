@@ -169,7 +169,7 @@ test('disjoint changes of two requests both survive', async (t) => {
   t.true(events.some(({ type }) => type === 'rebased'))
 })
 
-test('of two sets of one key the later commit wins, and an event tells', async (t) => {
+test('of two sets of a key that neither request has read the later commit wins', async (t) => {
   const { manager, events } = fixture()
   const id = await stored(manager, { a: 0 })
   const one = await manager.open(id)
@@ -179,10 +179,33 @@ test('of two sets of one key the later commit wins, and an event tells', async (
   await manager.commit(one)
   await manager.commit(two)
   t.is((await manager.open(id)).get('a'), 2)
+  t.false(events.some(({ type }) => type === 'conflict'))
+})
+
+test('a set of a key that the request has read is refused with 409 if another request has changed it, and an event tells', async (t) => {
+  const { manager, events } = fixture()
+  const id = await stored(manager, { a: 0 })
+  const one = await manager.open(id)
+  const two = await manager.open(id)
+  for (const session of [one, two]) session.set('a', session.get('a') + 1).set('b', 1)
+  t.is(await manager.commit(one), 'ok')
+  for (const _ of [1, 2]) {
+    await t.throwsAsync(manager.commit(two), {
+      code: 'ERR_SESSION_CONFLICT',
+      message:
+        "a: this request has read and changed it, and another request has changed it since; nothing was stored; change it by session.update(), declare a merge for it, or choose isolation 'last-wins' for it",
+    })
+  }
   t.deepEqual(
-    events.filter(({ type }) => type === 'conflict'),
-    [{ type: 'conflict', keys: 1 }],
+    [...(await manager.open(id))],
+    [
+      ['a', 1],
+      ['b', 1],
+    ],
   )
+  const told = events.filter(({ type }) => type === 'conflict')
+  const refused = { type: 'conflict', keys: 1, outcome: 'refused' }
+  t.deepEqual(told, [refused, refused])
 })
 
 test('update is run again on the newer value, on objects too', async (t) => {
@@ -235,21 +258,36 @@ test('update that returns nothing keeps the value with what was changed in it, a
   t.deepEqual((await manager.open(id)).get('list'), [1, 2])
 })
 
-test('a delete wins over a concurrent change, whichever commits first', async (t) => {
+test('a set and an update that commit after a delete win over it, and a delete that commits last wins over them', async (t) => {
   const { manager } = fixture()
   for (const deleterFirst of [true, false]) {
-    const id = await stored(manager, { a: 0, n: 0, list: [], other: 1 })
+    const id = await stored(manager, { a: 0, n: 5, other: 1 })
     const deleter = await manager.open(id)
     const writer = await manager.open(id)
-    for (const key of ['a', 'n', 'list']) deleter.delete(key)
+    for (const key of ['a', 'n']) deleter.delete(key)
     writer.set('a', 1)
     writer.update('n', (n = 0) => n + 1)
-    writer.get('list').push(1)
     writer.set('mine', true)
     for (const session of deleterFirst ? [deleter, writer] : [writer, deleter])
       t.is(await manager.commit(session), 'ok')
-    t.deepEqual([...(await manager.open(id)).keys()].toSorted(), ['mine', 'other'])
+    const expected = deleterFirst ? { a: 1, mine: true, n: 1, other: 1 } : { mine: true, other: 1 }
+    t.deepEqual(Object.fromEntries([...(await manager.open(id))].toSorted()), expected)
   }
+})
+
+test('a change in place of a value that another request has deleted is refused, and the value stays deleted', async (t) => {
+  const { manager } = fixture()
+  const id = await stored(manager, { list: [], other: 1 })
+  const deleter = await manager.open(id)
+  const writer = await manager.open(id)
+  deleter.delete('list')
+  writer.get('list').push(1)
+  await manager.commit(deleter)
+  await t.throwsAsync(manager.commit(writer), {
+    code: 'ERR_SESSION_CONFLICT',
+    message: /list: .* deleted it/,
+  })
+  t.deepEqual([...(await manager.open(id)).keys()], ['other'])
 })
 
 test('clear forgets what others wrote meanwhile too, and keeps what was set after it', async (t) => {
@@ -354,15 +392,18 @@ test('an object changed in place both before and inside update is not merely upd
   t.deepEqual((await manager.open(id)).get('list'), [0, 'place', 'update'])
 })
 
-test('security 15 and 20: of two racing regenerations one session is left, and the other request is gone', async (t) => {
-  const { manager, store } = fixture()
+test('security 15 and 20: of two racing regenerations the first wins, and the other request is refused', async (t) => {
+  const { manager } = fixture()
   const id = await stored(manager, { a: 1 })
   const one = await manager.open(id)
   const two = await manager.open(id)
-  const outcomes = await Promise.all([manager.regenerate(one), manager.regenerate(two)])
-  t.deepEqual(outcomes.toSorted(), ['gone', 'ok'])
-  t.is(await store.count(), 1)
-  t.is(await manager.find(id), undefined)
+  const outcomes = await Promise.allSettled([manager.regenerate(one), manager.regenerate(two)])
+  t.deepEqual(outcomes.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
+  for (const outcome of outcomes)
+    if (outcome.status === 'rejected') t.like(outcome.reason, { code: 'ERR_SESSION_CONFLICT', status: 409 })
+  const [winner, loser] = outcomes[0].status === 'fulfilled' ? [one, two] : [two, one]
+  t.is((await manager.open(winner.id)).get('a'), 1)
+  for (const dead of [id, loser.id]) t.is(await manager.find(dead), undefined)
 })
 
 test('a change that is committed while a session is being regenerated moves along to the new ID', async (t) => {
@@ -373,7 +414,7 @@ test('a change that is committed while a session is being regenerated moves alon
   login.update('n', (n = 0) => n + 1)
   let interfered = false
   store.before = async (verb) => {
-    if (verb !== 'destroy' || interfered) return
+    if (verb !== 'replace' || interfered) return
     interfered = true
     const other = await manager.open(id)
     other.set('b', 2)
@@ -382,7 +423,7 @@ test('a change that is committed while a session is being regenerated moves alon
   }
   t.is(await manager.regenerate(login), 'ok')
   t.deepEqual(Object.fromEntries(await manager.open(login.id)), { a: 1, n: 2, b: 2, user: 'ann' })
-  t.is(await store.count(), 1)
+  t.is(await store.count(), 2, 'the session, and the redirect under its old ID')
 })
 
 test('a session that is destroyed while it is being regenerated stays ended, and no new record is left', async (t) => {
@@ -390,11 +431,11 @@ test('a session that is destroyed while it is being regenerated stays ended, and
   const id = await stored(manager, { a: 1 })
   const login = await manager.open(id)
   store.before = async (verb) => {
-    if (verb !== 'destroy') return
+    if (verb !== 'replace') return
     store.before = () => {}
     await manager.destroy(id)
   }
-  t.is(await manager.regenerate(login), 'gone')
+  await t.throwsAsync(manager.regenerate(login), { code: 'ERR_SESSION_CONFLICT' })
   t.is(await store.count(), 0)
 })
 
@@ -404,7 +445,7 @@ test('security 14: a failure in the middle of regenerate leaves the old session,
   const login = await manager.open(id)
   let failures = 2
   store.before = (verb) => {
-    if (verb === 'destroy' && failures-- > 0) throw new Error('cut')
+    if (verb === 'replace' && failures-- > 0) throw new Error('cut')
   }
   await t.throwsAsync(manager.regenerate(login), { instanceOf: SessionError })
   t.is(await store.count(), 1)
@@ -412,7 +453,7 @@ test('security 14: a failure in the middle of regenerate leaves the old session,
 
   failures = 1
   t.is(await manager.regenerate(login), 'ok', 'a single failure is made good')
-  t.is(await store.count(), 1)
+  t.is(await store.count(), 2, 'the session, and the redirect under its old ID')
   t.is(await manager.find(id), undefined)
 })
 
@@ -431,7 +472,6 @@ test('a session that others put something into while it is emptied and regenerat
   t.is(await manager.regenerate(login), 'ok')
   t.is(await manager.find(id), undefined)
   t.deepEqual([...(await manager.open(login.id))], [['b', 2]])
-  t.is(await store.count(), 1)
 })
 
 test('a regeneration that failed can be tried again, and leaves no second record', async (t) => {
@@ -447,7 +487,7 @@ test('a regeneration that failed can be tried again, and leaves no second record
   t.is(await store.count(), 1)
   t.is(await manager.commit(login), 'ok')
   t.is((await manager.open(login.id)).get('a'), 1)
-  t.is(await store.count(), 1)
+  t.is(await store.count(), 2, 'the session, and the redirect under its old ID')
 })
 
 test('a record that is evicted while a session moves to it is made again', async (t) => {
@@ -455,9 +495,11 @@ test('a record that is evicted while a session moves to it is made again', async
   const id = await stored(manager, { a: 1 })
   const login = await manager.open(id)
   store.before = async (verb) => {
-    if (verb !== 'destroy') return
+    if (verb !== 'replace') return
     store.before = (next, successor) => {
-      if (next === 'replace') void store.inner.destroy(successor)
+      if (next !== 'replace') return
+      store.before = () => {}
+      void store.inner.destroy(successor)
     }
     const other = await new SessionManager({ store: store.inner, now: () => clock.now }).open(id)
     other.set('b', 2)
@@ -465,7 +507,6 @@ test('a record that is evicted while a session moves to it is made again', async
   }
   t.is(await manager.regenerate(login), 'ok')
   t.is((await manager.open(login.id)).get('b'), 2)
-  t.is(await store.count(), 1)
 })
 
 test('security 23: a logout whose answer is lost is done', async (t) => {
@@ -482,14 +523,13 @@ test('security 23: a logout whose answer is lost is done', async (t) => {
   }
 })
 
-test('after every kind of end a commit is gone and nothing comes back', async (t) => {
+test('after a destroy, and after the session was emptied, a commit is gone and nothing comes back', async (t) => {
   const { manager, store } = fixture()
-  for (const end of ['destroy', 'regenerate', 'empty'] as const) {
+  for (const end of ['destroy', 'empty'] as const) {
     const id = await stored(manager, { a: 1 })
     const late = await manager.open(id)
     const ender = await manager.open(id)
     if (end === 'destroy') await manager.destroy(ender)
-    else if (end === 'regenerate') await manager.regenerate(ender)
     else {
       ender.clear()
       await manager.commit(ender)
@@ -498,9 +538,48 @@ test('after every kind of end a commit is gone and nothing comes back', async (t
     t.is(await manager.commit(late), 'gone', end)
     t.is(await manager.commit(late), 'gone', end)
     t.is(await manager.find(id), undefined)
-    t.is(await store.count(), end === 'regenerate' ? 1 : 0)
-    if (end === 'regenerate') await manager.destroy(ender)
+    t.is(await store.count(), 0)
   }
+})
+
+test('a commit of a request that began before a regenerate is refused, and its destroy ends the session under the new ID', async (t) => {
+  const { manager } = fixture()
+  const id = await stored(manager, { a: 1, token: 'once' })
+  const late = await manager.open(id)
+  const login = await manager.open(id)
+  await manager.regenerate(login)
+  t.is(await late.claim('token'), undefined)
+  late.set('a', 2)
+  for (const _ of [1, 2]) await t.throwsAsync(manager.commit(late), { code: 'ERR_SESSION_CONFLICT' })
+  t.is((await manager.open(login.id)).get('a'), 1)
+  await late.destroy()
+  t.is(await manager.find(login.id), undefined)
+})
+
+test('a commit after the expiry that the request knows is refused when nothing is found', async (t) => {
+  const { manager, clock } = fixture()
+  const session = await manager.open(await stored(manager, { a: 1 }))
+  session.set('a', 2)
+  clock.now = session.expiresAt
+  await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_CONFLICT', message: /expired/ })
+})
+
+test('a request that is older than a redirect lives is told that it cannot know, and not that it has logged out', async (t) => {
+  const { manager, clock } = fixture({ idleTimeout: 60 * 60 * 1000 })
+  const id = await stored(manager, { a: 1 })
+  const late = await manager.open(id)
+  await manager.destroy(id)
+  clock.now += 5 * 60 * 1000 - 1
+  late.set('a', 2)
+  t.is(await manager.commit(late), 'gone')
+
+  const other = await stored(manager, { a: 1 })
+  const old = await manager.open(other)
+  await manager.destroy(other)
+  clock.now += 5 * 60 * 1000
+  await t.throwsAsync(old.destroy(), { code: 'ERR_SESSION_CONFLICT' })
+  old.set('a', 2)
+  await t.throwsAsync(manager.commit(old), { code: 'ERR_SESSION_CONFLICT' })
 })
 
 test('F5: a write that was applied although its answer was lost is settled by its version, and counted once', async (t) => {
@@ -553,20 +632,45 @@ test('F5: where somebody else committed on top of a write of unknown outcome, th
 test('F5: a commit that failed and is tried again by the program is settled first, and counted once', async (t) => {
   const { manager, store } = fixture()
   for (const when of ['before', 'after'] as const) {
-    for (const verb of ['replace', 'create'] as const) {
-      const session =
-        verb === 'create' ? manager.begin() : await manager.open(await stored(manager, { n: 0 }))
-      session.update('n', (n = 0) => n + 1)
-      let failures = 2
-      store[when] = (called) => {
-        if ((called === verb || called === 'read') && failures-- > 0) throw new Error('cut')
-      }
-      await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_STORE' })
-      session.update('n', (n = 0) => n + 10)
-      t.is(await manager.commit(session), 'ok')
-      t.is((await manager.open(session.id)).get('n'), 11, `${verb} ${when}`)
+    const session = await manager.open(await stored(manager, { n: 0 }))
+    session.update('n', (n = 0) => n + 1)
+    let failures = 2
+    store[when] = (called) => {
+      if ((called === 'replace' || called === 'read') && failures-- > 0) throw new Error('cut')
     }
+    await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_STORE' })
+    session.update('n', (n = 0) => n + 10)
+    t.is(await manager.commit(session), 'ok')
+    t.is((await manager.open(session.id)).get('n'), 11, when)
   }
+})
+
+test('F5: a create of unknown outcome is never sent again: the session gets another ID, so that none comes back late', async (t) => {
+  const { manager, store } = fixture()
+  const session = manager.begin().set('n', 1)
+  const created: string[] = []
+  store.before = (verb, key) => {
+    if (verb !== 'create') return
+    created.push(key)
+    if (created.length === 1) throw new Error('cut')
+  }
+  t.is(await manager.commit(session), 'ok')
+  t.is(new Set(created).size, 2)
+  t.is((await manager.open(session.id)).get('n'), 1)
+})
+
+test('F5: a create of unknown outcome under an ID that the program has read is a 503 until it is found', async (t) => {
+  const { manager, store } = fixture()
+  const session = manager.begin().set('n', 1)
+  const { id } = session
+  store.before = (verb) => {
+    if (verb !== 'create') return
+    store.before = () => {}
+    throw new Error('cut')
+  }
+  for (const _ of [1, 2]) await t.throwsAsync(manager.commit(session), { code: 'ERR_SESSION_STORE' })
+  t.is(session.id, id)
+  t.is(await manager.find(id), undefined)
 })
 
 test('F5: what became of a commit is not guessed when somebody else has committed since', async (t) => {
@@ -591,7 +695,7 @@ test('F5: what became of a commit is not guessed when somebody else has committe
   }
   t.is((await manager.open(id)).get('n'), 2)
   await manager.destroy(session)
-  t.is(await store.count(), 0)
+  t.is(await manager.find(id), undefined)
 })
 
 test('F14: a payload with a damaged header is an event and a new session under a new ID; the record stays as it is', async (t) => {
@@ -762,11 +866,12 @@ for (const move of ['commit', 'regenerate'] as const) {
     const { manager, store, clock } = fixture({ pause })
     const elsewhere = new SessionManager({ store, registry, now: () => clock.now })
     const id = await stored(manager, { n: 0 })
+    const [own = ''] = store.keys
     const session = await manager.open(id)
     session.update('n', (n = 0) => n + 1)
     let outran = 0
-    store.before = async (verb) => {
-      if (verb !== (move === 'commit' ? 'replace' : 'destroy') || outran === 100) return
+    store.before = async (verb, key) => {
+      if (verb !== 'replace' || key !== own || outran === 100) return
       const { before } = store
       store.before = () => {}
       const other = await elsewhere.open(id)
@@ -776,7 +881,7 @@ for (const move of ['commit', 'regenerate'] as const) {
     }
     await t.throwsAsync(manager[move](session), {
       code: 'ERR_SESSION_CONFLICT',
-      message: 'other requests changed this session 100 times while this one tried to commit',
+      message: 'other requests kept changing this session while this one tried to commit',
     })
     t.is(outran, 100)
     t.true(pauses.length > 90 && pauses.length < 100)

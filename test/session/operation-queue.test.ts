@@ -41,7 +41,7 @@ test('F21: close waits for the commits under way, all of their steps, and closes
   await Promise.all(closings)
   await manager.close()
   t.is(store.closings, 1)
-  t.is(await store.count(), 1)
+  t.is(await store.count(), 2, 'the session, and the redirect under its old ID')
 })
 
 test('F21: what begins after close is refused with a sentence and asks the store nothing', async (t) => {

@@ -34,7 +34,7 @@ for (const revocable of [false, true]) {
   }
 }
 
-test('whatever is in it, a session of the largest size fits into three cookies', async (t) => {
+test('a payload of the largest size fits into three cookies, whatever it contains', async (t) => {
   const store = new CookieStore({ keys: [{ id: 'k'.repeat(16), secret: randomBytes(32) }], compress: false })
   const noise = randomBytes(store.traits.maxBytes)
     .toString('latin1')

@@ -42,7 +42,7 @@ function fromTimeToTime({ travel, fail }: CouchbaseMock): StoreHarness {
 const { traits } = new CouchbaseStore({ url })
 const harnesses = {
   'by the time of the store': turned,
-  ...('travel' in server && { 'by the time of the server': fromTimeToTime(server) }), // from where nobody comes back
+  ...('travel' in server && { 'by the time of the server': fromTimeToTime(server) }), // it cannot travel back
 }
 for (const [when, harness] of Object.entries(harnesses)) {
   for (const requirement of storeContract) {

@@ -59,7 +59,7 @@ async function kept(): Promise<{ folder: string; store: FileStore; home: string;
   return { folder: at, store, home, payload }
 }
 
-test('only the owner may look into the folder', async (t) => {
+test('the folder and its files are accessible to the owner only', async (t) => {
   const { folder: at } = await kept()
   const modes = new Set([(await fs.stat(at)).mode])
   for (const name of await fs.readdir(at, { recursive: true }))
@@ -67,17 +67,17 @@ test('only the owner may look into the folder', async (t) => {
   t.deepEqual(modes, new Set([0o040700, 0o100600]))
 })
 
-test('no file name shows a key', async (t) => {
+test('no file name contains a key', async (t) => {
   const { folder: at } = await kept()
   for (const name of await fs.readdir(at, { recursive: true })) t.false(name.includes(KEY.slice(0, 8)))
 })
 
-test('the payload is there for a person to read', async (t) => {
+test('a payload file contains the payload as readable text', async (t) => {
   const { payload } = await kept()
   t.is(await fs.readFile(payload, 'utf8'), OLD)
 })
 
-test('what is no key of the contract is refused before it comes near a file', async (t) => {
+test('an invalid key is refused before any file access', async (t) => {
   const at = folderName()
   const store = storeAt(at, START)
   for (const key of ['', '../x', 'a/b', 'a.b', 'a\0', 'ä', 'x'.repeat(129), 'a\n']) {
@@ -89,11 +89,11 @@ test('what is no key of the contract is refused before it comes near a file', as
   await t.throwsAsync(fs.stat(at), { code: 'ENOENT' })
 })
 
-test('an empty folder name is a wrong setting', (t) => {
+test('an empty folder name is refused', (t) => {
   t.throws(() => new FileStore({ folder: '' }), { code: 'ERR_SESSION_OPTIONS', message: /^file: folder / })
 })
 
-test('the folder stays the one it was when the process goes elsewhere', async (t) => {
+test('the folder stays the same when the process changes its working directory', async (t) => {
   const before = process.cwd()
   const at = folderName()
   await fs.mkdir(at)
@@ -105,7 +105,7 @@ test('the folder stays the one it was when the process goes elsewhere', async (t
   t.pass()
 })
 
-test('a folder that was removed is an empty one, and made again', async (t) => {
+test('a removed folder counts as empty, and is created again', async (t) => {
   const { folder: at, store } = await kept()
   await fs.rm(at, { recursive: true })
   t.is(await store.read(KEY), undefined)
@@ -114,7 +114,7 @@ test('a folder that was removed is an empty one, and made again', async (t) => {
   t.is((await fs.stat(at)).mode, 0o040700)
 })
 
-test('a life without end has none, and a moment that is no number is past', async (t) => {
+test('expiresAt Infinity never expires, and NaN has always expired', async (t) => {
   const at = folderName()
   const store = storeAt(at, START)
   await store.create('long', OLD, Infinity)
@@ -127,7 +127,7 @@ test('a life without end has none, and a moment that is no number is past', asyn
   t.is((await store.read('fraction'))?.expiresAt, LIFE + 1)
 })
 
-test('foreign files anywhere in the folder outlive every sweep', async (t) => {
+test('a sweep leaves foreign files anywhere in the folder', async (t) => {
   const { folder: at, store, home } = await kept()
   await store.create('expired', OLD, START + HOUR)
   const nonce = '1'.repeat(32)
@@ -167,7 +167,7 @@ test('foreign files anywhere in the folder outlive every sweep', async (t) => {
   for (const file of foreign) t.is(await fs.readFile(file, 'utf8'), 'theirs')
 })
 
-test('where a foreign file stands in the way of a session, create says so', async (t) => {
+test('create rejects if a foreign file is in the directory of the session', async (t) => {
   const { store, home } = await kept()
   await fs.writeFile(path.join(home, 'theirs'), '')
   t.is((await store.read(KEY))?.payload, OLD)
@@ -180,7 +180,7 @@ test('where a foreign file stands in the way of a session, create says so', asyn
   t.is(await store.read(KEY), undefined)
 })
 
-test('F14: a payload that was damaged is told, wherever it was, and never taken for another one', async (t) => {
+test('F14: any damage to a payload is reported, and a damaged payload is never taken for another one', async (t) => {
   const { store, payload } = await kept()
   const whole = await fs.readFile(payload)
   const damaged = [Buffer.from('foreign'), Buffer.concat([whole, Buffer.from('\n')])]
@@ -198,7 +198,7 @@ test('F14: a payload that was damaged is told, wherever it was, and never taken 
   t.is((await store.read(KEY))?.payload, OLD)
 })
 
-test('F14: a payload that was removed is told', async (t) => {
+test('F14: a removed payload is reported', async (t) => {
   const { store, payload } = await kept()
   await fs.rm(payload)
   await t.throwsAsync(store.read(KEY), {
@@ -207,7 +207,7 @@ test('F14: a payload that was removed is told', async (t) => {
   })
 })
 
-test('F14: what is damaged can be replaced from a base, extended and ended', async (t) => {
+test('F14: a damaged session can be replaced from a base, extended and destroyed', async (t) => {
   const { folder: at, store, payload } = await kept()
   await fs.writeFile(payload, '')
   t.is(await store.touch(KEY, LIFE + 1), 'ok')
@@ -218,7 +218,7 @@ test('F14: what is damaged can be replaced from a base, extended and ended', asy
   await assertTidy(at, 0)
 })
 
-test('a link in the place of a session leads nowhere', async (t) => {
+test('a symbolic link in the place of a session is refused by every verb', async (t) => {
   const { store, home } = await kept()
   const elsewhere = folderName()
   await fs.rename(home, elsewhere)
@@ -235,7 +235,7 @@ test('a link in the place of a session leads nowhere', async (t) => {
   t.deepEqual(await fs.readdir(elsewhere), before)
 })
 
-test('a link in the place of a payload is not read', async (t) => {
+test('a symbolic link in the place of a payload is not followed', async (t) => {
   const { store, payload } = await kept()
   const elsewhere = folderName()
   await fs.rename(payload, elsewhere)

@@ -58,7 +58,7 @@ async function othersWork(): Promise<string> {
 }
 
 test.serial(
-  'F24: of too many sessions the one unused for longest goes, and every verb but create counts as use',
+  'F24: above maxEntries, the least recently used session is removed, and every verb but create counts as use',
   async (t) => {
     const store = new MemoryStore({ maxEntries: 4, now })
     await fill(store, ['a', 'b', 'c', 'd'])
@@ -73,14 +73,14 @@ test.serial(
   },
 )
 
-test.serial('a store of one session keeps the last one', async (t) => {
+test.serial('a store with maxEntries 1 keeps the latest session', async (t) => {
   const store = new MemoryStore({ maxEntries: 1, now })
   await fill(store, ['a', 'b', 'c'])
   t.deepEqual(await names(store, ['a', 'b', 'c']), ['c'])
   t.is(await store.count(), 1)
 })
 
-test.serial('F24: of too many bytes as many sessions go as are needed', async (t) => {
+test.serial('F24: above maxBytes, as many sessions are removed as necessary', async (t) => {
   const store = new MemoryStore({ maxBytes: 4_000, now })
   await fill(store, ['a', 'b', 'c', 'd'], payload(1_000))
   t.is((await names(store, ['a', 'b', 'c', 'd'])).length, 4)
@@ -100,7 +100,7 @@ test.serial('a payload with a character beyond Latin-1 counts twice, one with um
   t.deepEqual(await names(store, ['a', 'b', 'c', 'd']), ['b', 'c', 'd'])
 })
 
-test.serial('what was replaced, destroyed or swept takes no room any more', async (t) => {
+test.serial('replaced, destroyed and swept payloads no longer count towards maxBytes', async (t) => {
   const store = new MemoryStore({ maxBytes: 4_000, maxEntries: 3, now })
   await store.create('short', payload(2_000), clock + 10)
   clock += 10
@@ -113,7 +113,7 @@ test.serial('what was replaced, destroyed or swept takes no room any more', asyn
   t.deepEqual(await names(store, ['b', 'c', 'd']), ['b', 'c', 'd'])
 })
 
-test.serial('F24: whoever ends a living session for want of room says so, once', async (t) => {
+test.serial('F24: the first removal of a living session emits a process warning, once', async (t) => {
   await new Promise(setImmediate) // until what was to be said before has been said
   const heard: Error[] = []
   const listen = (warning: Error): unknown => heard.push(warning)
@@ -134,7 +134,7 @@ test.serial('F24: whoever ends a living session for want of room says so, once',
   t.is(heard.length, 1)
 })
 
-test.serial('a sweep lets other work in between', async (t) => {
+test.serial('a sweep does not block the event loop', async (t) => {
   const store = new MemoryStore({ now })
   await fill(
     store,
@@ -146,7 +146,7 @@ test.serial('a sweep lets other work in between', async (t) => {
   t.is(await sweeping, 10_000)
 })
 
-test.serial('a session that comes to life while a sweep is under way is not swept', async (t) => {
+test.serial('a session that is created during a sweep is not swept', async (t) => {
   const store = new MemoryStore({ now })
   const keys = Array.from({ length: 10_000 }, (_, at) => `key${at}`)
   await fill(store, keys)
@@ -157,7 +157,7 @@ test.serial('a session that comes to life while a sweep is under way is not swep
   t.is(await store.count(), 10_000)
 })
 
-test.serial('a store that is closed in the middle of a sweep ends it', async (t) => {
+test.serial('close ends a running sweep', async (t) => {
   const store = new MemoryStore({ now })
   await fill(
     store,
@@ -171,7 +171,7 @@ test.serial('a store that is closed in the middle of a sweep ends it', async (t)
   await t.throwsAsync(store.count(), { code: 'ERR_SESSION_STORE' })
 })
 
-test('impossible bounds are refused by name', (t) => {
+test('invalid limits are refused by name', (t) => {
   for (const [field, value] of [
     ['maxEntries', 0],
     ['maxEntries', 1.5],

@@ -18,7 +18,7 @@ for (const requirement of storeContract) {
   })
 }
 
-test.serial('all of it on the table that was created on demand', async (t) => {
+test.serial('the contract was tested on the table that was created on demand', async (t) => {
   t.is(traits.resolution, 1)
   const [engine] = await database.sql("SHOW TABLE STATUS LIKE 'session'")
   t.is(engine?.['Engine'], 'InnoDB')

@@ -1,5 +1,11 @@
-import type { ZodObject } from 'zod'
+import type { ObjectSchema } from '../standard-schema.ts'
 import { define, mayHaveSlots } from './own-properties.ts'
+
+/** Makes one value of two: `base` is what both requests began with, `undefined` if there was nothing. */
+export type MergeFunction = (base: unknown, mine: unknown, theirs: unknown) => unknown
+
+/** How the changes that two requests made to one value become one value. See `TypeOptions.merge`. */
+export type Merge = 'fields' | 'items' | MergeFunction
 
 /** Finds the plans of registered classes. The registry implements it; the codec knows classes only through it. */
 export interface ClassPlans {
@@ -17,12 +23,12 @@ export interface ClassPlan {
   readonly type: unknown
   readonly prototype: object
   readonly version: number
-  readonly schema: ZodObject | undefined
+  readonly schema: ObjectSchema | undefined
   /** The names in the schema. If there is one, instances may have no other own field. */
   readonly fields: ReadonlySet<string> | undefined
   readonly hooks: Hooks | undefined
   readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
-  readonly merge: ((base: unknown, mine: unknown, theirs: unknown) => unknown) | undefined
+  readonly merge: Merge | undefined
   readonly shapes: Shapes
 }
 

@@ -1,3 +1,4 @@
+import { verdictOf } from '../standard-schema.ts'
 import { SessionError } from '../../errors.ts'
 import { type Limits, NumericKeyCounter } from '../limits.ts'
 import { errorTypes } from './builtins.ts'
@@ -295,8 +296,7 @@ function attempt(plan: ClassPlan, what: string, action: () => unknown): unknown 
 
 function validate(plan: ClassPlan, instance: object): void {
   const { schema } = plan
-  if (schema === undefined || attempt(plan, 'schema', () => schema.safeParse(instance).success) === true)
-    return
+  if (schema === undefined || attempt(plan, 'schema', () => verdictOf(schema, instance).fits) === true) return
   throw unreadable(plan.name, 'does not match its schema')
 }
 

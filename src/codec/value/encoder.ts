@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import type { Limits } from '../limits.ts'
+import { type ObjectSchema, type Verdict, verdictOf } from '../standard-schema.ts'
 import { describe, errorTypes, kindOf } from './builtins.ts'
 import { type ClassPlan, type ClassPlans, type Hooks, type Shape, wrongField } from './class-plan.ts'
 import { MemoryRanges } from './memory-ranges.ts'
@@ -181,7 +182,7 @@ export class Encoder {
       const name = fields[i] ?? ''
       row[i + 1] = this.#part(name, this.#read(instance, name), depth)
     }
-    if (plan.schema !== undefined) this.#validate(instance, plan)
+    if (plan.schema !== undefined) this.#validate(instance, plan, plan.schema)
     return row
   }
 
@@ -211,15 +212,15 @@ export class Encoder {
     return added
   }
 
-  #validate(instance: object, plan: ClassPlan): void {
-    let result
+  #validate(instance: object, plan: ClassPlan, schema: ObjectSchema): void {
+    let verdict: Verdict
     try {
-      result = plan.schema?.safeParse(instance)
+      verdict = verdictOf(schema, instance)
     } catch (cause) {
       throw this.#trail.failed(`the schema of '${plan.name}' failed`, cause)
     }
-    if (result === undefined || result.success) return
-    const [field] = result.error.issues[0]?.path ?? []
+    if (verdict.fits) return
+    const [field] = verdict.path
     const why = `it does not match the schema of '${plan.name}'`
     throw this.#trail.refused(why, typeof field === 'string' ? field : undefined)
   }

@@ -13,54 +13,54 @@ const PAUSE_MS = 1_000
  * Circuit breaker: after several failures in a row, requests fail fast instead of waiting for the store, with one probe per
  * second. The idea is Nygard's, *Release It!*
  */
-export class CircuitBreaker {
+class Breaker {
   readonly #clock: () => number
-  #state: BreakerState = 'closed'
-  #failures = 0
+  state: BreakerState = 'closed'
+  /** How many calls have failed in a row. */
+  failures = 0
+  /** The pass of a call that is let through now. */
+  pass: Pass = 0
   #openedAt = 0
   #pausesUntil = 0
-  #pass: Pass = 0
 
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock
   }
 
-  get state(): BreakerState {
-    return this.#state
-  }
-
-  /** The pass of a call that is let through now. */
-  get pass(): Pass {
-    return this.#pass
-  }
-
   /** Whether a call may probe the store now. Until it is over no other call may. */
   probe(): boolean {
-    if (this.#state !== 'open' || this.#clock() < this.#pausesUntil) return false
-    this.#state = 'probing'
+    if (this.state !== 'open' || this.#clock() < this.#pausesUntil) return false
+    this.state = 'probing'
     return true
   }
 
   /** The store answered. Returns for how many ms the circuit was open, if it was. */
   succeeded(): number | undefined {
-    this.#failures = 0
-    if (this.#state === 'closed') return undefined
-    this.#state = 'closed'
+    this.failures = 0
+    if (this.state === 'closed') return undefined
+    this.state = 'closed'
     return this.#clock() - this.#openedAt
   }
 
   /** The store failed. Returns whether this opens the circuit. */
   failed(pass: Pass): boolean {
     // A call from before the circuit opened says nothing about the store as it is now.
-    if (pass !== this.#pass) return false
-    this.#failures += 1
-    if (this.#state === 'closed' && this.#failures < FAILURES) return false
-    const opens = this.#state === 'closed'
+    if (pass !== this.pass) return false
+    this.failures += 1
+    if (this.state === 'closed' && this.failures < FAILURES) return false
+    const opens = this.state === 'closed'
     const now = this.#clock()
     if (opens) this.#openedAt = now
-    this.#pass += 1
-    this.#state = 'open'
+    this.pass += 1
+    this.state = 'open'
     this.#pausesUntil = now + PAUSE_MS
     return opens
   }
+}
+
+/** A circuit breaker. Its fields are for reading; they change only by its methods. */
+export type CircuitBreaker = Readonly<Breaker>
+
+export function createBreaker(clock?: () => number): CircuitBreaker {
+  return new Breaker(clock)
 }

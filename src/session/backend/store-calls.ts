@@ -1,4 +1,4 @@
-import { CircuitBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
+import { createBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
 import { Deadlines, msLeft, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
@@ -23,7 +23,7 @@ export function isRefusal(error: unknown): boolean {
 export class StoreCalls {
   readonly #settings: ManagerSettings
   readonly #deadlines = new Deadlines()
-  readonly #breaker = new CircuitBreaker()
+  readonly #breaker = createBreaker()
   readonly #name: string
   #pending = 0
   #closedAt: number | undefined
@@ -66,7 +66,7 @@ export class StoreCalls {
       const result = await (deadline === undefined
         ? answer
         : this.#deadlines.within(deadline, answer, () => this.#late(verb, deadline)))
-      this.#worked()
+      if (breaker.failures > 0 || breaker.state !== 'closed') this.#worked()
       return result
     } catch (cause) {
       const error =
@@ -114,7 +114,8 @@ export class StoreCalls {
   /** Throws if a call may not wait for the store now. */
   #check(verb: StoreVerb, deadline: Deadline | undefined, isShared: boolean): void {
     const { events, maxPending } = this.#settings
-    if (verb !== 'close' && this.#isClosedTo(deadline)) throw refusal(closed())
+    if (this.#closedAt !== undefined && verb !== 'close' && this.#isClosedTo(deadline))
+      throw refusal(closed())
     if (deadline !== undefined && msLeft(deadline) <= 0) throw refusal(this.#late(verb, deadline))
     if (this.#pending < maxPending || isShared || always.has(verb)) return
     events.emit({ type: 'store-refused', verb, reason: 'pending' })

@@ -9,7 +9,7 @@ import type { Committed, SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
 import { Mover } from './move.ts'
 import { endedMeanwhile, Regeneration } from './regenerate.ts'
-import { CommitRetry } from './retry.ts'
+import { CommitRetry, regenerated } from './retry.ts'
 import { IdRotation } from './rotate-id.ts'
 import { Writer } from './writer.ts'
 
@@ -24,7 +24,7 @@ export class Committer {
   readonly #store: GuardedStore
   readonly #retry: CommitRetry
   readonly #regeneration: Regeneration
-  readonly #rotation: IdRotation
+  readonly #rotation: IdRotation | undefined
   readonly #writer: Writer
 
   constructor(settings: ManagerSettings, store: GuardedStore, destroyer: Destroyer) {
@@ -34,7 +34,7 @@ export class Committer {
     this.#writer = new Writer(store)
     const mover = new Mover(settings, store, this.#retry, destroyer)
     this.#regeneration = new Regeneration(settings, mover)
-    this.#rotation = new IdRotation(settings, mover)
+    this.#rotation = settings.rotateAfter === undefined ? undefined : new IdRotation(settings, mover)
   }
 
   /** Whether a commit would find nothing to do. */
@@ -48,30 +48,28 @@ export class Committer {
       !this.#mustRewrite(state, entry) &&
       !isTouchDue(state, entry, this.#settings) &&
       !repeats(state) &&
-      !this.#rotation.isDue(state)
+      this.#rotation?.isDue(state) !== true
     )
   }
 
   /** Stores what changed. With nothing changed it extends the session's life at most. */
   async commit(state: SessionState): Promise<Committed> {
-    const outcome = await this.#commit(state)
-    if (outcome === 'gone' && state.nextId !== undefined) throw endedMeanwhile()
-    return outcome
-  }
-
-  async #commit(state: SessionState): Promise<Committed> {
-    if (state.status === 'gone') return 'gone'
-    if (state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
-    if (state.unsettled !== undefined && (await this.#settle(state)) === 'gone') return 'gone'
+    const { nextId } = state
+    let isGone = state.status === 'gone'
+    if (!isGone && state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
+    if (!isGone && state.unsettled !== undefined) isGone = (await this.#settle(state)) === 'gone'
+    if (isGone && nextId !== undefined) throw endedMeanwhile()
+    if (isGone) return 'gone'
     if (state.status === 'new') return this.#create(state)
     while (state.nextId !== undefined) {
       const outcome = await this.#regeneration.run(state, state.nextId)
       if (outcome !== 'empty') return outcome
       // An empty session is removed instead of moved, unless another request has put something into it meanwhile.
       const removed = await this.#update(state)
-      if (removed === 'gone' || state.entry === undefined) return removed
+      if (removed === 'gone') throw endedMeanwhile()
+      if (state.entry === undefined) return removed
     }
-    if (this.#rotation.isDue(state)) {
+    if (this.#rotation?.isDue(state) === true) {
       const outcome = await this.#rotation.run(state)
       if (outcome !== 'put-off') return outcome
     }
@@ -150,9 +148,11 @@ export class Committer {
       const touched = await this.#touchIfDue(state, base)
       return touched === 'ok' && (await this.#mayRepeat(state)) ? 'ok' : this.#retry.gone(state)
     }
-    return this.#retry.commit(state, (latest) =>
+    const outcome = await this.#retry.commit(state, (latest) =>
       this.#write(state, latest, draft.base === snapshot ? changes : draft.changes()),
     )
+    if (outcome === 'regenerated') throw regenerated()
+    return outcome
   }
 
   /** One attempt to store the changes, based on `base`. */

@@ -3,7 +3,7 @@ import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
-import { redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
+import { isTombstonePayload, redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import { conflict } from './retry.ts'
 
@@ -49,14 +49,13 @@ export class Destroyer {
     let entry = known
     for (let moves = 0; moves <= MAX_MOVES; moves += 1) {
       entry ??= await this.#read(at, deadline)
-      if (entry === undefined) return false
+      if (entry === undefined || isTombstonePayload(entry.payload)) return false
       const redirect = redirectOf(entry.payload)
       if (redirect === undefined) {
         const outcome = await this.#endIfSame(at, entry, deadline)
-        if (outcome === 'ok' || outcome === 'gone') return outcome === 'ok'
+        if (outcome !== 'conflict') return outcome === 'ok'
         await this.#putTombstone(at, deadline)
         const newer = await this.#read(at, deadline)
-        // After a lost reply, too, it is not known what has removed it: the redirect may have expired.
         if (newer === undefined) return false
         const moved = redirectOf(newer.payload)
         if (moved === undefined) return (await store.destroy(at, undefined, deadline)) === 'ok'
@@ -93,17 +92,15 @@ export class Destroyer {
     return entry !== undefined
   }
 
-  /** A reply that was lost may belong to a destroy that took place, so the record is looked at again like after a conflict. */
-  async #endIfSame(
-    key: string,
-    entry: Entry,
-    deadline: Deadline,
-  ): Promise<'ok' | 'gone' | 'conflict' | 'unknown'> {
+  /** Destroys the record if it is this entry. After a reply that was lost it is looked at again, once. */
+  async #endIfSame(key: string, entry: Entry, deadline: Deadline): Promise<'ok' | 'gone' | 'conflict'> {
     try {
       return await this.#store.destroy(key, entry, deadline)
     } catch (error) {
       if (!isTrouble(error)) throw error
-      return 'unknown'
+      const newer = await this.#read(key, deadline)
+      // What has removed it is not known: it may have been a redirect that has expired.
+      return newer === undefined ? 'gone' : this.#store.destroy(key, entry, deadline)
     }
   }
 
@@ -119,16 +116,17 @@ export class Destroyer {
   }
 
   async #putTombstone(key: string, deadline: Deadline): Promise<void> {
-    const { hash, limits, commitTimeout, now } = this.#settings
-    const at = now()
-    const create = async (): Promise<unknown> =>
-      // It lives as long as any move that may be under way, and as long again.
-      this.#store.create(
-        tombstoneKey(key, hash),
-        tombstonePayload(at, limits),
-        at + 2 * commitTimeout,
-        deadline,
-      )
+    await this.occupy(tombstoneKey(key, this.#settings.hash), deadline)
+  }
+
+  /** Puts a tombstone under the key, if nothing is there. */
+  async occupy(key: string, deadline: Deadline): Promise<void> {
+    const { limits, commitTimeout, now } = this.#settings
+    const create = async (): Promise<unknown> => {
+      const at = now()
+      // It lives as long as any operation that may be under way, and as long again.
+      return this.#store.create(key, tombstonePayload(at, limits), at + 2 * commitTimeout, deadline)
+    }
     try {
       await create()
     } catch (error) {

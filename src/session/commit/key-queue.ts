@@ -22,11 +22,8 @@ export interface TurnOptions {
  */
 export class KeyQueue {
   readonly #queues = new Map<string, Queue>()
-
-  /** Whether requests of this process wait for this key, so that an attempt out of turn would only conflict. */
-  has(key: string): boolean {
-    return this.#queues.has(key)
-  }
+  /** The keys that requests of this process write to, or wait for: an attempt out of turn would only conflict. */
+  readonly active: { has(key: string): boolean } = this.#queues
 
   /** Runs `turn` alone. It gets the entry that the request before has stored, if any, and returns the one that it stored itself. */
   async run<T>(

@@ -9,7 +9,7 @@ import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState, UnsettledMove } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
-import type { CommitRetry } from './retry.ts'
+import { conflict, regenerated, type CommitRetry } from './retry.ts'
 
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
@@ -52,6 +52,7 @@ export class Mover {
     try {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
+        if (mode === 'commit') refuseDisconnected(state)
         const payload = draft.write(state.nextHeader(issued), draft.changes())
         if (!keepEmpty && isEmptyPayload(payload)) return 'empty'
         mayExist = true
@@ -63,6 +64,7 @@ export class Mover {
           deadline,
         )
         created = written.entry
+        if (mode === 'commit') refuseDisconnected(state)
         move = { key: newKey, payload, entry: written.entry }
         const left = await this.#leaveRedirect(state, newKey, base, mode)
         isPlaced = left === 'ok'
@@ -75,6 +77,7 @@ export class Mover {
         return 'moved'
       }
       const outcome = await this.#retry.run<Moved>(state, attempt, mode === 'commit')
+      if (outcome === 'regenerated') throw regenerated()
       if (outcome !== 'moved' && created !== undefined) await withdraw()
       return outcome
     } catch (error) {
@@ -94,7 +97,10 @@ export class Mover {
     base: Entry,
     mode: Redirect['mode'],
   ): Promise<'ok' | 'conflict' | 'gone'> {
-    const { now, rotateGrace, idleTimeout, redirectLife, limits } = this.#settings
+    const { now, rotateGrace, idleTimeout, redirectLife, limits, store } = this.#settings
+    // A store on the client keeps no records. It can at most remember that the old credentials are no longer valid.
+    if (store.traits.location === 'client')
+      return this.#store.destroy(state.storedKey, base, state.deadline, absoluteEnd(state, this.#settings))
     const at = now()
     const until = at + (mode === 'open' ? rotateGrace : redirectLife)
     const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, at + redirectLife) : until
@@ -110,6 +116,7 @@ export class Mover {
   }
 
   async #isEnded({ passedKeys, storedKey, deadline }: SessionState): Promise<boolean> {
+    if (this.#settings.store.traits.location === 'client') return false
     for (const key of [...passedKeys, storedKey]) {
       const read = async (): Promise<boolean> => this.#destroyer.isEnded(key, deadline)
       if (await read().catch(read)) return true
@@ -137,4 +144,12 @@ export class Mover {
     const text = 'the record of a new session ID is not what was written there'
     throw new SessionError('ERR_SESSION_STORE', text)
   }
+}
+
+/** @throws SessionError `ERR_SESSION_CONFLICT` if the client is gone: it would never learn the new ID */
+function refuseDisconnected({ response }: SessionState): void {
+  if (response?.isDisconnected() !== true) return
+  throw conflict(
+    'regenerate(): the client has closed the connection, so the session keeps its ID, and nothing was stored',
+  )
 }

@@ -24,10 +24,6 @@ export class Regeneration {
    * @throws SessionError `ERR_SESSION_CONFLICT` if the session was ended or regenerated meanwhile, or the client is gone
    */
   async run(state: SessionState, nextId: string): Promise<'ok' | 'empty'> {
-    if (state.response?.isDisconnected() === true)
-      throw conflict(
-        'regenerate(): the client has closed the connection, so the session keeps its ID, and nothing was stored',
-      )
     let outcome
     try {
       outcome = await this.#mover.move(state, nextId, 'commit')

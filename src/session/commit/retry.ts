@@ -2,12 +2,12 @@ import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
+import { msLeft } from '../../stores/shared/deadlines.ts'
 import { rebase } from '../rebase.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Committed, SessionState, UnsettledMove } from '../state.ts'
 import { KeyQueue } from './key-queue.ts'
-import { unknown } from './writer.ts'
 
 /**
  * How often a request tries to write. While eight processes do nothing but write to one session, one in eight attempts
@@ -33,7 +33,7 @@ export class CommitRetry {
   }
 
   /** As {@link run}; reports the event `committed` if the stored payload has changed. */
-  async commit(state: SessionState, attempt: Attempt<'ok'>): Promise<Committed> {
+  async commit(state: SessionState, attempt: Attempt<'ok'>): Promise<Committed | 'regenerated'> {
     const { events, now } = this.#settings
     if (!events.heard) return this.run(state, attempt)
     const { payload } = state.storedEntry
@@ -54,15 +54,16 @@ export class CommitRetry {
    * Attempts until there is no conflict, rebasing after each one.
    *
    * @param isUrgent goes before the commits of this process that wait already
-   * @throws SessionError `ERR_SESSION_CONFLICT` if the changes cannot be kept beside another request's, or the session was
-   *   regenerated or has expired meanwhile
+   * @returns `'regenerated'` if another request has given the session a new ID, which this one must not learn
+   * @throws SessionError `ERR_SESSION_CONFLICT` if the changes cannot be kept beside another request's, or the session has
+   *   expired meanwhile
    */
   async run<T extends string>(
     state: SessionState,
     attempt: Attempt<T>,
     isUrgent = false,
-  ): Promise<T | 'gone'> {
-    const isQueued = this.#keyQueue.has(state.storedKey)
+  ): Promise<T | 'gone' | 'regenerated'> {
+    const isQueued = this.#keyQueue.active.has(state.storedKey)
     const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
     const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued, isUrgent) : first
     return outcome === 'gone' ? this.ended(state) : outcome
@@ -77,17 +78,16 @@ export class CommitRetry {
     attempt: Attempt<T>,
     isFirst: boolean,
     isUrgent: boolean,
-  ): Promise<T | 'gone'> {
+  ): Promise<T | 'gone' | 'regenerated'> {
     const { events, pause } = this.#settings
     const key = state.storedKey
     const wait = async <R>(others: Promise<R>): Promise<R> => this.#store.calls.queue(others, state.deadline)
-    return this.#keyQueue.run(key, { wait, isUrgent }, async (handedOver) => {
+    return this.#keyQueue.run<T | 'gone' | 'regenerated'>(key, { wait, isUrgent }, async (handedOver) => {
       // A request that has not tried yet may still be up to date.
       let hint = handedOver ?? (isFirst ? state.storedEntry : undefined)
       for (let tries = isFirst ? 1 : 2; tries <= MAX_TRIES; tries += 1) {
         const newer = hint ?? (await this.latest(state))
-        if (newer === 'regenerated') throw regenerated()
-        if (newer === undefined) return ['gone', undefined]
+        if (newer === 'regenerated' || newer === undefined) return [newer ?? 'gone', undefined]
         if (newer !== state.entry) {
           this.rebase(state, newer)
           if (events.heard) events.emit({ type: 'rebased', tries })
@@ -97,6 +97,8 @@ export class CommitRetry {
           const isLatest = outcome !== 'gone' && state.key === key
           return [outcome, isLatest ? state.entry : undefined]
         }
+        // A move that is cut off by its deadline may leave a session whose new ID no client has, so it gives up before.
+        if (isUrgent && msLeft(state.deadline) < state.deadline.ms / 2) break
         if (hint === undefined) await wait(pause(backoff(tries)))
         hint = undefined
       }
@@ -138,7 +140,7 @@ export class CommitRetry {
       return this.#store.read(at, undefined, state.deadline)
     }
     await followRedirects(state.storedKey, read, ({ payload }) => redirectOf(payload))
-    if (!hasMoved) throw unknown()
+    if (!hasMoved) throw unknownOutcome()
     state.movedUntold(move)
   }
 
@@ -201,7 +203,7 @@ function backoff(tries: number): number {
 }
 
 export function contention(): SessionError {
-  return conflict(`other requests changed this session ${MAX_TRIES} times while this one tried to commit`)
+  return conflict('other requests kept changing this session while this one tried to commit')
 }
 
 /** Another request has given the session a new ID by `regenerate()`, so this one belongs to the time before. */
@@ -213,4 +215,10 @@ export function regenerated(): SessionError {
 
 export function conflict(text: string): SessionError {
   return new SessionError('ERR_SESSION_CONFLICT', text)
+}
+
+/** An earlier write of this session object may still arrive. */
+export function unknownOutcome(): SessionError {
+  const text = 'whether an earlier commit of this session was stored is unknown; open it again'
+  return new SessionError('ERR_SESSION_STORE', text)
 }

@@ -1,7 +1,7 @@
-import { SessionError } from '../../errors.ts'
 import { sameVersion, type Entry, type Written } from '../../store.ts'
 import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import type { SessionState } from '../state.ts'
+import { unknownOutcome } from './retry.ts'
 
 /**
  * Writes a session's payload. A write of unknown outcome is remembered: the next commit of the same session object settles
@@ -57,17 +57,11 @@ export class Writer {
       const stored = await this.#store.read(key, undefined, deadline)
       // Without an entry a create may still arrive.
       const isKnown = stored === undefined ? base !== undefined : sameVersion(stored.payload, payload)
-      if (!isKnown) throw unknown()
+      if (!isKnown) throw unknownOutcome()
       written = stored === undefined ? 'gone' : { entry: stored }
     }
     if (written !== 'gone') return state.committed(payload, written)
     state.settledAsGone()
     return written
   }
-}
-
-/** An earlier write of this session object may still arrive. */
-export function unknown(): SessionError {
-  const text = 'whether an earlier commit of this session was stored is unknown; open it again'
-  return new SessionError('ERR_SESSION_STORE', text)
 }

@@ -103,7 +103,11 @@ export class CouchbaseItems implements Items {
   async delete(key: string, token: unknown, deadline: Deadline): Promise<'ok' | 'changed' | 'gone'> {
     const removed = await this.#call(
       deadline,
-      async (options) => this.#collection.remove(this.#prefix + key, { cas: known(token), ...options }),
+      async (options) =>
+        this.#collection.remove(this.#prefix + key, {
+          ...(token !== undefined && { cas: known(token) }),
+          ...options,
+        }),
       Failure.changed,
       Failure.notFound,
     )

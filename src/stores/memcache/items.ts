@@ -65,7 +65,11 @@ export class MemcacheItems implements Items {
   }
 
   async delete(key: string, token: unknown, deadline: Deadline): Promise<'ok' | 'changed' | 'gone'> {
-    const request = { opcode: Opcode.delete, key: this.#prefix + key, token: known(token) }
+    const request = {
+      opcode: Opcode.delete,
+      key: this.#prefix + key,
+      ...(token !== undefined && { token: known(token) }),
+    }
     const deleted = await this.#connection.call(request, deadline)
     const status = statusIn(deleted, Status.ok, Status.exists, Status.notFound)
     if (status !== Status.ok) return status === Status.exists ? 'changed' : 'gone'

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { Pool as CallbackPool } from 'mysql2'
 import type { ExecuteValues, Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
 import { loadDriver } from '../shared/driver.ts'
-import type { PoolDriver } from '../shared/pooled-runner.ts'
+import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { MysqlConfig } from './config.ts'
 import { breaksConnection, mysqlError, outdatesTable, wasLost, wasNotApplied } from './errors.ts'
 
@@ -22,6 +22,9 @@ export interface MysqlReply {
   readonly rows: readonly (readonly unknown[])[]
   readonly affected: number
 }
+
+/** How much longer than a verb an attempt to connect may take, in ms, so that the verb ends by its own deadline. */
+const CONNECT_MARGIN = 1_000
 
 /** Overrides what the application's pool does to rows by default. */
 const PLAIN_ROWS: Omit<QueryOptions, 'sql'> = {
@@ -47,11 +50,13 @@ export async function execute(
 export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   readonly name = 'mysql'
   readonly maxWaiting = 1_000
-  readonly wasNotApplied: (error: unknown) => boolean = wasNotApplied
-  readonly wasLost: (error: unknown) => boolean = wasLost
-  readonly breaksConnection: (error: unknown) => boolean = breaksConnection
-  readonly outdatesTable: (error: unknown) => boolean = outdatesTable
-  readonly errorOf: (verb: string, error: unknown) => Error = mysqlError
+  readonly errors: PoolErrors = {
+    wasNotApplied,
+    wasLost,
+    breaksConnection,
+    outdatesTable,
+    errorOf: mysqlError,
+  }
   readonly #options: MysqlConnectionOptions
   readonly #sockets = new Set<Socket>()
 
@@ -89,7 +94,7 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
       password: config.password,
       database: config.database,
       connectionLimit: this.#options.poolSize,
-      connectTimeout: config.connectTimeout ?? this.#options.timeout,
+      connectTimeout: config.connectTimeout ?? this.#options.timeout + CONNECT_MARGIN,
       charset: 'utf8mb4',
       trace: false,
       ...(tls === undefined ? {} : { ssl: { ...tls } }),

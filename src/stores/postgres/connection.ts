@@ -1,15 +1,15 @@
 import type { Pool, PoolClient, PoolConfig, QueryArrayConfig } from 'pg'
 import { loadDriver } from '../shared/driver.ts'
-import type { PoolDriver } from '../shared/pooled-runner.ts'
+import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { PostgresConfig } from './config.ts'
 import {
   breaksConnection,
-  isLost,
   isRefusedEncryption,
   isRefusedParameter,
-  isRolledBack,
   outdatesTable,
   postgresError,
+  wasLost,
+  wasNotApplied,
 } from './errors.ts'
 
 /** SQL, and the name under which it is prepared, if it is. */
@@ -51,11 +51,13 @@ export async function execute(
 export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
   readonly name = 'postgres'
   readonly maxWaiting = 10_000
-  readonly wasNotApplied: (error: unknown) => boolean = isRolledBack
-  readonly wasLost: (error: unknown) => boolean = isLost
-  readonly breaksConnection: (error: unknown) => boolean = breaksConnection
-  readonly outdatesTable: (error: unknown) => boolean = outdatesTable
-  readonly errorOf: (verb: string, error: unknown) => Error = postgresError
+  readonly errors: PoolErrors = {
+    wasNotApplied,
+    wasLost,
+    breaksConnection,
+    outdatesTable,
+    errorOf: postgresError,
+  }
   readonly #options: PostgresConnectionOptions
 
   constructor(options: PostgresConnectionOptions) {

@@ -21,12 +21,12 @@ export function sqlStateOf(error: unknown): string {
 }
 
 /** Whether the statement was rolled back because of another one, so that any verb may be repeated. */
-export function isRolledBack(error: unknown): boolean {
+export function wasNotApplied(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlStateOf(error))
 }
 
 /** Whether the connection ended before the answer came, so that the outcome is unknown. */
-export function isLost(error: unknown): boolean {
+export function wasLost(error: unknown): boolean {
   return !(error instanceof SessionError) && /^(?:$|08|57P0)/.test(sqlStateOf(error))
 }
 

@@ -84,6 +84,7 @@ export class RedisRetry {
   }
 
   async #persist(verb: RedisVerb, past: Past, deadline: Deadline): Promise<RedisAnswer> {
+    const settings = this.#settings
     let doubt: unknown
     for (let tries = 0; ; tries += 1) {
       if (this.#isClosed) throw closedError('redis', verb.name)
@@ -91,11 +92,13 @@ export class RedisRetry {
       try {
         sentBy = await this.#connection.use()
         const { losses } = this.#connection
-        const answer = await this.#ask(sentBy, verb, tries)
+        const now = settings.now()
+        const run = tries === 0 ? runScript : runAlone
+        const reply = await run(sentBy, verb.script, settings.prefix + verb.key, verb.args(now))
         this.#downSince = undefined
         if (losses !== this.#connection.losses) doubt ??= new Error('Connection is closed.')
-        if (doubt !== undefined && answer.reply === verb.doubtful) throw doubt
-        return answer
+        if (doubt !== undefined && reply === verb.doubtful) throw doubt
+        return { reply, now }
       } catch (error) {
         if (error === doubt || error instanceof SessionError) throw error
         const trouble = errorInfoOf(error, this.#where)
@@ -115,11 +118,5 @@ export class RedisRetry {
         await sleep(pause)
       }
     }
-  }
-
-  async #ask(client: Redis | Cluster, { script, key, args }: RedisVerb, tries: number): Promise<RedisAnswer> {
-    const now = this.#settings.now()
-    const run = tries === 0 ? runScript : runAlone
-    return { reply: await run(client, script, this.#settings.prefix + key, args(now)), now }
   }
 }

@@ -24,7 +24,7 @@ export interface Items {
   add(key: string, payload: string, expiresAt: number, deadline: Deadline): Promise<Item | 'exists'>
   /** Replaces payload and `expiresAt` of the item that has the token of `item`. Never creates. */
   replace(key: string, item: Item, deadline: Deadline): Promise<Item | 'changed' | 'gone'>
-  /** Removes the item if it has this token. */
+  /** Removes the item if it has this token; whatever it is, if the token is `undefined`. */
   delete(key: string, token: unknown, deadline: Deadline): Promise<'ok' | 'changed' | 'gone'>
   /** Closes the connections that were made for it. */
   close(): Promise<void>
@@ -116,9 +116,13 @@ export class CasVerbs<I extends Items> {
   }
 
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.run('destroy', async (items, deadline) =>
-      this.#swap(items, key, base, deadline, async (token) => items.delete(key, token, deadline)),
-    )
+    return this.run('destroy', async (items, deadline) => {
+      if (base !== undefined)
+        return this.#swap(items, key, base, deadline, async (token) => items.delete(key, token, deadline))
+      // Without a token no writer can get ahead of it, however many there are.
+      if ((await this.#living(items, key, deadline)) === undefined) return 'gone'
+      return (await items.delete(key, undefined, deadline)) === 'ok' ? 'ok' : 'gone'
+    })
   }
 
   /** Runs `work` with the items, connected, and a deadline that starts now. Wraps what it throws in a `SessionError`. */

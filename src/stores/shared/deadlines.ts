@@ -21,21 +21,19 @@ export function msLeft({ startedAt, ms }: Deadline): number {
 
 /** One pending call, as a link of a ring. Unlike a member of a `Set` it leaves no garbage behind. */
 class Waiter {
-  readonly until: number
-  readonly giveUp: (() => void) | undefined
-  before: Waiter = this
-  after: Waiter = this
+  declare readonly until: number
+  declare readonly giveUp: (() => void) | undefined
+  declare before: Waiter
+  declare after: Waiter
 
-  constructor(until: number, giveUp?: () => void) {
+  /** @param ring the ring to join; without one it is a new ring */
+  constructor(until: number, giveUp?: () => void, ring?: Waiter) {
     this.until = until
     this.giveUp = giveUp
-  }
-
-  join(ring: Waiter): void {
-    this.after = ring
-    this.before = ring.before
-    ring.before.after = this
-    ring.before = this
+    this.after = ring ?? this
+    this.before = ring?.before ?? this
+    this.before.after = this
+    this.after.before = this
   }
 
   leave(): void {
@@ -61,8 +59,7 @@ export class Deadlines {
    */
   within<T>({ startedAt, ms }: Deadline, promise: Promise<T>, late: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter(startedAt + ms, () => reject(late()))
-      waiter.join(this.#ring)
+      const waiter = new Waiter(startedAt + ms, () => reject(late()), this.#ring)
       if (waiter.until < this.#wakesAt) this.#wakeAt(waiter.until)
       promise.then(
         (result) => {

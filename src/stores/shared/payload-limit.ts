@@ -9,7 +9,7 @@ export function fits({ maxBytes }: StoreTraits, payload: string): boolean {
 
 /** @throws SessionError `ERR_SESSION_LIMIT` if the payload is larger than the store's `maxBytes` */
 export function assertFits(traits: StoreTraits, verb: string, payload: string): void {
-  if (!fits(traits, payload)) throw sizeError(traits, verb, payload)
+  if (payload.length * 3 > traits.maxBytes && !fits(traits, payload)) throw sizeError(traits, verb, payload)
 }
 
 /** The error of a verb that was given a payload that does not fit. */

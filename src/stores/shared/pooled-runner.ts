@@ -18,6 +18,11 @@ export interface PoolDriver<P, C> {
   closePool(pool: P): Promise<void>
   /** Closes at once what `closePool` could not close in time. */
   destroySockets(): void
+  readonly errors: PoolErrors
+}
+
+/** What the errors of a database and its driver mean. */
+export interface PoolErrors {
   /** Whether the server says that it did not apply the statement, so that any verb may be repeated. */
   wasNotApplied(error: unknown): boolean
   /** Whether the connection was lost, so that the outcome of the statement is unknown. */
@@ -105,7 +110,7 @@ export class PooledRunner<P, C, T> {
       const table = (this.#isOutdated ? undefined : this.#table) ?? (await this.#opened())
       return await this.#call(verb, isRepeatable, deadline, async (connection) => work(connection, table))
     } catch (error) {
-      if (this.#driver.outdatesTable(error)) this.#isOutdated = true
+      if (this.#driver.errors.outdatesTable(error)) this.#isOutdated = true
       throw error
     } finally {
       this.#leave()
@@ -167,7 +172,7 @@ export class PooledRunner<P, C, T> {
     try {
       return await this.#deadlines.within(deadline, this.#persist(call, work), late)
     } catch (error) {
-      throw this.#driver.errorOf(verb, error)
+      throw this.#driver.errors.errorOf(verb, error)
     } finally {
       call.isOver = true
       if (call.connection !== undefined) this.#driver.release(call.connection, true)
@@ -175,16 +180,16 @@ export class PooledRunner<P, C, T> {
   }
 
   async #persist<R>(call: Call<C>, work: (connection: C) => Promise<R>): Promise<R> {
-    const driver = this.#driver
+    const { errors } = this.#driver
     let [tries, lost] = [0, 0]
     for (;;) {
       try {
         return await this.#attempt(call, work)
       } catch (error) {
         if (call.isOver) throw error
-        if (driver.wasNotApplied(error) && (tries += 1) < MAX_TRIES) {
+        if (errors.wasNotApplied(error) && (tries += 1) < MAX_TRIES) {
           await sleep(Math.random() * 10 * 2 ** tries)
-        } else if (call.isRepeatable && call.wasSent && driver.wasLost(error) && (lost += 1) <= MAX_LOST) {
+        } else if (call.isRepeatable && call.wasSent && errors.wasLost(error) && (lost += 1) <= MAX_LOST) {
           // If one connection is lost others may be too, and the pool is about to notice it.
           if (lost === 1) await sleep(10 + Math.random() * 20)
         } else throw error
@@ -205,7 +210,7 @@ export class PooledRunner<P, C, T> {
     try {
       return await work(connection)
     } catch (error) {
-      isBroken = this.#driver.breaksConnection(error)
+      isBroken = this.#driver.errors.breaksConnection(error)
       throw error
     } finally {
       // After the deadline it has been released already.

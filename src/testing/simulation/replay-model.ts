@@ -130,11 +130,11 @@ export function leaves(log: Log, ground: Ground, end: number): boolean {
 /** The keys that the log has changed and that are not stored yet. */
 export function keysOf(log: Log, state: State | undefined): readonly string[] {
   const keys = new Set<string>()
-  for (const act of log) {
-    if (act.kind === 'stored' || act.kind === 'settled') keys.clear()
-    else if (act.kind === 'clear') for (const key of state?.keys() ?? []) keys.add(key)
-    else if (act.kind === 'claimed') keys.delete(act.key)
-    else if ('key' in act && !isReading(act.kind)) keys.add(act.key)
+  for (const entry of log) {
+    if (entry.kind === 'stored' || entry.kind === 'settled') keys.clear()
+    else if (entry.kind === 'clear') for (const key of state?.keys() ?? []) keys.add(key)
+    else if (entry.kind === 'claimed') keys.delete(entry.key)
+    else if ('key' in entry && !isReading(entry.kind)) keys.add(entry.key)
   }
   return [...keys]
 }
@@ -316,6 +316,7 @@ function look(
   let isRefused = false
   let found = [...all]
   for (let at = ground.from + 1; at <= until; at += 1) {
+    // oxlint-disable-next-line unicorn/no-useless-spread -- it grows meanwhile
     for (const stand of [...found]) {
       if (stand.at >= at) continue
       const next = moved(stand, at, key, ground)

@@ -1,9 +1,9 @@
 import test from 'ava'
-import { CircuitBreaker } from '../../../src/session/backend/circuit-breaker.ts'
+import { createBreaker, type CircuitBreaker } from '../../../src/session/backend/circuit-breaker.ts'
 
 function fixture(): { breaker: CircuitBreaker; clock: { now: number }; fail: (times: number) => boolean[] } {
   const clock = { now: 0 }
-  const breaker = new CircuitBreaker(() => clock.now)
+  const breaker = createBreaker(() => clock.now)
   const fail = (times: number): boolean[] => Array.from({ length: times }, () => breaker.failed(breaker.pass))
   return { breaker, clock, fail }
 }

@@ -63,7 +63,7 @@ test('beego: its JSON names the cookie, its security and its age', async (t) => 
   )
 })
 
-test('our own JSON works the same way', async (t) => {
+test('the JSON of this library works the same way', async (t) => {
   const keys = [securityKey, randomBytes(32).toString('base64url')]
   t.is(
     await cookieOf(t, { provider, providerConfig: JSON.stringify({ keys }) }),
@@ -114,7 +114,7 @@ test('beego 18: keys that are missing or short are an error at start, never rand
   )
 })
 
-test('what is malformed is refused by its field, and no key is shown', (t) => {
+test('a malformed field is refused by name, and no key is shown', (t) => {
   for (const text of ['', 'x', '[]', '"x"', 'null', '{"keys":'])
     t.is(refused(text), 'cookie: the config must be JSON, such as {"keys":["…"]}')
   for (const [more, message] of [
@@ -137,7 +137,7 @@ test('what is malformed is refused by its field, and no key is shown', (t) => {
   }
 })
 
-test('where the config string and the settings disagree, both are named', (t) => {
+test('if the config string and the settings disagree, the error names both', (t) => {
   const config = { ...beego, cookieName: 'gosessionid', secure: true, maxage: 3600 }
   const leave = 'leave one of the two out'
   t.is(refused(config, { name: 'sid' }), `session: name: differs from cookieName in providerConfig; ${leave}`)

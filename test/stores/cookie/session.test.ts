@@ -69,7 +69,7 @@ const cookieOf = ({ cookies }: Client): string =>
   [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
 const namesOf = ({ cookies }: Client): string[] => [...cookies.keys()]
 
-test('a session lives in its cookie: it is read from there, with one ID for all of its life', async (t) => {
+test('a session is read from its cookie, and keeps its ID for all of its life', async (t) => {
   const { client } = await world(t)
   const ann = client()
   const first = await ann.get('/set?a=hello')
@@ -110,7 +110,7 @@ test('security 41: every flipped bit and every cut of the cookie is an anonymous
   t.is((await manager.find(credential))?.get('a'), 1)
 })
 
-test('security 41: over HTTP what is flipped or cut is served as nobody', async (t) => {
+test('security 41: over HTTP a damaged cookie is served as an anonymous visit', async (t) => {
   const { client, events, errors } = await world(t)
   const ann = client()
   await ann.get('/set?a=1')
@@ -128,7 +128,7 @@ test('security 41: over HTTP what is flipped or cut is served as nobody', async 
   t.deepEqual([new Set(events), errors], [new Set(['unknown']), []])
 })
 
-test('security 5: 20,000 Cookie headers made of chunks of real ones are nobody, and none of them throws', async (t) => {
+test('security 5: 20,000 Cookie headers made of chunks of real ones are anonymous visits, and none throws', async (t) => {
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1] }) }, 'sid')
   const ann = manager.begin().set('a', randomBytes(4_000).toString('base64url'))
   await manager.commit(ann)
@@ -179,7 +179,7 @@ test('security 5: 20,000 Cookie headers made of chunks of real ones are nobody, 
   t.is(chunks.join(whole).length, 1)
 })
 
-test('security 41: what was sealed for one cookie opens nothing as another', async (t) => {
+test('security 41: a credential of one cookie is not accepted under another name', async (t) => {
   const store = new CookieStore({ keys: [k1] })
   const koa = new Koa()
     .use(session({ store, name: 'shop' }))
@@ -199,7 +199,7 @@ test('security 41: what was sealed for one cookie opens nothing as another', asy
   t.deepEqual(await read(`shop=${value}; admin=${value}`), [1, null])
 })
 
-test('security 45: a cookie of one application is nobody at another one with the same keys', async (t) => {
+test('security 45: a cookie of one application is not accepted by another with the same keys', async (t) => {
   const shop = (await world(t, { name: 'shop' })).client()
   const forum = (await world(t, { name: 'forum' })).client()
   await shop.get('/set?a=1')
@@ -220,7 +220,7 @@ test('security 42: nothing unsealed and nothing of another format is read', asyn
   t.deepEqual(errors, [])
 })
 
-test('security 45: the deadline is inside the seal, on the server’s clock, and use extends it', async (t) => {
+test('security 45: the expiry is sealed, on the server’s clock, and use extends it', async (t) => {
   const made = await world(t, {}, { absoluteTimeout: 5 * HOUR, cookie: { maxAge: 30 * 24 * HOUR } })
   const ann = made.client()
   await ann.get('/set?a=1')
@@ -350,7 +350,7 @@ test('security 33: above the bound the answer is an error with the size, before 
   t.is((await seen(ann)).a, '1')
 })
 
-test('what repeats itself is compressed before it needs a second cookie, unless that is turned off', async (t) => {
+test('a compressible session is compressed before it needs a second cookie, unless compress is false', async (t) => {
   const text = '/set?a=' + 'abcdefgh'.repeat(800)
   const ann = (await world(t)).client()
   await ann.get(text)
@@ -362,7 +362,7 @@ test('what repeats itself is compressed before it needs a second cookie, unless 
   t.is((await seen(bob)).a?.length, 6_400)
 })
 
-test('security 50: a sealed bomb is nobody, and does not go off', async (t) => {
+test('security 50: a sealed decompression bomb is an anonymous visit, and is not expanded', async (t) => {
   const sealer = new Sealer(createKeyRing([k1], 'keys'), ['cookie', '', 'sid'])
   const text = Buffer.from(`zzzzzzzz key\n${'x'.repeat(5_000_000)}`)
   const bomb = sealer.seal(Buffer.concat([Buffer.of(0), deflateRawSync(text)]))
@@ -455,7 +455,7 @@ test('a session can travel whole in a header instead', async (t) => {
   t.is((await seen(client(), '/', `sid=${credential}`)).a, null)
 })
 
-test('without HTTP the manager tells what the client must hold', async (t) => {
+test('without HTTP, manager.credential returns what the client must hold', async (t) => {
   const store = new CookieStore({ keys: [k1] })
   const manager = new SessionManager({ store }, 'sid')
   const ann = manager.begin().set('a', 1)
@@ -525,7 +525,7 @@ test('settings that cannot work with a session in the client are refused by name
   t.is(refused({ store, cookie: { maxAge: 60_000 }, idleTimeout: 60_000 }), 'accepted')
 })
 
-test('security 44: the engine wants keys, and does not start with placeholders or none', (t) => {
+test('security 44: the store requires keys, and refuses placeholders', (t) => {
   const make = (keys: readonly SealKey[], more: Partial<CookieStoreOptions> = {}): unknown =>
     t.throws(() => new CookieStore({ keys, ...more }), { code: 'ERR_SESSION_OPTIONS' })
   t.regex(String(make([])), /cookie: keys: needs at least one key/)
@@ -598,7 +598,7 @@ test('security 24: a slow request of an ended session commits nothing, and sends
   t.deepEqual((await slow).setCookies, [])
 })
 
-test('a session that was ended by its ID is ended for all of its cookies', async (t) => {
+test('a session that is destroyed by its ID is destroyed for all of its cookies', async (t) => {
   const time = { now: 1_750_000_000_000 }
   const now = (): number => time.now
   const revocations = new MemoryStore({ now })
@@ -611,7 +611,7 @@ test('a session that was ended by its ID is ended for all of its cookies', async
   t.is(await manager.commit(ann), 'gone')
 })
 
-test('an ID alone ends nothing where nothing is kept, and the manager says so', async (t) => {
+test('without revocations an ID alone destroys nothing, and the manager says so', async (t) => {
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1] }) })
   await t.throwsAsync(manager.destroy(manager.begin().id), {
     code: 'ERR_SESSION_STATE',
@@ -634,7 +634,7 @@ test('a session that only another version of the program can read is ended by a 
   t.is(await store.bind('sid').read(credential), undefined)
 })
 
-test('the health of the engine is that of its list', async (t) => {
+test('the health of the store is that of its revocation list', async (t) => {
   const revocations = new MemoryStore()
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1], revocations }) })
   t.true((await manager.health()).ok)

@@ -73,7 +73,7 @@ for (const [config, complaint] of malformed) {
   })
 }
 
-test('impossible settings are refused at once', async (t) => {
+test('invalid options are refused at once', async (t) => {
   const client = await couchbase.connect(`couchbase://127.0.0.1:${server.port}`, {
     username: 'Administrator',
     password: 'password',
@@ -106,7 +106,7 @@ const forms = [
   '{"save_path":"http://Administrator:password@127.0.0.1:MANAGER","pool":"default","bucket":"default"}',
 ]
 for (const [at, form] of forms.entries()) {
-  test(`${form} opens, and keeps sessions`, async (t) => {
+  test.serial(`${form} opens, and keeps sessions`, async (t) => {
     const config = form.replace('NODE', String(server.port)).replace('MANAGER', String(server.managerPort))
     const store = CouchbaseStore.fromConfig(config, { now })
     await store.open()
@@ -118,7 +118,7 @@ for (const [at, form] of forms.entries()) {
   })
 }
 
-test('a cluster and a collection that were handed over are used, and stay open', async (t) => {
+test("the application's cluster or collection is used, and left open", async (t) => {
   const client = await couchbase.connect(`couchbase://127.0.0.1:${server.port}`, {
     username: 'Administrator',
     password: 'password',
@@ -134,7 +134,7 @@ test('a cluster and a collection that were handed over are used, and stay open',
   await client.close()
 })
 
-test('who asks for what is not there is told so at open, and nothing is written to the console', async (t) => {
+test('open reports a wrong address, bucket or user, and nothing is written to the console', async (t) => {
   const written: unknown[] = []
   const { error: consoleError } = console
   console.error = (...parts: unknown[]) => void written.push(parts)

@@ -33,7 +33,7 @@ async function commands(work: () => Promise<unknown>): Promise<number> {
   return (await server.commands()) - before
 }
 
-test.serial('each verb costs as many round trips as the page of the store says', async (t) => {
+test.serial('each verb takes as many round trips as the documentation says', async (t) => {
   const store: Store = new CouchbaseStore({ url })
   t.is(await commands(async () => store.read(KEY)), 1)
   t.is(await commands(async () => store.create(KEY, payload(), inMinutes(1))), 1)
@@ -57,7 +57,7 @@ for (const [name, bytes] of [
   ['60 KB', 61_440],
   ['1,000 KB', 1_024_000],
 ] as const) {
-  test.serial(`a payload of ${name} comes back as it was, in one round trip each way`, async (t) => {
+  test.serial(`a payload of ${name} is returned unchanged, with one round trip each way`, async (t) => {
     const store = new CouchbaseStore({ url })
     const head = payload()
     const text = head + 'é'.repeat((bytes - head.length) / 2)
@@ -82,7 +82,7 @@ test.serial(
   },
 )
 
-test('Couchbase is told to drop a document a few seconds after its end, as a date', async (t) => {
+test('the expiry of a document is a few seconds after that of the session, as a date', async (t) => {
   const expiries: unknown[] = []
   const insert = async (_key: string, _text: string, { expiry }: { expiry: Date }): Promise<object> => {
     expiries.push(expiry)
@@ -118,7 +118,7 @@ test.serial(
   },
 )
 
-test.serial('touches by others do not make a write fail', async (t) => {
+test.serial('a concurrent touch does not make a write fail', async (t) => {
   const [writer, reader] = [new CouchbaseStore({ url }), new CouchbaseStore({ url })]
   const written = await writer.create(KEY, payload(), inMinutes(1))
   if (written === 'exists') return t.fail()

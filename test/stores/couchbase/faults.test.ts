@@ -19,15 +19,15 @@ test.afterEach.always(async () => server.fail(BUSY, 0))
 async function keep(store: CouchbaseStore, key: string = KEY): Promise<Entry> {
   await store.destroy(key)
   const written = await store.create(key, payload(), soon())
-  if (written === 'exists') throw new Error('somebody is there')
+  if (written === 'exists') throw new Error('there is an entry already')
   return written.entry
 }
 
-test.serial('F3: a server that stops and never answers is given up at the deadline', async (t) => {
-  const store = new CouchbaseStore({ url: server.url, timeout: 1_000 })
+test.serial('F3: if the server never answers, every verb rejects at the deadline', async (t) => {
+  const store = new CouchbaseStore({ url: server.url, timeout: 3_000 })
   const entry = await keep(store)
   process.kill(server.pid, 'SIGSTOP')
-  const fresh = new CouchbaseStore({ url: server.url, timeout: 1_000 })
+  const fresh = new CouchbaseStore({ url: server.url, timeout: 3_000 })
   const calls = [
     store.read(KEY),
     store.create(KEY, payload(), soon()),
@@ -45,11 +45,11 @@ test.serial('F3: a server that stops and never answers is given up at the deadli
   const later = new CouchbaseStore({ url: server.url, timeout: 20_000 })
   const now = await later.read(KEY)
   if (now) t.is(typeof (await later.replace(KEY, payload(), soon(), now)), 'object')
-  else t.fail('the session is gone, though nobody ended it')
+  else t.fail('the session is gone, though it was not destroyed')
   await Promise.all([store.close(), fresh.close(), later.close()])
 })
 
-test.serial('F11: a server that is busy for a moment is asked again', async (t) => {
+test.serial('F11: a busy server is asked again', async (t) => {
   const store = new CouchbaseStore({ url: server.url })
   for (const status of [BUSY, OUT_OF_MEMORY]) {
     const entry = await keep(store)
@@ -68,7 +68,7 @@ test.serial('F11: a server that is busy for a moment is asked again', async (t) 
 })
 
 test.serial(
-  'F11: a server that stays busy is given up at the deadline, and nothing has changed',
+  'F11: if the server stays busy, a write rejects at the deadline and changes nothing',
   async (t) => {
     const store = new CouchbaseStore({ url: server.url, timeout: 700 })
     await store.open()
@@ -83,7 +83,7 @@ test.serial(
   },
 )
 
-test.serial('F11: a document that somebody has locked is waited for', async (t) => {
+test.serial('F11: a locked document is waited for', async (t) => {
   const client = await couchbase.connect(`couchbase://127.0.0.1:${server.port}`, {
     username: 'Administrator',
     password: 'password',

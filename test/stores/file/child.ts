@@ -18,7 +18,7 @@ export class Children {
   }
 
   static async compile(folder: string): Promise<Children> {
-    // Readable by anybody, for one of the children is nobody.
+    // Readable by every user, since one of the children runs as the user nobody.
     await fs.chmod(folder, 0o755)
     await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     await fs.symlink(path.resolve('node_modules'), path.join(folder, 'node_modules'))

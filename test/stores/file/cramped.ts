@@ -105,7 +105,7 @@ async function frozen(): Promise<readonly unknown[]> {
   return [...result, await outcome(storeAt(folder, START).open())]
 }
 
-/** The folder may only be read, by somebody to whom that means something. */
+/** The folder is read-only, for a user to whom file modes apply. */
 async function guarded(): Promise<readonly unknown[]> {
   const directories = async (mode: number): Promise<void> => {
     for (const name of ['', ...(await fs.readdir(folder, { recursive: true }))]) {
@@ -120,7 +120,7 @@ async function guarded(): Promise<readonly unknown[]> {
   )
 }
 
-/** The folder belongs to somebody else. */
+/** The folder belongs to another user. */
 async function rights(): Promise<readonly unknown[]> {
   if (process.getuid?.() === 0) process.setuid?.(65_534)
   const elsewhere = new FileStore({ folder: `${folder}/below` })

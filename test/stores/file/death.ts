@@ -11,7 +11,7 @@ export async function dieAt(deadly: number, mode: string | undefined): Promise<r
   const { writeFile } = fs
   await intercept(async ({ name, args: [file, bytes], run }) => {
     steps.push(name)
-    // A killed process loses nothing that it wrote, flushed or not, so nobody waits for the disk.
+    // A killed process loses nothing that it wrote, flushed or not, so the writes need not wait for the disk.
     if (steps.length !== deadly) return name === 'sync' ? undefined : run()
     if (mode === 'after') await run().catch(() => undefined)
     if (mode === 'within' && Buffer.isBuffer(bytes)) {

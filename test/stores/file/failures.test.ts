@@ -129,7 +129,7 @@ function mounted(folder: string, size: string): readonly string[] {
   return ['unshare', ...alone, 'sh', '-c', mount, 'sh']
 }
 
-test('F13: a payload that does not fit on the disk fails and says so, and what was there is intact', async (t) => {
+test('F13: a payload that does not fit on the disk is rejected with ENOSPC, and the stored session is intact', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
   t.deepEqual(await cramped(mounted(folder, '64k'), 'room', folder), [
@@ -140,7 +140,7 @@ test('F13: a payload that does not fit on the disk fails and says so, and what w
   ])
 })
 
-test('F13: on a full disk sessions are read, extended and ended, writes say so, and when there is room again they are done', async (t) => {
+test('F13: on a full disk reads, touches and destroys succeed, writes report it, and succeed when there is space again', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
   t.deepEqual(await cramped(mounted(folder, '1m'), 'full', path.join(folder, 'sessions')), [
@@ -156,7 +156,7 @@ test('F13: on a full disk sessions are read, extended and ended, writes say so, 
   ])
 })
 
-test('F13: on a file system that may only be read sessions are read, all else says so, and afterwards it is done', async (t) => {
+test('F13: on a read-only file system reads succeed, the other verbs report it, and succeed afterwards', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
   const sessions = path.join(folder, 'sessions')
@@ -174,7 +174,7 @@ test('F13: on a file system that may only be read sessions are read, all else sa
   ])
 })
 
-test('F13: in a folder that one may only read sessions are read, all else says so, and afterwards it is done', async (t) => {
+test('F13: in a folder without write permission reads succeed, the other verbs report it, and succeed afterwards', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
   await fs.chmod(folder, 0o777)
@@ -191,7 +191,7 @@ test('F13: in a folder that one may only read sessions are read, all else says s
   ])
 })
 
-test('F13: a file that may not grow is a failed write, and what was there is intact', async (t) => {
+test('F13: a file size limit is a failed write, and the stored session is intact', async (t) => {
   t.deepEqual(await cramped(limited('-f 8'), 'room', folderName()), [
     'ok',
     'file: replace failed: EFBIG',
@@ -200,11 +200,11 @@ test('F13: a file that may not grow is a failed write, and what was there is int
   ])
 })
 
-test('F13: ten thousand calls at once need no more than a few descriptors', async (t) => {
+test('F13: ten thousand concurrent calls need only a few file descriptors', async (t) => {
   t.deepEqual(await cramped(limited('-n 64'), 'descriptors', folderName()), [100, 2, 100])
 })
 
-test('F13: without a free descriptor every verb says so, and what was there is intact', async (t) => {
+test('F13: without a free file descriptor every verb reports it, and the stored session is intact', async (t) => {
   t.deepEqual(await cramped(limited('-n 64'), 'handles', folderName()), [
     'file: read failed: EMFILE',
     'file: replace failed: EMFILE',
@@ -214,7 +214,7 @@ test('F13: without a free descriptor every verb says so, and what was there is i
   ])
 })
 
-test('a folder that one may not enter is named when the store opens, and at every verb', async (t) => {
+test('open and every verb name a folder that is not accessible', async (t) => {
   const folder = folderName()
   await storeAt(folder, START).open()
   await fs.chmod(folder, 0)
@@ -225,7 +225,7 @@ test('a folder that one may not enter is named when the store opens, and at ever
   await fs.chmod(folder, 0o700)
 })
 
-test('a sweep does what it can although a part of the folder is in trouble, and says so', async (t) => {
+test('a sweep goes on after an error in a part of the folder, and reports it', async (t) => {
   const folder = folderName()
   const store = storeAt(folder, START)
   for (const key of ['one', 'two', 'three']) await store.create(key, OLD, START)
@@ -239,7 +239,7 @@ test('a sweep does what it can although a part of the folder is in trouble, and 
   await assertTidy(folder, 0)
 })
 
-test('a folder that cannot be made is named when the store opens', async (t) => {
+test('open names a folder that cannot be created', async (t) => {
   const file = folderName()
   await fs.writeFile(file, '')
   const folder = path.join(file, 'below')
@@ -249,7 +249,7 @@ test('a folder that cannot be made is named when the store opens', async (t) => 
   })
 })
 
-test('a store whose folder could not be used tries again at the next verb', async (t) => {
+test('after a failed open the next verb tries again', async (t) => {
   const file = folderName()
   await fs.writeFile(file, '')
   const store = new FileStore({ folder: path.join(file, 'below') })

@@ -122,44 +122,47 @@ async function killed(script: string, ...args: readonly string[]): Promise<strin
 
 const names = Object.keys(actsOf(OLD, NEW))
 for (const [number, name] of names.entries()) {
-  test.serial(`F12: killed at any step of ${name}, a process leaves the old or the new behind`, async (t) => {
-    t.timeout(ROUNDS * 120_000)
-    for (const { variant, others } of roundsOf(number)) {
-      const [old = '', fresh = ''] = payloads[variant] ?? []
-      const act = new Map<string, Act>(Object.entries(actsOf(old, fresh))).get(name) ?? assert.fail()
+  test.serial(
+    `F12: killed at any step of ${name}, a process leaves the old or the new session`,
+    async (t) => {
+      t.timeout(ROUNDS * 120_000)
+      for (const { variant, others } of roundsOf(number)) {
+        const [old = '', fresh = ''] = payloads[variant] ?? []
+        const act = new Map<string, Act>(Object.entries(actsOf(old, fresh))).get(name) ?? assert.fail()
 
-      /** Kills a process in the midst of the act, and tells whether others find that it was done. */
-      const kill = async ({ step, mode }: Death): Promise<boolean> => {
+        /** Kills a process in the midst of the act, and tells whether others find that it was done. */
+        const kill = async ({ step, mode }: Death): Promise<boolean> => {
+          const folder = await prepared(act, others)
+          await killed('victim', folder, name, String(variant), String(step), mode)
+          const seen = await found(folder, act.now)
+          const done = isDeepStrictEqual(seen, act.after)
+          assert.ok(done || isDeepStrictEqual(seen, act.before), `killed ${mode} step ${step}`)
+          await assertNeighbours(folder, act.now, others)
+          await assertUsable(folder, act.now, others.length)
+          await assertNeighbours(folder, act.now, others)
+          await fs.rm(folder, { recursive: true })
+          return done
+        }
+
         const folder = await prepared(act, others)
-        await killed('victim', folder, name, String(variant), String(step), mode)
-        const seen = await found(folder, act.now)
-        const done = isDeepStrictEqual(seen, act.after)
-        assert.ok(done || isDeepStrictEqual(seen, act.before), `killed ${mode} step ${step}`)
-        await assertNeighbours(folder, act.now, others)
+        const { stdout, stderr } = await children.run('victim', folder, name, String(variant))
+        t.is(stderr, '')
+        t.deepEqual(await found(folder, act.now), act.after)
         await assertUsable(folder, act.now, others.length)
-        await assertNeighbours(folder, act.now, others)
-        await fs.rm(folder, { recursive: true })
-        return done
+        const deaths = deathsOf(stdout)
+        t.true(deaths.length >= 3)
+        const history = await each(deaths, kill)
+        // Once done it stays done: there is one step that does it, and all before and after it only prepare and tidy up.
+        t.deepEqual(history, history.toSorted())
+        t.true(history.at(-1))
       }
-
-      const folder = await prepared(act, others)
-      const { stdout, stderr } = await children.run('victim', folder, name, String(variant))
-      t.is(stderr, '')
-      t.deepEqual(await found(folder, act.now), act.after)
-      await assertUsable(folder, act.now, others.length)
-      const deaths = deathsOf(stdout)
-      t.true(deaths.length >= 3)
-      const history = await each(deaths, kill)
-      // Once done it stays done: there is one step that does it, and all before and after it only prepare and tidy up.
-      t.deepEqual(history, history.toSorted())
-      t.true(history.at(-1))
-    }
-  })
+    },
+  )
 }
 
 for (const name of ['create', 'replace'] as const) {
   test.serial(
-    `F12: whatever part of a payload reached the disk when a ${name} was killed, it is nobody's session`,
+    `F12: whatever part of a payload reached the disk when a ${name} was killed, it is not taken for a session`,
     async (t) => {
       const act = actsOf(OLD, NEW)[name]
       const { stdout } = await children.run('victim', await prepared(act, neighbours), name, '0')

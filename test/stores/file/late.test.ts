@@ -118,7 +118,7 @@ async function expected(acts: readonly Act[], present: boolean): Promise<readonl
   return [...answers, await store.read(KEY)]
 }
 
-/** Every order in which somebody who sees no more than answers may think that `act` and `others` took place. */
+/** Every order of `act` and `others` that is consistent with their answers. */
 async function orders(
   act: Act,
   others: readonly Act[],
@@ -193,7 +193,7 @@ async function interleave(
 }
 
 for (const [name, act] of Object.entries(late)) {
-  test.serial(`${name} may sleep at any step, and finds out what others did meanwhile`, async (t) => {
+  test.serial(`${name} may pause at any step, and notices what other processes did meanwhile`, async (t) => {
     let stopsReached = 0
     for (const [what, others] of Object.entries(meanwhile)) {
       for (const present of [true, false]) {
@@ -217,7 +217,7 @@ for (const [name, act] of Object.entries(late)) {
 }
 
 test.serial(
-  'a sweep may sleep at any step, and removes nothing that somebody has come to need',
+  'a sweep may pause at any step, and removes nothing that has come into use meanwhile',
   async (t) => {
     let stopsReached = 0
     for (const act of ['create', 'replace', 'destroy']) {
@@ -243,7 +243,7 @@ test.serial(
   },
 )
 
-test.serial('a sweep leaves a staged home alone in which somebody keeps something', async (t) => {
+test.serial('a sweep leaves a staged home that contains a foreign file', async (t) => {
   const { folder, mine, theirs } = await opened(false)
   const goOn = await start(late['create'] ?? assert.fail(), mine, 'rename')
   const staging = (await fs.readdir(folder, { recursive: true })).find((name) => name.endsWith('.new'))

@@ -13,7 +13,7 @@ test.before(async () => {
   children = await Children.compile(base)
 })
 
-test.serial('of 1,000 increments by four processes none is lost', async (t) => {
+test.serial('1,000 increments by four processes are all kept', async (t) => {
   const folder = path.join(base, 'sessions')
   const store = new FileStore({ folder })
   await store.create(KEY, `${OLD.slice(0, 21)} 0`, Date.now() + 3_600_000)
@@ -64,7 +64,7 @@ test.serial(
       'no mark that was said to be stored is lost',
     )
     t.is(kept.filter((each) => each.startsWith('survivor')).length, 100)
-    // One who was killed may have stored marks that nobody heard of; but none is there of anybody without those before it.
+    // A killed process may have stored marks that it did not report, but no mark is there without those before it.
     for (const name of new Set(kept.map((each) => each.split('.')[0]))) {
       const own = kept.filter((each) => each.startsWith(`${name}.`))
       t.deepEqual(

@@ -74,7 +74,7 @@ const wrong: ReadonlyArray<readonly [options: MemcacheStoreOptions, complaint: s
   [{ client: memjs.Client.create('a:1', { failover: true }) }, 'client has failover'],
 ]
 for (const [at, [options, complaint]] of wrong.entries()) {
-  test(`impossible settings are refused at once, ${at + 1}: ${complaint}`, (t) => {
+  test(`invalid options are refused at once, ${at + 1}: ${complaint}`, (t) => {
     const error = t.throws(() => new MemcacheStore(options), { instanceOf: SessionError })
     t.is(error.code, 'ERR_SESSION_OPTIONS')
     t.true(error.message.startsWith(`memcache: ${complaint}`))
@@ -98,7 +98,7 @@ for (const form of forms) {
   })
 }
 
-test('several servers share the sessions between them', async (t) => {
+test('sessions are distributed over several servers', async (t) => {
   const url = `127.0.0.1:${server.port};127.0.0.1:${second.port}`
   const store = new MemcacheStore({ url, prefix: 'sharing:' })
   const alone = new MemcacheStore({ url: `127.0.0.1:${second.port}`, prefix: 'sharing:' })
@@ -111,7 +111,7 @@ test('several servers share the sessions between them', async (t) => {
   await Promise.all([store.close(), alone.close()])
 })
 
-test('a user and a password let in, and without the right ones nobody gets in', async (t) => {
+test('the right user and password are accepted, and wrong or missing ones are refused', async (t) => {
   const guarded = await startMemcachedWithUser('bob', 'sword:f@sh')
   t.teardown(async () => guarded.stop())
   const at = `127.0.0.1:${guarded.port}`
@@ -144,7 +144,7 @@ test('credentials in the environment are not sent to a server that is configured
   await store.close()
 })
 
-test('a client that was handed over is used, and stays open', async (t) => {
+test("the application's client is used, and left open", async (t) => {
   const client = memjs.Client.create(`127.0.0.1:${server.port}`, { logger: { log: () => undefined } })
   const store = new MemcacheStore({ client, prefix: 'handed:' })
   await store.open()
@@ -157,7 +157,7 @@ test('a client that was handed over is used, and stays open', async (t) => {
   client.close()
 })
 
-test('a server that compares no tokens is refused, at open and at the first use', async (t) => {
+test('a server without tokens is refused, at open and at the first verb', async (t) => {
   const careless = await startMemcached({ args: ['-C'] })
   t.teardown(async () => careless.stop())
   const store = new MemcacheStore({ url: careless.url })
@@ -168,7 +168,7 @@ test('a server that compares no tokens is refused, at open and at the first use'
   await store.close()
 })
 
-test('a server that takes smaller items is refused at open, and loses nothing without open', async (t) => {
+test('a server that accepts only smaller items is refused at open; without open, writes reject and lose nothing', async (t) => {
   const narrow = await startMemcached({ args: ['-I', '512k'] })
   t.teardown(async () => narrow.stop())
   const store = new MemcacheStore({ url: narrow.url })

@@ -27,7 +27,7 @@ async function commands(work: () => Promise<unknown>): Promise<number> {
   return (await sum()) - before
 }
 
-test.serial('each verb costs as many round trips as the page of the store says', async (t) => {
+test.serial('each verb takes as many round trips as the documentation says', async (t) => {
   const store: Store = new MemcacheStore({ url: server.url })
   const life = (n: number): number => Date.now() + n * 60_000
   t.is(await commands(async () => store.read(KEY)), 1)
@@ -52,7 +52,7 @@ for (const [name, bytes] of [
   ['60 KB', 61_440],
   ['1,000 KB', 1_024_000],
 ] as const) {
-  test.serial(`a payload of ${name} comes back as it was, in one round trip each way`, async (t) => {
+  test.serial(`a payload of ${name} is returned unchanged, with one round trip each way`, async (t) => {
     const store = new MemcacheStore({ url: server.url })
     const head = payload()
     const text = head + 'é'.repeat((bytes - head.length) / 2).padEnd(1, 'x')
@@ -78,7 +78,7 @@ test.serial(
   },
 )
 
-test.serial('a life beyond the year 2106 ends there, as far as the protocol goes', async (t) => {
+test.serial('a life beyond 2106 ends in 2106, where the protocol ends', async (t) => {
   const store = new MemcacheStore({ url: server.url })
   for (const moment of [Number.MAX_SAFE_INTEGER, Infinity]) {
     const written = await store.create(KEY, payload(), moment)
@@ -128,7 +128,7 @@ test.serial(
   },
 )
 
-test.serial('touches by others do not make a write fail', async (t) => {
+test.serial('a concurrent touch does not make a write fail', async (t) => {
   const [writer, reader] = [new MemcacheStore({ url: server.url }), new MemcacheStore({ url: server.url })]
   const start = Date.now()
   const written = await writer.create(KEY, payload(), start + 60_000)

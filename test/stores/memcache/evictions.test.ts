@@ -22,7 +22,7 @@ async function open(port: number, loss: () => Promise<unknown>): Promise<Site> {
   )
 }
 
-test('F10: when memcached starts anew, all are logged out: no crash, no old ID comes back', async (t) => {
+test('F10: after a restart of memcached all users are logged out: no crash, no old ID comes back', async (t) => {
   let server = await startMemcached()
   const { port } = server
   const restart = async (): Promise<void> => {
@@ -50,7 +50,7 @@ test('F10: when memcached starts anew, all are logged out: no crash, no old ID c
   t.is(await new MemcachedConsole(port).look(`session:${hashId(next)}`), undefined)
 })
 
-test('F10: a session that memcached evicts while a request holds it is a logout, not an error', async (t) => {
+test('F10: a session that memcached evicts during a request is a logout, not an error', async (t) => {
   const server = await startMemcached({ args: ['-m', '8'] })
   const fill = async (): Promise<unknown> =>
     Promise.all(Array.from({ length: 100 }, async () => site.ask('/fill')))

@@ -16,11 +16,11 @@ const soon = (): number => Date.now() + 60_000
 
 async function keep(store: MemcacheStore, text: string = payload()): Promise<Entry> {
   const written = await store.create(KEY, text, soon())
-  if (written === 'exists') throw new Error('somebody is there')
+  if (written === 'exists') throw new Error('there is an entry already')
   return written.entry
 }
 
-test('F1: a store that is made before its server works as soon as the server is there', async (t) => {
+test('F1: a store that is made before its server works as soon as the server is up', async (t) => {
   const port = await freePort()
   const store = new MemcacheStore({ url: `127.0.0.1:${port}` })
   await t.throwsAsync(store.open(), { ...TROUBLE, message: /open failed: .*ECONNREFUSED/ })
@@ -32,7 +32,7 @@ test('F1: a store that is made before its server works as soon as the server is 
   await store.close()
 })
 
-test('F2, F10: after its server was killed and restarted all sessions are gone, and all goes on', async (t) => {
+test('F2, F10: after a restart of the server all sessions are absent, and every verb succeeds', async (t) => {
   const first = await startMemcached()
   const store = new MemcacheStore({ url: first.url })
   const entry = await keep(store)
@@ -49,7 +49,7 @@ test('F2, F10: after its server was killed and restarted all sessions are gone, 
   await store.close()
 })
 
-test('F3: a server that accepts and never answers is given up at the deadline, with all that wait', async (t) => {
+test('F3: if the server never answers, all waiting verbs reject at the deadline', async (t) => {
   const server = await startMemcached()
   const store = new MemcacheStore({ url: server.url, timeout: 300 })
   const entry = await keep(store)
@@ -90,7 +90,7 @@ test('F3: answers that come too late are never taken for answers to other reques
   await store.close()
 })
 
-test('F3: a client that was handed over and gave up a request by itself never mixes two answers', async (t) => {
+test("F3: the application's client that gives up a request by itself never mixes up answers", async (t) => {
   const server = await startMemcached()
   const proxy = await startProxy(server)
   t.teardown(async () => Promise.all([proxy.stop(), server.stop()]))
@@ -111,7 +111,7 @@ test('F3: a client that was handed over and gave up a request by itself never mi
   client.close()
 })
 
-test('F5: a write whose answer was lost is told as trouble, is applied once, and has its version', async (t) => {
+test('F5: a write whose answer was lost rejects, is applied once, and is found by its version', async (t) => {
   const server = await startMemcached()
   const proxy = await startProxy(server)
   t.teardown(async () => Promise.all([proxy.stop(), server.stop()]))
@@ -133,7 +133,7 @@ test('F5: a write whose answer was lost is told as trouble, is applied once, and
   await store.close()
 })
 
-test('F6: a read on a connection that was reset is asked again', async (t) => {
+test('F6: a read on a connection that was reset is repeated', async (t) => {
   const server = await startMemcached()
   const proxy = await startProxy(server)
   t.teardown(async () => Promise.all([proxy.stop(), server.stop()]))
@@ -146,7 +146,7 @@ test('F6: a read on a connection that was reset is asked again', async (t) => {
   await store.close()
 })
 
-test('F10: what memcached has evicted or flushed is absent, and is not brought back', async (t) => {
+test('F10: an evicted or flushed session is absent, and is not brought back', async (t) => {
   const server = await startMemcached({ args: ['-m', '8'] })
   t.teardown(async () => server.stop())
   const store = new MemcacheStore({ url: server.url })
@@ -168,7 +168,7 @@ test('F10: what memcached has evicted or flushed is absent, and is not brought b
   await store.close()
 })
 
-test('one of two servers that is down is trouble for its own sessions alone, and never absence', async (t) => {
+test('if one of two servers is down, only verbs on its sessions reject, and none answers absence', async (t) => {
   const [one, other] = [await startMemcached(), await startMemcached()]
   const store = new MemcacheStore({ url: `${one.url};${other.url}` })
   const keys = Array.from({ length: 20 }, (_, n) => String(n).padStart(64, '0'))

@@ -18,7 +18,7 @@ for (const requirement of storeContract) {
   })
 }
 
-test.serial('all of it on the documented table, unchanged', async (t) => {
+test.serial('the contract was tested on the documented table, unchanged', async (t) => {
   t.is(traits.resolution, 1_000)
   t.is(traits.maxBytes, 65_535)
   const [table] = await database.sql('SHOW CREATE TABLE session')

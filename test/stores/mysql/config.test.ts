@@ -82,7 +82,7 @@ const parsed: ReadonlyArray<readonly [config: string, settings: object]> = [
   ],
 ]
 for (const [config, settings] of parsed) {
-  test(`'${config}' says where and how`, (t) => {
+  test(`'${config}' is parsed`, (t) => {
     t.deepEqual({ ...parseMysqlConfig(config) }, settings)
   })
 }
@@ -177,7 +177,7 @@ for (const [form, config] of Object.entries({
   })
 }
 
-test.serial('where the server insists on TLS, the session is encrypted or refused', async (t) => {
+test.serial('if the server requires TLS, the connection is encrypted or refused', async (t) => {
   const database = await freshDatabase(server)
   await database.sql('SET GLOBAL require_secure_transport = ON')
   try {
@@ -202,7 +202,7 @@ for (const [trouble, config, complaint] of [
     'there is no such database (ER_BAD_DB_ERROR)',
   ],
   [
-    'a port where nobody listens',
+    'a port without a server',
     `${user}@tcp(127.0.0.1:${port})/kts`,
     'no server listens at this address (ECONNREFUSED)',
   ],
@@ -217,7 +217,7 @@ for (const [trouble, config, complaint] of [
     'there is no socket at this path (ENOENT)',
   ],
   [
-    'a certificate that nobody knows',
+    'an untrusted certificate',
     `${user}@tcp(${address})/kts?tls=true`,
     'no TLS connection; the certificate may not be trusted (HANDSHAKE_SSL_ERROR)',
   ],
@@ -227,7 +227,7 @@ for (const [trouble, config, complaint] of [
     'the server does not offer TLS (HANDSHAKE_NO_SSL_SUPPORT)',
   ],
 ] as const) {
-  test.serial(`with ${trouble} open and every verb fail early, in a sentence`, async (t) => {
+  test.serial(`with ${trouble} open and every verb fail early, with a clear error`, async (t) => {
     const store = MysqlStore.fromConfig(config, context)
     for (const attempt of [store.open(), store.read(KEY), store.count()]) {
       const error = await t.throwsAsync(attempt, { instanceOf: SessionError, code: 'ERR_SESSION_STORE' })
@@ -240,23 +240,26 @@ for (const [trouble, config, complaint] of [
   })
 }
 
-test.serial('without the driver the error tells how to install it, and nothing is remembered', async (t) => {
-  const folder = await temporaryFolder('kts-driver-')
-  const root = path.resolve(import.meta.dirname, '../../..')
-  await cp(path.join(root, 'src'), path.join(folder, 'src'), { recursive: true })
-  await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
-  const script =
-    "import { symlink } from 'node:fs/promises'\n" +
-    "import { MysqlStore } from './src/stores/mysql.ts'\n" +
-    `const store = new MysqlStore({ url: ${JSON.stringify(server.url)} })\n` +
-    'await store.open().catch(({ code, message }) => console.log(code, message))\n' +
-    `await symlink(${JSON.stringify(path.join(root, 'node_modules'))}, 'node_modules')\n` +
-    "await store.open().then(() => console.log('open'), ({ message }) => console.log(message))\n" +
-    'await store.close()\n'
-  await writeFile(path.join(folder, 'script.ts'), script)
-  const tsx = `--import=${import.meta.resolve('tsx')}`
-  const { stdout } = await run(process.execPath, [tsx, 'script.ts'], { cwd: folder })
-  const [first, second] = stdout.split('\n')
-  t.is(first, 'ERR_SESSION_OPTIONS the package mysql2 is missing: npm install mysql2')
-  t.is(second, 'open')
-})
+test.serial(
+  'without the driver the error names the command that installs it, and the next verb tries again',
+  async (t) => {
+    const folder = await temporaryFolder('kts-driver-')
+    const root = path.resolve(import.meta.dirname, '../../..')
+    await cp(path.join(root, 'src'), path.join(folder, 'src'), { recursive: true })
+    await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
+    const script =
+      "import { symlink } from 'node:fs/promises'\n" +
+      "import { MysqlStore } from './src/stores/mysql.ts'\n" +
+      `const store = new MysqlStore({ url: ${JSON.stringify(server.url)} })\n` +
+      'await store.open().catch(({ code, message }) => console.log(code, message))\n' +
+      `await symlink(${JSON.stringify(path.join(root, 'node_modules'))}, 'node_modules')\n` +
+      "await store.open().then(() => console.log('open'), ({ message }) => console.log(message))\n" +
+      'await store.close()\n'
+    await writeFile(path.join(folder, 'script.ts'), script)
+    const tsx = `--import=${import.meta.resolve('tsx')}`
+    const { stdout } = await run(process.execPath, [tsx, 'script.ts'], { cwd: folder })
+    const [first, second] = stdout.split('\n')
+    t.is(first, 'ERR_SESSION_OPTIONS the package mysql2 is missing: npm install mysql2')
+    t.is(second, 'open')
+  },
+)

@@ -50,7 +50,7 @@ for (const requirement of storeContract) {
   })
 }
 
-test.serial('a client that was handed over stays open when the store is closed', async (t) => {
+test.serial("the application's client stays open when the store is closed", async (t) => {
   for (const given of [client, callbacks]) {
     const store = new MysqlStore({ client: given })
     const name = key()
@@ -65,14 +65,14 @@ test.serial('a client that was handed over stays open when the store is closed',
   await callbacks.promise().query('SELECT 1')
 })
 
-test.serial('a client and a url, or the size of a pool that is not ours, are a contradiction', (t) => {
+test.serial('client and url together, or client and poolSize, are refused', (t) => {
   t.throws(() => new MysqlStore({ client, url }), { message: 'mysql: give either url or client' })
   t.throws(() => new MysqlStore({ client, poolSize: 3 }), {
     message: 'mysql: poolSize cannot be given with client: set its connectionLimit instead',
   })
 })
 
-test.serial('nodes whose clocks are ten minutes off agree on who is alive', async (t) => {
+test.serial('processes whose clocks differ by twenty minutes agree on what has expired', async (t) => {
   const MINUTE = 60_000
   const early = new MysqlStore({ url, now: () => Date.now() - 10 * MINUTE })
   const late = new MysqlStore({ url, now: () => Date.now() + 10 * MINUTE })
@@ -95,7 +95,7 @@ test.serial('nodes whose clocks are ten minutes off agree on who is alive', asyn
   await Promise.all([early.close(), late.close()])
 })
 
-test.serial('what is left of a life is never overstated', async (t) => {
+test.serial('expiresAt is never later than the stored expiry', async (t) => {
   const store = new MysqlStore({ url })
   const name = key()
   const moment = soon()

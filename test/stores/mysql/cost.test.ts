@@ -27,7 +27,7 @@ for (const [kind, setUp] of [
   ['ours', undefined],
   ['the documented one', CLASSIC],
 ] as const) {
-  test.serial(`each verb is as many statements as the page of the store says: ${kind}`, async (t) => {
+  test.serial(`each verb takes as many statements as the documentation says: ${kind}`, async (t) => {
     const database = await freshDatabase(server)
     if (setUp !== undefined) await database.sql(setUp)
     const store = new MysqlStore({ url: database.url })
@@ -45,10 +45,10 @@ for (const [kind, setUp] of [
     t.is(await statements(async () => store.replace(name, two, soon(), base)), 1)
     t.is(await statements(async () => store.replace(name, payload(), soon(), base)), 2, 'a conflict')
     t.is(await statements(async () => store.destroy(name, base)), 2, 'a conflict')
-    t.is(await statements(async () => store.create(name, payload(), soon())), 3, 'somebody is there')
+    t.is(await statements(async () => store.create(name, payload(), soon())), 3, 'there is an entry')
     t.is(await statements(async () => store.destroy(name)), 1)
     t.is(await statements(async () => store.destroy(name)), 1)
-    t.is(await statements(async () => store.touch(name, soon())), 2, 'nobody is there')
+    t.is(await statements(async () => store.touch(name, soon())), 2, 'there is no entry')
     t.is(await statements(async () => store.count()), 1)
     await store.close()
     await database.drop()

@@ -33,7 +33,7 @@ async function begin(options: { timeout?: number; poolSize?: number; client?: Po
   return { store, name, entry: written.entry }
 }
 
-test.serial('F3: a server that answers nobody rejects every verb within the deadline', async (t) => {
+test.serial('F3: if the server does not answer, every verb rejects within the deadline', async (t) => {
   const { store, name, entry } = await begin({ timeout: 1_000 })
   server.freeze()
   try {
@@ -62,7 +62,7 @@ test.serial('F3: a server that answers nobody rejects every verb within the dead
   await store.close()
 })
 
-test.serial("somebody's pool is rid of a connection that does not answer, and serves again", async (t) => {
+test.serial("in the application's pool a connection that does not answer is replaced", async (t) => {
   const client = createPool({ uri: url, connectionLimit: 1 })
   const store = new MysqlStore({ client, timeout: 1_000 })
   const name = key()
@@ -77,7 +77,7 @@ test.serial("somebody's pool is rid of a connection that does not answer, and se
   await client.end()
 })
 
-test.serial('close does not wait for a server that answers nobody', async (t) => {
+test.serial('close does not wait for a server that does not answer', async (t) => {
   const { store, name } = await begin({ timeout: 1_000 })
   server.freeze()
   try {
@@ -89,7 +89,7 @@ test.serial('close does not wait for a server that answers nobody', async (t) =>
   }
 })
 
-test.serial('F3: while the server is stalled calls do not pile up without bound', async (t) => {
+test.serial('F3: while the server is stalled, the number of waiting calls is bounded', async (t) => {
   const { store, name } = await begin({ timeout: 1_500, poolSize: 2 })
   server.freeze()
   try {
@@ -107,7 +107,7 @@ test.serial('F3: while the server is stalled calls do not pile up without bound'
   await store.close()
 })
 
-test.serial('F2, F9: a server that was killed is found again, with all that was acknowledged', async (t) => {
+test.serial('F2, F9: after a killed server restarts, all acknowledged writes are there', async (t) => {
   const { store, name, entry } = await begin()
   await server.kill()
   await t.throwsAsync(store.read(name), { code: 'ERR_SESSION_STORE' })
@@ -118,7 +118,7 @@ test.serial('F2, F9: a server that was killed is found again, with all that was 
   await store.close()
 })
 
-test.serial('F6: connections that were cut while idle disturb nobody', async (t) => {
+test.serial('F6: idle connections that were cut cause no errors', async (t) => {
   const { store, name, entry } = await begin()
   await Promise.all(Array.from({ length: 10 }, async () => store.read(name)))
   proxy.reset()
@@ -131,7 +131,7 @@ test.serial('F6: connections that were cut while idle disturb nobody', async (t)
   await store.close()
 })
 
-test.serial('F5: a read whose answer is lost is asked again, once', async (t) => {
+test.serial('F5: a read whose answer is lost is repeated, once', async (t) => {
   const { store, name, entry } = await begin()
   proxy.dropReply()
   t.is((await store.read(name))?.payload, entry.payload)
@@ -158,7 +158,7 @@ test.serial(
   },
 )
 
-test.serial('an answer that is no MySQL is an error, not a crash', async (t) => {
+test.serial('an answer in another protocol is an error, not a crash', async (t) => {
   const { createServer } = await import('node:net')
   const liar = createServer((socket) => {
     socket.on('error', () => undefined)
@@ -173,31 +173,28 @@ test.serial('an answer that is no MySQL is an error, not a crash', async (t) => 
   await new Promise((resolve) => liar.close(resolve))
 })
 
-test.serial(
-  'F9: a lock that somebody holds for longer than the server waits is waited for again',
-  async (t) => {
-    const client = createPool({ uri: url, connectionLimit: 1 })
-    const { store, name, entry } = await begin({ client })
-    await client.query('SET SESSION innodb_lock_wait_timeout = 0') // gives up at once
-    const holder = await createConnection(database.url)
-    await holder.query('START TRANSACTION')
-    await holder.query('SELECT * FROM session WHERE session_key = ? FOR UPDATE', [name])
-    await t.throwsAsync(store.replace(name, payload(), soon(), entry), {
-      message: 'mysql: replace failed: another transaction holds a lock on the row (ER_LOCK_WAIT_TIMEOUT)',
-    })
-    const before = await counted('Com_stmt_execute')
-    const next = payload()
-    const replacing = store.replace(name, next, soon(), entry)
-    while ((await counted('Com_stmt_execute')) === before) await new Promise(setImmediate)
-    await holder.query('ROLLBACK')
-    t.is(typeof (await replacing), 'object')
-    t.is((await store.read(name))?.payload, next)
-    await holder.end()
-    await client.end()
-  },
-)
+test.serial('F9: a lock that is held for longer than the server waits is waited for again', async (t) => {
+  const client = createPool({ uri: url, connectionLimit: 1 })
+  const { store, name, entry } = await begin({ client })
+  await client.query('SET SESSION innodb_lock_wait_timeout = 0') // gives up at once
+  const holder = await createConnection(database.url)
+  await holder.query('START TRANSACTION')
+  await holder.query('SELECT * FROM session WHERE session_key = ? FOR UPDATE', [name])
+  await t.throwsAsync(store.replace(name, payload(), soon(), entry), {
+    message: 'mysql: replace failed: another transaction holds a lock on the row (ER_LOCK_WAIT_TIMEOUT)',
+  })
+  const before = await counted('Com_stmt_execute')
+  const next = payload()
+  const replacing = store.replace(name, next, soon(), entry)
+  while ((await counted('Com_stmt_execute')) === before) await new Promise(setImmediate)
+  await holder.query('ROLLBACK')
+  t.is(typeof (await replacing), 'object')
+  t.is((await store.read(name))?.payload, next)
+  await holder.end()
+  await client.end()
+})
 
-test.serial('F9: of two in a deadlock the one that has to give way tries again', async (t) => {
+test.serial('F9: the statement that is rolled back in a deadlock is repeated', async (t) => {
   const { store, name, entry } = await begin()
   const deadlocks = await counted('Innodb_deadlocks')
   // The store waits for a row that the other one holds, and the other one then for a table that the store's part holds.
@@ -251,7 +248,7 @@ test.serial('F9: a server with too many connections is asked again for a while',
   }
 })
 
-test.serial('F9: a server that comes back with a smaller packet limit is asked for it', async (t) => {
+test.serial('F9: after a restart with a smaller packet limit, the new limit applies', async (t) => {
   const { store, name, entry } = await begin()
   const [row] = await database.sql('SELECT @@global.max_allowed_packet AS bytes')
   await database.sql('SET GLOBAL max_allowed_packet = 1048576')
@@ -271,7 +268,7 @@ test.serial('F9: a server that comes back with a smaller packet limit is asked f
   await store.close()
 })
 
-test.serial('F9: a packet that the server calls too large is a limit, not trouble', async (t) => {
+test.serial('F9: a packet that is too large for the server is ERR_SESSION_LIMIT', async (t) => {
   const client = createPool(url)
   const { store, name, entry } = await begin({ client })
   const connection = await client.getConnection()
@@ -291,7 +288,7 @@ test.serial('F9: a packet that the server calls too large is a limit, not troubl
   await client.end()
 })
 
-test.serial('F9: a server that is read-only is left for a new connection', async (t) => {
+test.serial('F9: a connection to a read-only server is replaced', async (t) => {
   const reader = new URL(url)
   await database.sql("CREATE USER reader@'%'")
   await database.sql(`GRANT ALL ON ${database.name}.* TO reader@'%'`)
@@ -319,7 +316,7 @@ for (const [version, complaint] of [
   ['5.7.44', 'the server is MySQL 5.7, and 8.0 or newer is needed'],
   ['10.5.29-MariaDB', 'the server is MariaDB 10.5, and 10.6 or newer is needed'],
 ] as const) {
-  test.serial(`a server that is too old is refused in a sentence: ${version}`, async (t) => {
+  test.serial(`a server that is too old is refused: ${version}`, async (t) => {
     const old = await privateMariadb(`--version=${version}`)
     const store = new MysqlStore({ url: old.url })
     await t.throwsAsync(store.open(), { message: `mysql: open failed: ${complaint}` })

@@ -60,14 +60,14 @@ inDatabase(
   },
 )
 
-inDatabase('first uses at the same time share one connection attempt', async (t, { open, sql }) => {
+inDatabase('concurrent first verbs share one attempt to connect', async (t, { open, sql }) => {
   const store = open()
   await Promise.all(Array.from({ length: 20 }, async () => store.open()))
   const [row] = await sql('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE()')
   t.is(Number(row?.['n']), 2, 'the one of this test and the one of the store')
 })
 
-inDatabase('the table can have another name, and many can live in one database', async (t, { open, sql }) => {
+inDatabase('the table can have another name, and several fit into one database', async (t, { open, sql }) => {
   const one = open({ table: 'one' })
   const other = open({ table: '$2' })
   const name = key()
@@ -90,7 +90,7 @@ for (const [what, ddl] of Object.entries({
   'with a primary key that is more than our key': `CREATE TABLE session (${OURS.replace('PRIMARY KEY', '')}, site int NOT NULL DEFAULT 0, PRIMARY KEY (session_key, site))`,
   'that needs a value we do not have': `CREATE TABLE session (${OURS}, owner int NOT NULL)`,
 })) {
-  inDatabase(`F25: a table ${what} is not ours: open and every verb say so`, async (t, { open, sql }) => {
+  inDatabase(`F25: a table ${what} is refused by open and every verb`, async (t, { open, sql }) => {
     await sql(ddl)
     const [before] = await sql('SHOW CREATE TABLE session')
     const store = open()
@@ -121,7 +121,7 @@ for (const [what, ddl, resolution, maxBytes] of [
     undefined,
   ],
 ] as const) {
-  inDatabase(`${what} is a table for sessions too`, async (t, { open, sql }) => {
+  inDatabase(`${what} is accepted as a table`, async (t, { open, sql }) => {
     await sql(ddl)
     const [row] = await sql('SELECT @@global.max_allowed_packet AS packet')
     const store = open()
@@ -136,69 +136,62 @@ for (const [kind, setUp] of [
   ['ours', ''],
   ['the documented one', CLASSIC],
 ] as const) {
-  inDatabase(`payloads of 0.1 to 1,000 KB are kept or refused by name: ${kind}`, async (t, { open, sql }) => {
-    if (setUp !== '') await sql(setUp)
-    const store = open()
-    for (const bytes of [102, 10_240, 61_440])
-      t.true(await keeps(store, payload('é'.repeat((bytes - 36) / 2))))
-    const large = payload('é'.repeat(512_000))
-    if (setUp === '') t.true(await keeps(store, large))
-    else {
-      const before = await sql('SELECT COUNT(*) AS n FROM session')
-      await t.throwsAsync(keeps(store, large), {
-        code: 'ERR_SESSION_LIMIT',
-        message: /^mysql: create refused, the payload has 1024035 bytes and may have 65535$/,
-      })
-      t.deepEqual(await sql('SELECT COUNT(*) AS n FROM session'), before)
-    }
-  })
+  inDatabase(
+    `payloads of 0.1 to 1,000 KB are kept, or refused with the limit: ${kind}`,
+    async (t, { open, sql }) => {
+      if (setUp !== '') await sql(setUp)
+      const store = open()
+      for (const bytes of [102, 10_240, 61_440])
+        t.true(await keeps(store, payload('é'.repeat((bytes - 36) / 2))))
+      const large = payload('é'.repeat(512_000))
+      if (setUp === '') t.true(await keeps(store, large))
+      else {
+        const before = await sql('SELECT COUNT(*) AS n FROM session')
+        await t.throwsAsync(keeps(store, large), {
+          code: 'ERR_SESSION_LIMIT',
+          message: /^mysql: create refused, the payload has 1024035 bytes and may have 65535$/,
+        })
+        t.deepEqual(await sql('SELECT COUNT(*) AS n FROM session'), before)
+      }
+    },
+  )
 }
 
-inDatabase(
-  'rows that beego left behind count as expired, and the next sweep removes them',
-  async (t, { open, sql }) => {
-    await sql(CLASSIC)
-    // beego keeps the moment of the last write in the column that it calls the expiry.
-    await sql("INSERT INTO session VALUES (?, X'0EFF8104', UNIX_TIMESTAMP() - 1)", [BEEGO_KEY])
-    const store = open()
-    t.is(await store.read(BEEGO_KEY), undefined)
-    t.is(await store.count(), 0)
-    t.is(await store.sweep(10), 1)
-  },
-)
+inDatabase('rows of beego count as expired, and the next sweep removes them', async (t, { open, sql }) => {
+  await sql(CLASSIC)
+  // beego keeps the moment of the last write in the column that it calls the expiry.
+  await sql("INSERT INTO session VALUES (?, X'0EFF8104', UNIX_TIMESTAMP() - 1)", [BEEGO_KEY])
+  const store = open()
+  t.is(await store.read(BEEGO_KEY), undefined)
+  t.is(await store.count(), 0)
+  t.is(await store.sweep(10), 1)
+})
+
+inDatabase('a living row with data NULL is an entry that matches no base', async (t, { open, sql }) => {
+  await sql(CLASSIC)
+  await sql('INSERT INTO session VALUES (?, NULL, UNIX_TIMESTAMP() + 60)', [BEEGO_KEY])
+  const store = open()
+  const entry = await store.read(BEEGO_KEY)
+  if (entry === undefined) return t.fail('the row is alive')
+  t.is(entry.payload, '')
+  t.is(await store.replace(BEEGO_KEY, payload(), soon(), entry), 'conflict')
+  t.is(await store.destroy(BEEGO_KEY), 'ok')
+})
+
+inDatabase('in the documented table hashes in hex are stored unchanged', async (t, { open, sql }) => {
+  await sql(CLASSIC)
+  const store = open()
+  const hash = key()
+  for (const name of [hash, hash.toUpperCase(), `${hash}${hash}`]) await store.create(name, payload(), soon())
+  const rows = await sql('SELECT session_key FROM session')
+  const names = rows.map((row) => String(row['session_key'])).toSorted()
+  t.is(names[0], hash)
+  for (const name of names.slice(1)) t.regex(name, /^~[0-9a-f]{63}$/)
+  t.is(names.length, 3)
+})
 
 inDatabase(
-  'a living row without text is an entry nobody can mistake for a base',
-  async (t, { open, sql }) => {
-    await sql(CLASSIC)
-    await sql('INSERT INTO session VALUES (?, NULL, UNIX_TIMESTAMP() + 60)', [BEEGO_KEY])
-    const store = open()
-    const entry = await store.read(BEEGO_KEY)
-    if (entry === undefined) return t.fail('the row is alive')
-    t.is(entry.payload, '')
-    t.is(await store.replace(BEEGO_KEY, payload(), soon(), entry), 'conflict')
-    t.is(await store.destroy(BEEGO_KEY), 'ok')
-  },
-)
-
-inDatabase(
-  'in the documented table hashes in hex stay as they are, so that a person can find them',
-  async (t, { open, sql }) => {
-    await sql(CLASSIC)
-    const store = open()
-    const hash = key()
-    for (const name of [hash, hash.toUpperCase(), `${hash}${hash}`])
-      await store.create(name, payload(), soon())
-    const rows = await sql('SELECT session_key FROM session')
-    const names = rows.map((row) => String(row['session_key'])).toSorted()
-    t.is(names[0], hash)
-    for (const name of names.slice(1)) t.regex(name, /^~[0-9a-f]{63}$/)
-    t.is(names.length, 3)
-  },
-)
-
-inDatabase(
-  'F25: a table that is dropped while the store is open is created anew',
+  'F25: a table that is dropped while the store is open is created again',
   async (t, { open, sql }) => {
     const store = open()
     t.true(await keeps(store))
@@ -210,37 +203,37 @@ inDatabase(
   },
 )
 
-inDatabase('F25: who may not create the table is told so', async (t, { open, url, name, sql }) => {
-  const user = `u${name.slice(-8)}`
-  await sql(`CREATE USER ${user}@'%' IDENTIFIED BY 'pikeperch'`)
-  await sql(`GRANT SELECT ON ${name}.* TO ${user}@'%'`)
-  const own = new URL(url)
-  own.username = user
-  own.password = 'pikeperch'
-  const store = open({ url: own.href })
-  await t.throwsAsync(store.open(), {
-    message:
-      'mysql: open failed: this user has no right to do this with the table (ER_TABLEACCESS_DENIED_ERROR)',
-  })
-  await sql(`DROP USER ${user}@'%'`)
-})
-
 inDatabase(
-  'a client that has selected no database, or would never commit, is refused',
-  async (t, { open, url }) => {
-    const nowhere = new URL(url)
-    nowhere.pathname = ''
-    const lost = createPool(nowhere.href)
-    const store = open({ client: lost })
+  'F25: a user without the right to create the table gets an error that says so',
+  async (t, { open, url, name, sql }) => {
+    const user = `u${name.slice(-8)}`
+    await sql(`CREATE USER ${user}@'%' IDENTIFIED BY 'pikeperch'`)
+    await sql(`GRANT SELECT ON ${name}.* TO ${user}@'%'`)
+    const own = new URL(url)
+    own.username = user
+    own.password = 'pikeperch'
+    const store = open({ url: own.href })
     await t.throwsAsync(store.open(), {
-      message: 'mysql: open failed: the connection has selected no database',
+      message:
+        'mysql: open failed: this user has no right to do this with the table (ER_TABLEACCESS_DENIED_ERROR)',
     })
-    const undecided = createPool(url)
-    undecided.on('connection', (connection) => void connection.query('SET autocommit = 0'))
-    const other = open({ client: undecided })
-    await t.throwsAsync(other.open(), {
-      message: 'mysql: open failed: autocommit is off, so nothing would be stored',
-    })
-    await Promise.all([lost.end(), undecided.end()])
+    await sql(`DROP USER ${user}@'%'`)
   },
 )
+
+inDatabase('a client without a database, or without autocommit, is refused', async (t, { open, url }) => {
+  const nowhere = new URL(url)
+  nowhere.pathname = ''
+  const lost = createPool(nowhere.href)
+  const store = open({ client: lost })
+  await t.throwsAsync(store.open(), {
+    message: 'mysql: open failed: the connection has selected no database',
+  })
+  const undecided = createPool(url)
+  undecided.on('connection', (connection) => void connection.query('SET autocommit = 0'))
+  const other = open({ client: undecided })
+  await t.throwsAsync(other.open(), {
+    message: 'mysql: open failed: autocommit is off, so nothing would be stored',
+  })
+  await Promise.all([lost.end(), undecided.end()])
+})

@@ -71,12 +71,12 @@ for (const [text, parts] of Object.entries(FORMS)) {
   })
 }
 
-test('of a word that comes twice the last one counts', (t) => {
+test('of a repeated keyword the last value counts', (t) => {
   t.is(parsePostgresConfig('user=a user=b').client.user, 'b')
   t.is(parsePostgresConfig('postgres://a@host/x?user=b').client.user, 'b')
 })
 
-test('time-out, name and search path are passed on', (t) => {
+test('timeout, application name and search path are passed on', (t) => {
   const { client } = parsePostgresConfig(
     "connect_timeout=7 application_name=shop options='-c geqo=off' search_path='app, \"my schema\"'",
   )
@@ -128,7 +128,7 @@ const MALFORMED: Readonly<Record<string, RegExp>> = {
 }
 
 for (const [text, reason] of Object.entries(MALFORMED)) {
-  test(`is refused with a sentence: ${JSON.stringify(text)}`, (t) => {
+  test(`is refused with a clear error: ${JSON.stringify(text)}`, (t) => {
     const error = t.throws(() => PostgresStore.fromConfig(text), { name: 'SessionError' })
     t.like(error, { code: 'ERR_SESSION_OPTIONS' })
     t.regex(error.message, reason)
@@ -137,7 +137,7 @@ for (const [text, reason] of Object.entries(MALFORMED)) {
   })
 }
 
-test('settings that cannot be are refused by name', (t) => {
+test('invalid options are refused by name', (t) => {
   const url = 'postgres://host/name'
   for (const [options, name] of [
     [{}, /either url or client/],

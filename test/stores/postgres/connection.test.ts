@@ -71,7 +71,7 @@ for (const config of [
   })
 }
 
-test.serial('a socket file is a host as well, and never encrypted', async (t) => {
+test.serial('host can be a socket file, which is never encrypted', async (t) => {
   const folder = path.dirname(server.certificate)
   for (const url of [
     `postgres:///${database.name}?host=${folder}&port=${port}&user=${user}&password=${password}`,
@@ -82,12 +82,12 @@ test.serial('a socket file is a host as well, and never encrypted', async (t) =>
   }
 })
 
-test.serial('the server sees the name of the application', async (t) => {
+test.serial('the server sees the application name', async (t) => {
   t.like(await connectionOf({ url: words }), { application_name: 'koa-typed-session' })
   t.like(await connectionOf({ url: `${words} application_name=shop` }), { application_name: 'shop' })
 })
 
-test.serial('sslmode decides on encryption, and how far the server is trusted', async (t) => {
+test.serial('sslmode decides on encryption, and on how the certificate is checked', async (t) => {
   const root = `sslrootcert=${server.certificate}`
   for (const [mode, ssl] of [
     ['', true],
@@ -104,7 +104,7 @@ test.serial('sslmode decides on encryption, and how far the server is trusted', 
   t.like(await connectionOf({ url: `postgres://${user}:${password}@${at}?ssl=true` }), { ssl: true })
 })
 
-test.serial('a certificate that is not the expected one is refused', async (t) => {
+test.serial('a certificate that is not trusted is refused', async (t) => {
   const other = path.join(path.dirname(server.certificate), 'other.crt')
   const files = ['-keyout', '/dev/null', '-out', other]
   await promisify(execFile)('openssl', [
@@ -134,7 +134,7 @@ test.serial('a certificate that is not the expected one is refused', async (t) =
   }
 })
 
-test.serial('where a server does not encrypt, only those who insist are turned away', async (t) => {
+test.serial('if the server has no TLS, only sslmodes that require it are refused', async (t) => {
   await reload('ALTER SYSTEM SET ssl = off')
   try {
     for (const mode of ['', 'sslmode=prefer', 'sslmode=allow', 'sslmode=disable']) {
@@ -150,14 +150,14 @@ test.serial('where a server does not encrypt, only those who insist are turned a
   }
 })
 
-test.serial('where a server insists on encryption, only those who refuse are turned away', async (t) => {
+test.serial('if the server requires TLS, only sslmode=disable is refused', async (t) => {
   const file = path.join(server.data, 'pg_hba.conf')
   const before = await readFile(file, 'utf8')
   await writeFile(file, `hostnossl ${database.name} all all reject\n${before}`)
   await database.query('SELECT pg_reload_conf()')
   try {
     for (;;) {
-      // The reload is in force once somebody unencrypted is turned away.
+      // The reload is in force once an unencrypted connection is refused.
       const unencrypted = new PostgresStore({ url: `${words} sslmode=disable` })
       const [opening] = await Promise.allSettled([unencrypted.open()])
       await unencrypted.close()
@@ -176,7 +176,7 @@ test.serial('where a server insists on encryption, only those who refuse are tur
   }
 })
 
-test.serial('a pool that was handed over is used, and stays open and as it was', async (t) => {
+test.serial("the application's pool is used, and left open and unchanged", async (t) => {
   const client = new Pool({ connectionString: database.url, max: 3 })
   const [one, other] = [new PostgresStore({ client }), new PostgresStore({ client, prepare: true })]
   await one.create('handed', 'kts1 0123456789abcdef x', Date.now() + 60_000)
@@ -192,7 +192,7 @@ test.serial('a pool that was handed over is used, and stays open and as it was',
   await client.end()
 })
 
-test.serial('the parsers of an application are no concern of ours', async (t) => {
+test.serial('the type parsers of the application have no effect', async (t) => {
   const types = { getTypeParser: () => (): string => 'nonsense' }
   const client = new Pool({ connectionString: database.url, types })
   const store = new PostgresStore({ client })

@@ -46,7 +46,7 @@ async function stage(t: ExecutionContext, options: PostgresStoreOptions = {}): P
   return { site, database, id, reports, rival }
 }
 
-/** Until somebody waits for a lock in the database; tells their process. */
+/** Waits until a server process waits for a lock in the database, and returns its process ID. */
 async function waiting({ query, name }: Database): Promise<number> {
   for (;;) {
     const [row] = await query(
@@ -57,7 +57,7 @@ async function waiting({ query, name }: Database): Promise<number> {
   }
 }
 
-test('F8: of two in a deadlock the one that has to give way tries again (40P01)', async (t) => {
+test('F8: the statement that is rolled back in a deadlock is repeated (40P01)', async (t) => {
   const { site, database, id, rival, reports } = await stage(t)
   // The store waits for a row that the other one holds, and the other one then for the row of the session.
   await database.query('CREATE TABLE trail (id int PRIMARY KEY)')
@@ -83,7 +83,7 @@ test('F8: of two in a deadlock the one that has to give way tries again (40P01)'
   t.deepEqual(reports, [])
 })
 
-test('F8: a lock that is held for too long is trouble with a name, and nothing is counted (55P03)', async (t) => {
+test('F8: a lock that is held for too long is reported by its code, and nothing is applied (55P03)', async (t) => {
   const { site, database, id, reports } = await stage(t)
   await database.query(`ALTER DATABASE ${database.name} SET lock_timeout = '50ms'`)
   await database.forbid()
@@ -114,7 +114,7 @@ test('F8: a write whose connection an administrator ends is settled by its versi
   t.regex(reports.join('\n'), /^SessionError: postgres: replace failed: .*\(57P01\)$/)
 })
 
-test('F8: a server that has become read-only says so, and is written to again when it is not (25006)', async (t) => {
+test('F8: a read-only server is reported, and writes succeed when it is read-only no more (25006)', async (t) => {
   const { site, database, id, reports } = await stage(t)
   await database.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`)
   await database.forbid()

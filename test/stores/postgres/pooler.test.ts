@@ -28,7 +28,7 @@ const harness: StoreHarness = {
   counts: true,
 }
 
-test.serial('the table is made through a transaction pooler, by many at once', async (t) => {
+test.serial('the table is created through a transaction pooler, by many processes at once', async (t) => {
   const stores = Array.from({ length: 5 }, () => new PostgresStore({ url: pooler.url }))
   await Promise.all(stores.map(async (store) => store.open()))
   await Promise.all(stores.map(async (store) => store.close()))
@@ -44,7 +44,7 @@ for (const requirement of storeContract) {
   })
 }
 
-test.serial('a prepared statement that is not there comes with the advice to prepare none', async (t) => {
+test.serial('the error for a missing prepared statement advises to set prepare to false', async (t) => {
   const client = new Pool({ connectionString: database.url, max: 1 })
   const store = new PostgresStore({ client, prepare: true })
   t.is(await store.read('key'), undefined)

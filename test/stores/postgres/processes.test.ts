@@ -40,30 +40,33 @@ for (const [kind, database] of [
   ['our own table', own],
   ['the classic table', classic],
 ] as const) {
-  test.serial(`${kind}: a payload of any size comes back, through either kind of statement`, async (t) => {
-    for (const prepare of [false, true]) {
-      const store = new PostgresStore({ url: database.url, prepare })
-      for (const kilobytes of [0.1, 10, 60, 1_000]) {
-        for (const text of [
-          // What compresses and what does not, and characters of several bytes.
-          randomBytes(kilobytes * 750).toString('base64'),
-          'größer 😀 '.repeat(kilobytes * 70),
-        ]) {
-          const key = randomBytes(32).toString('hex')
-          const payload = `kts1 ${randomBytes(12).toString('base64url')} ${text}`
-          await store.create(key, 'kts1 0123456789abcdef x', Date.now() + HOUR)
-          const small = await store.read(key)
-          if (small === undefined) throw new Error('nobody is there')
-          t.is(typeof (await store.replace(key, payload, Date.now() + HOUR, small)), 'object')
-          const entry = await store.read(key)
-          t.true(entry?.payload === payload, `${kilobytes} KB`)
-          t.is(await store.destroy(key, small), 'conflict')
-          t.is(await store.destroy(key, entry), 'ok')
+  test.serial(
+    `${kind}: a payload of any size is returned unchanged, with and without prepared statements`,
+    async (t) => {
+      for (const prepare of [false, true]) {
+        const store = new PostgresStore({ url: database.url, prepare })
+        for (const kilobytes of [0.1, 10, 60, 1_000]) {
+          for (const text of [
+            // What compresses and what does not, and characters of several bytes.
+            randomBytes(kilobytes * 750).toString('base64'),
+            'größer 😀 '.repeat(kilobytes * 70),
+          ]) {
+            const key = randomBytes(32).toString('hex')
+            const payload = `kts1 ${randomBytes(12).toString('base64url')} ${text}`
+            await store.create(key, 'kts1 0123456789abcdef x', Date.now() + HOUR)
+            const small = await store.read(key)
+            if (small === undefined) throw new Error('there is no entry')
+            t.is(typeof (await store.replace(key, payload, Date.now() + HOUR, small)), 'object')
+            const entry = await store.read(key)
+            t.true(entry?.payload === payload, `${kilobytes} KB`)
+            t.is(await store.destroy(key, small), 'conflict')
+            t.is(await store.destroy(key, entry), 'ok')
+          }
         }
+        await store.close()
       }
-      await store.close()
-    }
-  })
+    },
+  )
 }
 
 test.serial(

@@ -27,7 +27,7 @@ function withOptions(url: string, options: string): string {
   return changed.href
 }
 
-test('F25: many starters at once make one table', async (t) => {
+test('F25: many processes that start at once create one table', async (t) => {
   const { url } = await fresh()
   for (const table of ['session', 'other']) {
     const stores = Array.from({ length: 12 }, () => new PostgresStore({ url, table, maxConnections: 1 }))
@@ -38,14 +38,14 @@ test('F25: many starters at once make one table', async (t) => {
   }
 })
 
-test('the table of the documentation is the one that is made', async (t) => {
+test('the created table is the one in the documentation', async (t) => {
   const page = await readFile(new URL('../../../docs/stores/postgres.md', import.meta.url), 'utf8')
   const [, documented] = /```sql\n(.*?)\n```/s.exec(page) ?? []
   const made = tableDefinition('session', 'session').split('\n').slice(1).join('\n')
   t.is(made.replace('"session_due"', 'session_due'), documented ?? '')
 })
 
-test('a table may have a name and a schema of its own, upper case and all', async (t) => {
+test('the table can have another name and a schema, in upper case too', async (t) => {
   const { url, query } = await fresh()
   await query('CREATE SCHEMA "App"')
   for (const table of ['"', 'Shop', 'user', 'App.Session']) {
@@ -66,7 +66,7 @@ test('a table may have a name and a schema of its own, upper case and all', asyn
   }
 })
 
-test('the search path of the address is where the table is', async (t) => {
+test('the table is found in the search path of the config string', async (t) => {
   const { url, query } = await fresh()
   await query('CREATE SCHEMA app')
   const store = PostgresStore.fromConfig(`${url}?search_path=app`)
@@ -75,7 +75,7 @@ test('the search path of the address is where the table is', async (t) => {
   await store.close()
 })
 
-test('no time zone moves a moment, in either table', async (t) => {
+test('time zones have no effect on expiry, in either table', async (t) => {
   for (const classic of [false, true]) {
     const { url, query } = await fresh()
     if (classic) await query(CLASSIC_TABLE)
@@ -103,7 +103,7 @@ test('no time zone moves a moment, in either table', async (t) => {
   }
 })
 
-test('the classic table stays as it is', async (t) => {
+test('the classic table is not changed', async (t) => {
   const { url, query } = await fresh()
   await query(CLASSIC_TABLE)
   const shape = `SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'session' ORDER BY 1`
@@ -146,7 +146,7 @@ for (const [definition, reason] of [
     /the other column owner has no default/,
   ],
 ] as const) {
-  test(`F25: a table that is not one for sessions is refused and left alone: ${definition}`, async (t) => {
+  test(`F25: a table that is not a table of sessions is refused and not changed: ${definition}`, async (t) => {
     const { url, query } = await fresh()
     await query(`CREATE TABLE session ${definition}`)
     const store = new PostgresStore({ url })
@@ -178,7 +178,7 @@ test('F25: a table that is dropped or changed is noticed, and the next verb look
   }
 })
 
-test('F25: who may not make tables is told what to do', async (t) => {
+test('F25: a user without the right to create tables gets advice', async (t) => {
   const database = await fresh()
   const name = `guest_${database.name}`
   await database.query(`CREATE ROLE ${name} LOGIN PASSWORD 'guest'`)

@@ -44,7 +44,7 @@ async function figuresOf({ query }: Database): Promise<Readonly<Record<string, n
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, Number(value)]))
 }
 
-test.serial('touches and replaces leave the indexes alone', async (t) => {
+test.serial('touch and replace do not update indexes', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   await store.open()
@@ -70,7 +70,7 @@ test.serial('touches and replaces leave the indexes alone', async (t) => {
   t.true((figures['hot'] ?? 0) / 3_000 > 0.9, `${figures['hot']} of 3,000 updates were HOT`)
 })
 
-test.serial('a sweep puts off who has lived on, and ends who has not', async (t) => {
+test.serial('a sweep postpones extended rows, and removes expired ones', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   const moment = Date.now() + HOUR
@@ -96,7 +96,7 @@ test.serial('a sweep puts off who has lived on, and ends who has not', async (t)
   await store.close()
 })
 
-test.serial('F18: a sweep goes on past any number of the living, in both tables', async (t) => {
+test.serial('F18: a sweep proceeds past any number of living rows, in both tables', async (t) => {
   for (const classic of [false, true]) {
     const database = await fresh()
     if (classic) await database.query(CLASSIC_TABLE)
@@ -115,7 +115,7 @@ test.serial('F18: a sweep goes on past any number of the living, in both tables'
   }
 })
 
-test.serial('F18: a sweep leaves alone who is at work, and waits for nobody', async (t) => {
+test.serial('F18: a sweep skips locked rows, and waits for no lock', async (t) => {
   const database = await fresh()
   const store = new PostgresStore({ url: database.url })
   await keep(store, 'busy', Date.now() - HOUR)
@@ -129,7 +129,7 @@ test.serial('F18: a sweep leaves alone who is at work, and waits for nobody', as
   await other.query('BEGIN')
   await other.query(`SELECT pg_advisory_xact_lock(hashtext('koa-typed-session'), hashtext('"session"'))`)
   await keep(store, 'late', Date.now() - HOUR)
-  t.is(await store.sweep(10), 0, 'somebody else is sweeping')
+  t.is(await store.sweep(10), 0, 'another process is sweeping')
   await other.query('COMMIT')
   t.is(await store.sweep(10), 1)
   await other.end()
@@ -169,7 +169,7 @@ test.serial('no verb reads the whole table, however many rows there are', async 
   }
 })
 
-test.serial('each verb is one statement, and one more where it finds nothing to change', async (t) => {
+test.serial('each verb is one statement, and one more if it matches no row', async (t) => {
   const database = await fresh()
   await database.query('CREATE EXTENSION pg_stat_statements')
   const store = new PostgresStore({ url: database.url })
@@ -179,16 +179,16 @@ test.serial('each verb is one statement, and one more where it finds nothing to 
   const now = typeof written === 'string' ? base : written.entry
   for (const [verb, expected, doing] of [
     ['read', 1, async () => store.read('key')],
-    ['read of nobody', 1, async () => store.read('nobody')],
+    ['read of an absent entry', 1, async () => store.read('nobody')],
     ['create', 1, async () => store.create('another', payload(), soon())],
-    ['create where somebody is', 1, async () => store.create('key', payload(), soon())],
+    ['create of an existing entry', 1, async () => store.create('key', payload(), soon())],
     ['touch', 1, async () => store.touch('key', soon() + HOUR)],
     ['touch that would shorten', 2, async () => store.touch('key', soon())],
     ['replace in conflict', 2, async () => store.replace('key', payload(), soon(), base)],
     ['destroy in conflict', 2, async () => store.destroy('key', base)],
     ['replace', 1, async () => store.replace('key', now.payload, soon(), now)],
     ['destroy', 1, async () => store.destroy('key', now)],
-    ['destroy of nobody', 1, async () => store.destroy('key')],
+    ['destroy of an absent entry', 1, async () => store.destroy('key')],
     ['count', 1, async () => store.count()],
     ['sweep', 1, async () => store.sweep(100)],
   ] as const) {

@@ -49,7 +49,7 @@ for (const [who, store] of [
   ['a store of its own client', own],
   ['a client that was handed over', lent],
 ] as const) {
-  test.serial(`F7: while a slot moves, ${who} loses nothing and confuses nobody`, async (t) => {
+  test.serial(`F7: while a slot moves, ${who} loses nothing and mixes up no sessions`, async (t) => {
     const slot = Number(await nodes[0]?.call('CLUSTER', 'KEYSLOT', '{move}'))
     const source = await find(nodes, async (node) => servesSlot(node, slot))
     const target = await find(
@@ -81,7 +81,7 @@ for (const [who, store] of [
   })
 }
 
-test.serial('F7: when a primary dies, what its replica had is still there, and all goes on', async (t) => {
+test.serial('F7: when a primary dies, what its replica had is kept, and verbs continue', async (t) => {
   const kept = await Promise.all(Array.from({ length: 30 }, async () => keep(own)))
   const ended = await Promise.all(Array.from({ length: 30 }, async () => keep(own)))
   for (const { key } of ended) await own.destroy(key)
@@ -109,7 +109,7 @@ test.serial('F7: when a primary dies, what its replica had is still there, and a
     await t.notThrowsAsync(workers.stop())
   }
   await crowd.more(60)
-  // What the dead primary acknowledged last may be lost with it; nothing is counted twice, and nobody is logged out.
+  // What the dead primary acknowledged last may be lost with it; nothing is counted twice, and no user is logged out.
   for (const { n, most } of await crowd.disperse()) t.true(n > 0 && n <= most, `${n} of ${most}`)
   const heir = await find(nodes, async (node) => node !== primary && (await servesSlot(node, 0)))
   t.not(heir, primary)

@@ -170,7 +170,7 @@ for (const [mode, text, sentence] of mistakes) {
   })
 }
 
-test('either a client or a url is needed, and not both', (t) => {
+test('either client or url must be given', (t) => {
   t.throws(() => new RedisStore({}), { code: 'ERR_SESSION_OPTIONS', message: /either url or client/ })
   for (const timeout of [0, -1, 1.5, Number.NaN]) {
     t.throws(() => new RedisStore({ url: 'h:1', timeout }), {
@@ -215,7 +215,7 @@ test.serial('every form opens sessions on one server', async (t) => {
   }
 })
 
-test.serial('every form opens sessions where no password is asked for', async (t) => {
+test.serial('every form opens sessions on a server without a password', async (t) => {
   const server = await redisServer()
   t.teardown(async () => server.stop())
   const { addresses } = parseRedisConfig(server.url, 'single')
@@ -251,7 +251,7 @@ test.serial('every form opens sessions behind sentinels', async (t) => {
   }
 })
 
-test.serial('rediss: is encrypted, and a certificate that nobody vouches for is refused', async (t) => {
+test.serial('rediss: is encrypted, and an untrusted certificate is refused', async (t) => {
   const server = await startRedisTls()
   t.teardown(async () => server.stop())
   const ca = await readFile(server.certificate, 'utf8')

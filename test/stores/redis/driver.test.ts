@@ -2,7 +2,7 @@ import * as module from 'node:module'
 import test from 'ava'
 import { RedisStore } from '../../../src/stores/redis.ts'
 
-test('without its driver the store says how to install it', async (t) => {
+test('without the driver the error names the command that installs it', async (t) => {
   module.register(
     `data:text/javascript,${encodeURIComponent(`
     export async function resolve(specifier, context, next) {

@@ -15,7 +15,7 @@ test.after.always(async () => {
   await server.stop()
 })
 
-test.serial('F1: a store that is opened before its server works once the server is there', async (t) => {
+test.serial('F1: a store that is opened before its server works once the server is up', async (t) => {
   const gone = await startRedis()
   await gone.stop()
   const store = new RedisStore({ url: gone.url, timeout: 300 })
@@ -29,7 +29,7 @@ test.serial('F1: a store that is opened before its server works once the server 
   t.is(await store.read(randomKey()), undefined)
 })
 
-test.serial('a verb that finds the server gone waits for it within its deadline', async (t) => {
+test.serial('a verb waits for a server that is down, within its deadline', async (t) => {
   const first = await startRedis()
   const store = new RedisStore({ url: first.url, timeout: 10_000 })
   t.teardown(async () => store.close())
@@ -41,7 +41,7 @@ test.serial('a verb that finds the server gone waits for it within its deadline'
   t.is(await reading, undefined)
 })
 
-test.serial('what has been down for long is tried and not waited for', async (t) => {
+test.serial('a server that has been down for long is tried once more, and not waited for', async (t) => {
   const proxy = await startProxy(server)
   t.teardown(async () => proxy.stop())
   const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeout: 1_000 })
@@ -110,7 +110,7 @@ test.serial(
   },
 )
 
-test.serial('F4: a slow server makes verbs slow and nothing else', async (t) => {
+test.serial('F4: a slow server only makes verbs slow', async (t) => {
   const proxy = await startProxy(server)
   t.teardown(async () => proxy.stop())
   const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
@@ -123,31 +123,34 @@ test.serial('F4: a slow server makes verbs slow and nothing else', async (t) => 
   t.is(typeof written, 'object')
 })
 
-test.serial('F5: a reply that was lost after the deed is no conflict and no second deed', async (t) => {
-  const proxy = await startProxy(server)
-  t.teardown(async () => proxy.stop())
-  const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
-  t.teardown(async () => store.close())
-  await warm(store)
-  const [key, first, second] = [randomKey(), payload(), payload()]
-  proxy.dropReply()
-  const created = await store.create(key, first, soon())
-  t.is(typeof created, 'object')
-  if (created === 'exists') return
+test.serial(
+  'F5: after a lost reply to an applied write, the retry neither conflicts nor writes twice',
+  async (t) => {
+    const proxy = await startProxy(server)
+    t.teardown(async () => proxy.stop())
+    const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
+    t.teardown(async () => store.close())
+    await warm(store)
+    const [key, first, second] = [randomKey(), payload(), payload()]
+    proxy.dropReply()
+    const created = await store.create(key, first, soon())
+    t.is(typeof created, 'object')
+    if (created === 'exists') return
 
-  proxy.dropReply()
-  t.is(typeof (await store.replace(key, second, soon(), created.entry)), 'object')
-  t.is(await observer.get(`session:${key}`), second)
+    proxy.dropReply()
+    t.is(typeof (await store.replace(key, second, soon(), created.entry)), 'object')
+    t.is(await observer.get(`session:${key}`), second)
 
-  proxy.dropReply()
-  t.is(await store.touch(key, soon(2 * HOUR)), 'ok')
-  proxy.dropReply()
-  t.is((await store.read(key, soon(3 * HOUR)))?.payload, second)
-  proxy.dropReply()
-  t.is(await store.destroy(key), 'gone') // it is; who did it has been forgotten
-})
+    proxy.dropReply()
+    t.is(await store.touch(key, soon(2 * HOUR)), 'ok')
+    proxy.dropReply()
+    t.is((await store.read(key, soon(3 * HOUR)))?.payload, second)
+    proxy.dropReply()
+    t.is(await store.destroy(key), 'gone') // it is; who did it has been forgotten
+  },
+)
 
-test.serial('F5: an answer that may tell of our own deed is an error, not an answer', async (t) => {
+test.serial('F5: an answer that may be the effect of an earlier try is a rejection', async (t) => {
   const proxy = await startProxy(server)
   t.teardown(async () => proxy.stop())
   const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
@@ -160,7 +163,7 @@ test.serial('F5: an answer that may tell of our own deed is an error, not an ans
   t.is(await observer.exists(`session:${key}`), 0)
 })
 
-test.serial('F6: an idle connection that was reset is replaced, and nobody notices', async (t) => {
+test.serial('F6: an idle connection that was reset is replaced without an error', async (t) => {
   const proxy = await startProxy(server)
   t.teardown(async () => proxy.stop())
   const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
@@ -172,7 +175,7 @@ test.serial('F6: an idle connection that was reset is replaced, and nobody notic
   t.is(typeof (await store.replace(key, payload(), soon(), entry)), 'object')
 })
 
-test.serial('F7: a full Redis is told as such; reading, extending and ending go on', async (t) => {
+test.serial('F7: a full Redis is reported as such; read, touch and destroy still succeed', async (t) => {
   const full = await startRedis()
   t.teardown(async () => full.stop())
   const admin = observe(full.port)
@@ -192,28 +195,31 @@ test.serial('F7: a full Redis is told as such; reading, extending and ending go 
   t.is(await store.destroy(key, entry), 'ok')
 })
 
-test.serial('F7: a server that has become a replica is left, and found again as a primary', async (t) => {
-  const demoted = await startRedis()
-  t.teardown(async () => demoted.stop())
-  const admin = observe(demoted.port)
-  t.teardown(() => admin.disconnect())
-  const store = new RedisStore({ url: demoted.url, timeout: 5_000 })
-  t.teardown(async () => store.close())
-  const { key, entry } = await keep(store)
-  await admin.call('REPLICAOF', '127.0.0.1', '1')
-  const writing = store.replace(key, payload(), soon(), entry)
-  await until('the store was refused', async () => (await admin.info('errorstats')).includes('READONLY'))
-  await admin.call('REPLICAOF', 'NO', 'ONE')
-  t.is(typeof (await writing), 'object')
+test.serial(
+  'F7: a server that became a replica is left, and used again when it is the primary',
+  async (t) => {
+    const demoted = await startRedis()
+    t.teardown(async () => demoted.stop())
+    const admin = observe(demoted.port)
+    t.teardown(() => admin.disconnect())
+    const store = new RedisStore({ url: demoted.url, timeout: 5_000 })
+    t.teardown(async () => store.close())
+    const { key, entry } = await keep(store)
+    await admin.call('REPLICAOF', '127.0.0.1', '1')
+    const writing = store.replace(key, payload(), soon(), entry)
+    await until('the store was refused', async () => (await admin.info('errorstats')).includes('READONLY'))
+    await admin.call('REPLICAOF', 'NO', 'ONE')
+    t.is(typeof (await writing), 'object')
 
-  const impatient = new RedisStore({ url: demoted.url, timeout: 300 })
-  t.teardown(async () => impatient.close())
-  await admin.call('REPLICAOF', '127.0.0.1', '1')
-  const error = await t.throwsAsync(impatient.create(randomKey(), payload(), soon()), FAILED)
-  t.is(error.message, 'redis: create failed: the server has become a replica (READONLY)')
-})
+    const impatient = new RedisStore({ url: demoted.url, timeout: 300 })
+    t.teardown(async () => impatient.close())
+    await admin.call('REPLICAOF', '127.0.0.1', '1')
+    const error = await t.throwsAsync(impatient.create(randomKey(), payload(), soon()), FAILED)
+    t.is(error.message, 'redis: create failed: the server has become a replica (READONLY)')
+  },
+)
 
-test.serial('what is under way when the store is closed is done or rejected', async (t) => {
+test.serial('verbs under way at close finish or reject', async (t) => {
   const store = new RedisStore({ url: server.url })
   const verbs = [store.read(randomKey()), store.create(randomKey(), payload(), soon())]
   await store.close()
@@ -223,25 +229,22 @@ test.serial('what is under way when the store is closed is done or rejected', as
   await t.throwsAsync(store.read(randomKey()), { ...FAILED, message: 'redis: read after close' })
 })
 
-test.serial(
-  'what waits for the server when the store is closed waits no longer, and connects to nobody',
-  async (t) => {
-    const proxy = await startProxy(server)
-    t.teardown(async () => proxy.stop())
-    const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeout: 60_000 })
-    proxy.cut()
-    const reading = store.read(randomKey())
-    await until('it tries again and again', async () => proxy.connections > 3)
-    await store.close()
-    proxy.mend()
-    await t.throwsAsync(reading, FAILED)
-    const { connections } = proxy
-    await t.throwsAsync(store.read(randomKey()), FAILED)
-    t.is(proxy.connections, connections)
-  },
-)
+test.serial('verbs that wait for the server at close stop waiting, and connect no more', async (t) => {
+  const proxy = await startProxy(server)
+  t.teardown(async () => proxy.stop())
+  const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeout: 60_000 })
+  proxy.cut()
+  const reading = store.read(randomKey())
+  await until('it tries again and again', async () => proxy.connections > 3)
+  await store.close()
+  proxy.mend()
+  await t.throwsAsync(reading, FAILED)
+  const { connections } = proxy
+  await t.throwsAsync(store.read(randomKey()), FAILED)
+  t.is(proxy.connections, connections)
+})
 
-test.serial('a client that was handed over is used and never closed', async (t) => {
+test.serial("the application's client is used, and never closed", async (t) => {
   const client = new Redis(server.url)
   t.teardown(() => client.disconnect())
   const store = new RedisStore({ client, prefix: 'handed:' })
@@ -256,7 +259,7 @@ test.serial('a client that was handed over is used and never closed', async (t) 
   t.is(await client.exists(`handed:${key}`), 1)
 })
 
-test.serial('a client that sends again what was lost makes no false answers', async (t) => {
+test.serial('a client that repeats lost commands by itself causes no wrong answers', async (t) => {
   const proxy = await startProxy(server)
   t.teardown(async () => proxy.stop())
   const client = new Redis({ port: proxy.port, host: '127.0.0.1', retryStrategy: () => 10 })

@@ -17,7 +17,7 @@ until cursor == '0'`
 
 /** A Redis to try stores on, beside whatever else goes on there. */
 export interface Laboratory {
-  /** Of a user of its own, so that its connections can be broken and nobody else's. */
+  /** With a user of its own, so that only its connections are broken. */
   readonly url: string
   readonly prefix: string
   readonly admin: Redis | Cluster

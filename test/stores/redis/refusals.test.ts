@@ -35,11 +35,11 @@ async function stub(t: ExecutionContext, info: string, reply: Reply = () => unde
   return url
 }
 
-test('an address where nobody is, is told', async (t) => {
+test('an address without a server is reported', async (t) => {
   const port = await freePort()
   const url = `redis://:${SECRET}@127.0.0.1:${port}`
   const message = `redis: open failed: 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`
-  t.is(await refusal(t, new RedisStore({ url, timeout: 200 })), message)
+  t.is(await refusal(t, new RedisStore({ url, timeout: 1_000 })), message)
   t.regex(
     await refusal(t, new RedisStore({ url, mode: 'cluster', timeout: 200 })),
     /: there is no connection to 127\.0\.0\.1:\d+$/,
@@ -55,7 +55,7 @@ test('an address where nobody is, is told', async (t) => {
   )
 })
 
-test('a wrong password, a wrong user and a missing password are told, and not shown', async (t) => {
+test('a wrong password, a wrong user and a missing password are reported, and not shown', async (t) => {
   const guarded = await startRedis()
   t.teardown(async () => guarded.stop())
   const admin = observe(guarded.port)
@@ -72,12 +72,12 @@ test('a wrong password, a wrong user and a missing password are told, and not sh
   )
 })
 
-test('a database that there is not is told', async (t) => {
+test('a database number that does not exist is reported', async (t) => {
   const message = 'redis: open failed: the server has no database of that number'
   t.is(await refusal(t, new RedisStore({ url: `${server.url}/99` })), message)
 })
 
-test('a server of another kind is told, and which provider is right', async (t) => {
+test('a server of another kind is reported, with the right provider', async (t) => {
   const cluster = await startRedisCluster()
   t.teardown(async () => cluster.stop())
   const sentinel = await startSentinel(server.port)
@@ -117,7 +117,7 @@ test('Redis before 6.2 is refused with a sentence', async (t) => {
   }
 })
 
-test('a server that does not say how old it is is believed', async (t) => {
+test('a server that does not tell its version is accepted', async (t) => {
   await observer.call('ACL', 'SETUSER', 'shy', 'on', `>${SECRET}`, '~*', '+@all', '-info')
   const store = new RedisStore({ url: `redis://shy:${SECRET}@127.0.0.1:${server.port}` })
   t.teardown(async () => store.close())
@@ -125,7 +125,7 @@ test('a server that does not say how old it is is believed', async (t) => {
   t.is((await store.read(key))?.payload, entry.payload)
 })
 
-test('a user with no more rights than the documentation asks for can do everything', async (t) => {
+test('the rights in the documentation are sufficient for every verb', async (t) => {
   const rights = '~session:* +@read +@write +@scripting +@connection +info'.split(' ')
   await observer.call('ACL', 'SETUSER', 'modest', 'on', `>${SECRET}`, ...rights)
   const store = new RedisStore({ url: `redis://modest:${SECRET}@127.0.0.1:${server.port}` })
@@ -140,7 +140,7 @@ test('a user with no more rights than the documentation asks for can do everythi
   t.is(await store.destroy(key), 'ok')
 })
 
-test('a user who may not do what a store must is told so', async (t) => {
+test('a missing right is reported', async (t) => {
   await observer.call('ACL', 'SETUSER', 'poor', 'on', `>${SECRET}`, '~session:*', '+@all')
   const url = `redis://poor:${SECRET}@127.0.0.1:${server.port}`
   const store = new RedisStore({ url, prefix: 'other:' })
@@ -152,7 +152,7 @@ test('a user who may not do what a store must is told so', async (t) => {
   )
 })
 
-test('what lies under the prefix and is no session is told, and left alone', async (t) => {
+test('a key that is no session is reported, and left unchanged', async (t) => {
   const store = new RedisStore({ url: server.url })
   t.teardown(async () => store.close())
   const key = randomKey()
@@ -167,7 +167,7 @@ test('what lies under the prefix and is no session is told, and left alone', asy
   t.is(await observer.hget(`session:${key}`, 'a'), '1')
 })
 
-test('a session that was made to live for ever does so', async (t) => {
+test('a session without an expiry never expires', async (t) => {
   const store = new RedisStore({ url: server.url })
   t.teardown(async () => store.close())
   const { key } = await keep(store)
@@ -177,7 +177,7 @@ test('a session that was made to live for ever does so', async (t) => {
   t.is(await observer.pttl(`session:${key}`), -1)
 })
 
-test('an answer that is none of the protocol is an error', async (t) => {
+test('an answer that is not in the protocol is an error', async (t) => {
   for (const answer of [
     '+what\r\n',
     ':5\r\n',
@@ -197,7 +197,7 @@ test('an answer that is none of the protocol is an error', async (t) => {
   }
 })
 
-test('refusals in the words of Redis 6.2 are understood too', async (t) => {
+test('the error texts of Redis 6.2 are understood too', async (t) => {
   const words =
     "-ERR Error running script (call to f_0123): @user_script:5: @user_script: 5: -OOM command not allowed when used memory > 'maxmemory'.\r\n"
   const url = await stub(t, bulk('redis_version:6.2.14\r\n'), ([name]) =>
@@ -208,7 +208,7 @@ test('refusals in the words of Redis 6.2 are understood too', async (t) => {
   await t.throwsAsync(keep(store), { ...FAILED, message: /Redis is full.*\(OOM\)$/ })
 })
 
-test('no error shows what was sent, even where the server repeats it', async (t) => {
+test('no error shows arguments, even if the server repeats them', async (t) => {
   const [key, text] = [randomKey(), payload(SECRET)]
   const url = await stub(t, bulk('redis_version:7.0.0\r\n'), (command) =>
     command[0]?.startsWith('eval')

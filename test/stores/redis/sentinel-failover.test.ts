@@ -15,7 +15,7 @@ test.after.always(async () => {
   await servers.stop()
 })
 
-test.serial('F7: a failover loses nothing that the replica had, and confuses nobody', async (t) => {
+test.serial('F7: a failover loses nothing that was replicated, and mixes up no sessions', async (t) => {
   const store = new RedisStore({ url: servers.url, mode: 'sentinel', timeout: 20_000 })
   t.teardown(async () => store.close())
   const [kept, ended] = [await keep(store), await keep(store)]
@@ -46,7 +46,7 @@ test.serial('F7: a failover loses nothing that the replica had, and confuses nob
   t.is((await store.read(kept.key))?.payload, text)
 
   await crowd.more(50)
-  // What the old primary acknowledged last may be lost with it; nothing is counted twice, and nobody is logged out.
+  // What the old primary acknowledged last may be lost with it; nothing is counted twice, and no user is logged out.
   for (const { n, most } of await crowd.disperse()) t.true(n > 0 && n <= most, `${n} of ${most}`)
   t.is((await site.ask('/look', left)).text, 'null')
 })

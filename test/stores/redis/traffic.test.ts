@@ -70,7 +70,7 @@ test.serial('every verb is one command of the server, and one round trip', async
   }
 })
 
-test.serial('verbs of the same moment share their packets', async (t) => {
+test.serial('concurrent verbs share packets', async (t) => {
   const proxy = await startProxy(server)
   t.teardown(async () => proxy.stop())
   const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
@@ -82,7 +82,7 @@ test.serial('verbs of the same moment share their packets', async (t) => {
   t.is(proxy.connections, 1)
 })
 
-test.serial('F7: a server that lost the scripts is told them again, and nobody notices', async (t) => {
+test.serial('F7: a server that lost the scripts receives them again, without an error', async (t) => {
   const store = new RedisStore({ url: server.url })
   t.teardown(async () => store.close())
   const { key, entry } = await keep(store)
@@ -96,7 +96,7 @@ test.serial('F7: a server that lost the scripts is told them again, and nobody n
   t.is(await store.destroy(key), 'ok')
 })
 
-test.serial('payloads of 0.1, 10, 60 and 1,000 KB come back as they were', async (t) => {
+test.serial('payloads of 0.1, 10, 60 and 1,000 KB are returned unchanged', async (t) => {
   const store = new RedisStore({ url: server.url })
   t.teardown(async () => store.close())
   for (const kilobytes of [0.1, 10, 60, 1_000]) {
@@ -109,7 +109,7 @@ test.serial('payloads of 0.1, 10, 60 and 1,000 KB come back as they were', async
   }
 })
 
-test.serial('a payload above the limit is refused by size and limit before the wire', async (t) => {
+test.serial('a payload above the limit is refused with size and limit, and is not sent', async (t) => {
   const store = new RedisStore({ url: server.url, maxBytes: 2_000 })
   t.teardown(async () => store.close())
   const { key, entry } = await keep(store)
@@ -125,7 +125,7 @@ test.serial('a payload above the limit is refused by size and limit before the w
   t.deepEqual(sent, [])
 })
 
-test.serial('count counts the sessions of its own prefix, by SCAN', async (t) => {
+test.serial('count counts the sessions with its own prefix, by SCAN', async (t) => {
   const [inner, outer] = ['cou*nt[1]:', 'cou*nt[1]:in:'].map(
     (prefix) => new RedisStore({ url: server.url, prefix }),
   )
@@ -140,7 +140,7 @@ test.serial('count counts the sessions of its own prefix, by SCAN', async (t) =>
   t.is(await outer.count(), 20)
 })
 
-test.serial('the keys in Redis are the prefix and the hash, with a life of their own', async (t) => {
+test.serial('the keys in Redis are prefix and hash, with an expiry of their own', async (t) => {
   const store = new RedisStore({ url: server.url, prefix: 'shop:' })
   t.teardown(async () => store.close())
   const text = payload()
@@ -150,7 +150,7 @@ test.serial('the keys in Redis are the prefix and the hash, with a life of their
   t.true(left > HOUR - 10_000 && left <= HOUR)
 })
 
-test.serial('a clock that goes wrong ends no session, for Redis counts spans', async (t) => {
+test.serial('a wrong clock expires no session, since Redis receives durations', async (t) => {
   const day = 24 * HOUR
   const [early, late] = [-day, day].map(
     (off) => new RedisStore({ url: server.url, now: () => Date.now() + off }),

@@ -45,10 +45,14 @@ export class Workers {
   async #increment(key: string): Promise<void> {
     while (!this.#isOver) {
       const base = await this.#store.read(key, soon())
-      assert.ok(base, 'a session that nobody ended is gone')
+      assert.ok(base, 'a session that was not destroyed is gone')
       const next = payload(String(Number(base.payload.slice(22)) + 1))
       const outcome = await this.#store.replace(key, next, soon(), base)
-      assert.equal(typeof outcome, 'object', `nobody else writes here, and yet: ${JSON.stringify(outcome)}`)
+      assert.equal(
+        typeof outcome,
+        'object',
+        `no other process writes here, and yet: ${JSON.stringify(outcome)}`,
+      )
       this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
     }
   }
