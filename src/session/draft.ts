@@ -444,6 +444,7 @@ export class Draft {
       sentText: undefined,
       isRead,
       isRebased: false,
+      seenText: undefined,
     })
   }
 
