@@ -27,6 +27,8 @@ export interface KeyChange {
   isRead: boolean
   /** A rebase has made another value of it than the one that the request knows. */
   isRebased: boolean
+  /** How the value was encoded that the request knows, where a rebase has made another one of it. */
+  seenText: string | undefined
 }
 
 const noUpdates: Updater[] = []
@@ -293,7 +295,8 @@ export class Draft {
   replaceValue(key: string, change: KeyChange, value: unknown, isValue: boolean): void {
     if (value !== change.value) this.#retire(key, change)
     const text = isValue ? this.settings.codec.encode(value, key) : undefined
-    if (text !== change.text) change.isRebased = true
+    if (!change.isRebased) change.seenText = change.text
+    change.isRebased = text !== change.seenText
     change.value = value
     change.text = text
     if (change.kind === 'read') change.kind = 'set'
@@ -441,6 +444,7 @@ export class Draft {
       sentText: undefined,
       isRead,
       isRebased: false,
+      seenText: undefined,
     })
   }
 
@@ -458,7 +462,17 @@ function keyChange(
   text: string | undefined,
   isRead: boolean,
 ): KeyChange {
-  return { kind, value, text, updates: noUpdates, sent: 0, sentText: undefined, isRead, isRebased: false }
+  return {
+    kind,
+    value,
+    text,
+    updates: noUpdates,
+    sent: 0,
+    sentText: undefined,
+    isRead,
+    isRebased: false,
+    seenText: undefined,
+  }
 }
 
 /** Whether the key has a value after the change. */

@@ -283,7 +283,8 @@ export class Oracle {
     const { history } = page
     history.remove()
     if (doing === 'destroy') return
-    const isWithdrawn = history.mover === view && call.key !== believed
+    // What a move has made is taken back, wherever it has gone since.
+    const isWithdrawn = (view.hasMoved || history.mover === view) && call.key !== believed
     if (isWithdrawn && !view.troubled && !history.isEndAsked)
       this.#violations.wrong('preserved', `${name} is withdrawn, and no request wanted to end it`)
     if (isWithdrawn) return

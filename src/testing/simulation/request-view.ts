@@ -149,7 +149,7 @@ export class RequestView {
     if (verb === 'destroy') this.#removal = present
     if (payload === undefined) return present
     // Only a removal without an answer is written: what it wanted to remove is replaced by nothing.
-    const isRemoval = verb === 'replace' && isEmptyPayload(payload)
+    const isRemoval = verb === 'replace' && this.claiming === undefined && isEmptyPayload(payload)
     const origin = this.#origins.get(versionOf(payload)) ?? (isRemoval ? this.#removal : present) ?? present
     this.#origins.set(versionOf(payload), origin)
     return origin
