@@ -294,13 +294,6 @@ export const mutants: readonly Mutant[] = [
       },
   ),
   mutant(
-    'an ID that the program has read is exchanged for another one',
-    'told',
-    StatePrototype,
-    'idRead',
-    () => () => {},
-  ),
-  mutant(
     'a write whose answer was lost is made again on whatever is stored',
     'counted',
     GatedStore.prototype,
