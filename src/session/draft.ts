@@ -125,7 +125,6 @@ export class Draft {
 
   update(key: string, updater: Updater): unknown {
     const change = this.keyChanges.get(key)
-    if (change === undefined && this.cleared) this.delete(key)
     // Functions can run again on a newer value only if nothing else has changed this one.
     const canRerun =
       change === undefined
@@ -265,6 +264,14 @@ export class Draft {
   rebaseOnto(newer: Document, outdated: readonly string[]): void {
     for (const key of outdated) this.#markOutdated(key)
     this.base = newer
+  }
+
+  /** The session was removed, and another one begins: `base` is empty, and what was read before does not count. */
+  startOver(base: Document): void {
+    this.#looked = undefined
+    this.#lookedAtAll = false
+    this.#outdated = undefined
+    this.base = base
   }
 
   /** A claim has taken the key out of the stored session, which is `newer` now and otherwise what it was. */

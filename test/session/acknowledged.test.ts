@@ -83,6 +83,31 @@ test('a clear and then a set to the value of before is a change', async (t) => {
   t.is((await find()).get('n'), 10)
 })
 
+test('a clear wins over a change, although an update after it had nothing to count', async (t) => {
+  const { find } = await world({}, { n: 1, a: 1 })
+  const [one, other] = [await find(), await find()]
+  one.get('n')
+  one.clear()
+  t.is(
+    one.update('n', (n?: number) => (n === undefined ? undefined : n + 1)),
+    undefined,
+  )
+  one.set('own', 1)
+  t.is(await other.set('n', 10).commit(), 'ok')
+  t.is(await one.commit(), 'ok')
+  t.deepEqual([...(await find()).keys()], ['own'])
+})
+
+test('what a request has read of a session that it has emptied does not count in the next one', async (t) => {
+  const { find } = await world({}, { n: 1 })
+  const [one, other] = [await find(), await find()]
+  one.get('a')
+  one.clear()
+  t.is(await other.set('a', 10).commit(), 'ok')
+  t.is(await one.commit(), 'ok')
+  t.is(await one.set('a', 1).commit(), 'ok')
+})
+
 test('keys reads what an earlier commit of the request has set, too', async (t) => {
   const { find } = await world({}, { n: 1 })
   const [one, other] = [await find(), await find()]

@@ -191,7 +191,7 @@ export class Committer {
     })
     if (outcome !== 'ok') return outcome
     state.draft.settle(payload)
-    state.draft.base = Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() })
+    state.draft.startOver(Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() }))
     state.emptied()
     this.#settings.events.emit({ type: 'destroyed' })
     return 'ok'
