@@ -45,7 +45,6 @@ export class Actor {
     this.#view = new RequestView(name, world.rules)
     this.#manager = manager
     this.#session = manager.begin()
-    this.#answers()
   }
 
   /** Opens the session with this ID, or begins one, and then acts. */
@@ -53,6 +52,8 @@ export class Actor {
     const context: { view: RequestView | undefined } = { view: this.#view }
     await current.run(context, async () => {
       this.#view.sureAt = this.world.oracle.clock()
+      this.#session = this.#manager.begin()
+      this.#answers()
       if (id !== undefined) await this.#find(id)
       for (const action of actions) if (!this.#isOver) await action(this)
     })

@@ -40,7 +40,7 @@ type Page =
 /** A call that was carried out. */
 export type Done = readonly [call: PendingCall, answer: Answer]
 
-/** The most calls that ending a session may take, with a writer at every step, hops and faults. */
+/** The most calls that ending a session may take, with a writer at every step and hops. An answer that is lost costs two more. */
 const MOST_CALLS_OF_DESTROY = 14
 
 /** Knows what really is in the store, call by call, and judges each answer and each write. */
@@ -379,15 +379,16 @@ export class Oracle {
 
   /** Checks how many calls an operation took. */
   judgeCalls(view: RequestView, isById: boolean, isRotating: boolean): void {
-    const { doing, calls, callsOfAll, moving, wasUpToDate, hops } = view
+    const { doing, calls, unanswered, callsOfAll, moving, wasUpToDate, hops } = view
     const tell = (most: number): void => {
       if (calls > most) this.#violations.wrong('bounded', `a ${doing} took ${calls} calls, more than ${most}`)
     }
-    if (doing === 'destroy') tell(MOST_CALLS_OF_DESTROY)
+    if (doing === 'destroy') tell(MOST_CALLS_OF_DESTROY + 2 * unanswered)
     const isAlone = this.calls - callsOfAll === calls && (isById || wasUpToDate)
     if (view.troubled || !isAlone || doing === 'find' || doing === 'nothing') return
     if (isById) tell(2 + MAX_HOPS)
     else if (doing === 'commit' && !this.opens(view.history.key) && !view.history.hasEnded) return
+    else if (doing === 'commit' && view.history.isEndAsked) return
     else if (doing === 'commit' && (moving || isRotating)) tell(3 + hops)
     else tell(1)
   }

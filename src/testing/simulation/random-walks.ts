@@ -164,7 +164,7 @@ const themes: readonly (readonly Action[])[] = [
   ],
   [actions.count('n', 1), actions.readAndReset('n'), actions.remove('n'), actions.commit],
   // New sessions, and the IDs that they get.
-  [actions.readId, actions.set('a'), actions.destroy, actions.commit],
+  [actions.destroy, actions.readId, actions.readId, actions.set('a'), actions.commit],
 ]
 
 /** For requests that are under way for a long time. */

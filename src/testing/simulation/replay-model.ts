@@ -11,8 +11,8 @@ export interface Rules {
 
 /** What a request did to its session. */
 export type Act =
-  /** Read the value, which was this. */
-  | { readonly kind: 'get'; readonly key: string; readonly value: Value }
+  /** Read the value, which was this: what is stored or, unless it knows whether its last commit was, its own change. */
+  | { readonly kind: 'get'; readonly key: string; readonly value: Value; readonly isUnsure?: boolean }
   | { readonly kind: 'has'; readonly key: string; readonly isPresent: boolean }
   /** Read which keys there are. */
   | { readonly kind: 'keys' }
@@ -178,16 +178,17 @@ function stands(key: string, log: Log, ground: Ground, refused = false): readonl
 function act(stand: Stand, entry: Act, key: string, ground: Ground): readonly Stand[] {
   const { known, pending } = stand
   const value = own(stand, key, ground)
-  const past = pastOf(stand)
+  const past = pastOf(stand, value)
   const make = (next: Pending): readonly Stand[] => [{ ...stand, pending: next }]
   const put = (seen: Value, knew: Known): readonly Stand[] =>
     make({ ...past, kind: 'set', value: seen, seen, knew })
-  // A `get` reads what is stored, unless the request has a change of its own.
-  const knewAfterGet = pending.kind === 'none' ? 'yes' : past.knew
+  // A `get` reads what is stored, or what has become of the request's own change.
+  const knewAfterGet = pending.kind === 'none' ? 'yes' : pending.kind === 'set' ? pending.knew : past.knew
   switch (entry.kind) {
     case 'get':
       if (value !== entry.value) return []
-      if (pending.kind === 'none') return [{ ...stand, known: 'yes' }]
+      if (pending.kind === 'none')
+        return [...(entry.isUnsure === true ? [stand] : []), { ...stand, known: 'yes' }]
       return 'seen' in pending ? make({ ...pending, seen: value }) : [stand]
     case 'has':
       if ((value !== undefined) !== entry.isPresent) return []
@@ -227,12 +228,17 @@ function act(stand: Stand, entry: Act, key: string, ground: Ground): readonly St
 }
 
 /** What was before a change that comes next. An `update` has handed its value to the request. */
-function pastOf({ known, pending }: Stand): Past {
+function pastOf({ known, pending }: Stand, value: Value): Past {
   if (pending.kind === 'none') return { knew: known, isTaken: false, isCleared: false }
   if (pending.kind === 'update')
-    return { knew: known === 'stale' ? 'stale' : 'yes', isTaken: false, isCleared: false }
-  const { knew, isTaken, isCleared } = pending
-  return { knew, isTaken, isCleared }
+    return {
+      knew: known === 'stale' || value !== pending.seen ? 'stale' : 'yes',
+      isTaken: false,
+      isCleared: false,
+    }
+  const { isTaken, isCleared } = pending
+  const isOther = pending.kind === 'set' && pending.knew === 'yes' && value !== pending.seen
+  return { knew: isOther ? 'stale' : pending.knew, isTaken, isCleared }
 }
 
 /** The value that the request sees. */

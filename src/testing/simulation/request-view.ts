@@ -40,6 +40,8 @@ export class RequestView {
   sureAt = 0
   /** How many calls it has made in what it is doing now, and how many all requests had made when it began. */
   calls = 0
+  /** How many of them were not answered. */
+  unanswered = 0
   callsOfAll = 0
   /** It knew the newest state of its session when it began what it is doing now. */
   wasUpToDate = false
@@ -56,6 +58,8 @@ export class RequestView {
   #from = 0
   readonly #origins = new Map<string, Origin>()
   #removal: Origin | undefined
+  /** Whether its last commit was stored is not known to it. */
+  #isUnsure = false
 
   constructor(name: string, rules: Rules) {
     this.name = name
@@ -83,17 +87,20 @@ export class RequestView {
     this.wrote = undefined
     this.hasMoved = false
     this.calls = 0
+    this.unanswered = 0
     this.callsOfAll = calls
     this.wasUpToDate = this.upToDateAt === writes
   }
 
   end(): void {
+    if (this.unanswered > 0) this.#isUnsure = true
     this.doing = 'nothing'
     this.claiming = undefined
   }
 
   note(act: Act): void {
-    this.#log.push(act)
+    const isUnsure = this.#isUnsure && act.kind === 'get'
+    this.#log.push(isUnsure ? { ...act, isUnsure } : act)
   }
 
   /** What its log builds upon, in the history of a record that it has written or wants to write. */
@@ -164,6 +171,7 @@ export class RequestView {
     }
     this.key = this.#place
     this.moving = false
+    this.#isUnsure = false
   }
 
   /** Its session has ended, and it begins another one. */

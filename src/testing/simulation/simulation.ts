@@ -256,6 +256,7 @@ export class Simulation {
     const fault = ['not carried out', 'carried out, the answer is lost', 'still on its way'][how]
     this.violations.tell(view.name, `${call.verb} ${this.oracle.nameOf(call.key)}: fails, ${fault}`)
     view.troubled = true
+    view.unanswered += 1
     this.#faults.set(pending.store, (this.#faults.get(pending.store) ?? 0) + 1)
     if (how === 2) this.#waiting.push(pending)
     pending.lost = true

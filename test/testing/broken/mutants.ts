@@ -6,7 +6,8 @@ import { Writer } from '../../../src/session/commit/writer.ts'
 import { Draft, type KeyChange } from '../../../src/session/draft.ts'
 import { SessionManager } from '../../../src/session/manager.ts'
 import { redirectOf, redirectPayload } from '../../../src/session/redirect.ts'
-import { Session } from '../../../src/session/session.ts'
+import { Session, stateOf } from '../../../src/session/session.ts'
+import type { SessionState } from '../../../src/session/state.ts'
 import { current, GatedStore } from '../../../src/testing/simulation/gated-store.ts'
 import { recordOf } from '../../../src/testing/simulation/records.ts'
 import type { Invariant } from '../../../src/testing/simulation/violations.ts'
@@ -68,6 +69,9 @@ function rebase(fault: string, invariant: Invariant, distort: (change: KeyChange
       },
   )
 }
+
+// Each session's state is of one class, which is not exported.
+const StatePrototype = Object.getPrototypeOf(stateOf(new SessionManager().begin())) as SessionState
 
 /** What the request that calls the store does, and how many redirects it has met while it did so. */
 const hops = new WeakMap<object, { doing: string; count: number }>()
@@ -292,6 +296,13 @@ export const mutants: readonly Mutant[] = [
         const write = async (): ReturnType<GatedStore['create']> => create.call(this, key, payload, expiresAt)
         return write().catch(write)
       },
+  ),
+  mutant(
+    'an ID that the program has read is exchanged for another one',
+    'told',
+    StatePrototype,
+    'idRead',
+    () => () => {},
   ),
   mutant(
     'a write whose answer was lost is made again on whatever is stored',
