@@ -4,7 +4,7 @@ import { SessionError } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
 import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
-import type { Session } from '../session/session.ts'
+import { abandonRequest, commitRequest, type Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
 import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
 import { RequestOptions, RequestSession } from './request.ts'
@@ -73,11 +73,11 @@ export function session<S extends Schema | undefined = undefined, const P extend
         await next()
       } catch (error) {
         const { session: used } = request
-        if (used !== undefined) await (commitOnError(error) ? request.commit(used) : request.abandon(used))
+        if (used !== undefined) await (commitOnError(error) ? commitRequest(used) : abandonRequest(used))
         throw error
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.
-      if (request.session !== undefined) await request.commit(request.session)
+      if (request.session !== undefined) await commitRequest(request.session)
       response.finish()
     } catch (error) {
       response.attach()

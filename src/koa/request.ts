@@ -3,8 +3,9 @@ import { SessionError } from '../errors.ts'
 import type { SessionManager } from '../session/manager.ts'
 import type { OpenOptions } from '../session/options.ts'
 import type { Schema, ValuesOf } from '../session/schema.ts'
-import { endRequest, stateOf, type Session } from '../session/session.ts'
+import { stateOf, type Session } from '../session/session.ts'
 import type { ContextSession } from './context-property.ts'
+import type { SessionState } from '../session/state.ts'
 import type { RequestHooks, SessionSettings } from './options.ts'
 import type { SessionResponse } from './response.ts'
 
@@ -17,6 +18,8 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   readonly #onStoreError: SessionSettings<S, string>['onStoreError']
   readonly #response: SessionResponse | undefined
   #session: Session<ValuesOf<S>> | undefined
+  /** The state behind it. */
+  #state: SessionState | undefined
   #failure: unknown
   #isOver = false
 
@@ -69,27 +72,16 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     return session
   }
 
-  /** The handlers are done: changes throw from now on, and what was changed is stored. */
-  commit(session: Session<ValuesOf<S>>): Promise<unknown> {
-    const unfinished = endRequest(session)
-    if (unfinished === undefined) return this.manager.commit(session)
-    return unfinished.then(async () => this.manager.commit(session))
-  }
-
-  /** The handlers have failed: changes throw from now on, and nothing is stored but what was begun. */
-  async abandon(session: Session<ValuesOf<S>>): Promise<void> {
-    await endRequest(session)?.catch(() => {}) // the response is an error already
-  }
-
-  /** The request is over, whatever became of it. The session can be read. */
+  /** The request is over, whatever became of it: the session can only be read from now on, also if this is its first use. */
   close(): void {
     this.#isOver = true
-    if (this.#session !== undefined) stateOf(this.#session).close()
+    this.#state?.close()
   }
 
   #follow(session: Session<ValuesOf<S>>, credential: string | undefined): void {
     this.#session = session
-    this.#response?.follow(stateOf(session), credential)
+    this.#state = stateOf(session)
+    this.#response?.follow(this.#state, credential)
   }
 
   /** After a failure to open the session: an empty session that is read-only, if the options allow that. */
@@ -109,7 +101,8 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
 
   #emptySession(failure: unknown): Session<ValuesOf<S>> {
     const empty = this.manager.begin(this.#openOptions)
-    stateOf(empty).failedToOpen(failure)
+    this.#state = stateOf(empty)
+    this.#state.failedToOpen(failure)
     return empty
   }
 }

@@ -41,10 +41,13 @@ export let createSession: <V extends SessionValues>(
 export let stateOf: <V extends SessionValues>(session: Session<V>) => SessionState
 
 /**
- * @internal The handlers of the request are done: changes throw from now on. Returns the operations that no handler has waited
- * for, if there are any: a promise that rejects if one of them was lost.
+ * @internal The handlers of the request are done: changes throw from now on, and what was changed is stored. Rejects without that
+ * if an operation that no handler has waited for was lost.
  */
-export let endRequest: <V extends SessionValues>(session: Session<V>) => Promise<void> | undefined
+export let commitRequest: <V extends SessionValues>(session: Session<V>) => Promise<unknown>
+
+/** @internal The handlers have failed: changes throw from now on. Resolves when what they have begun is over. */
+export let abandonRequest: <V extends SessionValues>(session: Session<V>) => Promise<void>
 
 /** The property that leads from a session, as the program holds it, to the object behind it. Only this file has the symbol. */
 const TARGET = Symbol('target')
@@ -138,7 +141,8 @@ export class Session<V extends SessionValues = SessionValues> {
     createSession = <T extends SessionValues>(state: SessionState, operations: SessionOperations) =>
       new Session<T>(state, operations).#proxy
     stateOf = (session) => targetOf(session).#state
-    endRequest = (session) => targetOf(session).#endRequest()
+    commitRequest = (session) => targetOf(session).#commitRequest()
+    abandonRequest = (session) => targetOf(session).#abandonRequest()
     // What console.log and a logger's error dump show of a session, and of everything that holds one.
     Object.defineProperty(Session.prototype, inspect.custom, { value: () => 'Session {}' })
     for (const name of Reflect.ownKeys(Session.prototype)) {
@@ -380,7 +384,7 @@ export class Session<V extends SessionValues = SessionValues> {
     }
   }
 
-  /** Within a request, {@link endRequest} looks after the operation; elsewhere nothing would, so it is a plain promise. */
+  /** Within a request, {@link commitRequest} looks after the operation; elsewhere nothing would, so it is a plain promise. */
   #begin<T>(kind: BegunOperation['kind'], operation: Promise<T>, key?: string): Promise<T> {
     const { response, closed } = this.#state
     if (response === undefined || closed) return operation
@@ -390,9 +394,15 @@ export class Session<V extends SessionValues = SessionValues> {
     return result
   }
 
-  #endRequest(): Promise<void> | undefined {
+  #commitRequest(): Promise<unknown> {
     this.#state.close()
-    return this.#begun === undefined ? undefined : this.#awaitBegun(this.#begun)
+    if (this.#begun === undefined) return this.#operations.commit(this.#state)
+    return this.#awaitBegun(this.#begun).then(async () => this.#operations.commit(this.#state))
+  }
+
+  async #abandonRequest(): Promise<void> {
+    this.#state.close()
+    if (this.#begun !== undefined) await this.#awaitBegun(this.#begun).catch(() => {}) // the response is an error already
   }
 
   async #awaitBegun(begun: readonly BegunOperation[]): Promise<void> {

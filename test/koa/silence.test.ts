@@ -187,6 +187,30 @@ for (const [visit, [path, isKnown, handler]] of Object.entries(visits)) {
   })
 }
 
+test('a change after a request whose commitOnError has thrown throws, too', async (t) => {
+  const fixture = await app(t, (ctx) => ctx.throw(404, String(ctx.session.size)), {
+    options: {
+      commitOnError: () => {
+        throw new Error('a mistake in commitOnError')
+      },
+    },
+  })
+  t.is((await fixture.visitor.get('/')).status, 500)
+  t.throws(() => fixture.contexts[0]?.session.set('user', 'bob'), { code: 'ERR_SESSION_STATE' })
+})
+
+test('a change after a request whose store was down throws, too', async (t) => {
+  const fixture = await app(t, (ctx) => ctx.session.get('user'), { options: { onStoreError: 'anonymous' } })
+  await fixture.visitor.get('/set')
+  fixture.store.before = () => {
+    throw new Error('down')
+  }
+  t.is((await fixture.visitor.get('/')).status, 200)
+  const late = fixture.contexts.at(-1)?.session
+  t.is(late?.id, '')
+  t.throws(() => late?.set('user', 'bob'), { code: 'ERR_SESSION_STORE' })
+})
+
 test('a middleware outside of session() can read the session after the request, and a change by it is a 500', async (t) => {
   const seen: unknown[] = []
   const fixture = await app(t, () => {}, {

@@ -6,7 +6,7 @@ import { runInThisContext } from 'node:vm'
 import test, { type ExecutionContext } from 'ava'
 import { Session, SessionError, SessionManager, type SessionOptions } from '../../src/index.ts'
 import { quote, unknownProperty } from '../../src/session/misuse.ts'
-import { endRequest, stateOf } from '../../src/session/session.ts'
+import { commitRequest, stateOf } from '../../src/session/session.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { HeldStore } from '../support/held-store.ts'
 
@@ -512,7 +512,7 @@ test('a session that is over can be read, and a misuse of reading it is a warnin
   const session = open()
   session.set('user', 'ann')
   await session.commit()
-  t.is(endRequest(session), undefined)
+  t.is(await commitRequest(session), 'ok')
   const warnings: Error[] = []
   const listener = (warning: Error): void => void warnings.push(warning)
   process.on('warning', listener)
