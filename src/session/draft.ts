@@ -162,7 +162,7 @@ export class Draft {
 
   delete(key: string): boolean {
     const had = this.#isPresent(key)
-    this.#outdate(key)
+    if (this.keyChanges.get(key)?.isRebased === true) this.#markOutdated(key)
     this.keyChanges.set(key, keyChange('delete', undefined, undefined, this.#isRead(key)))
     return had
   }
@@ -205,10 +205,10 @@ export class Draft {
 
   /** Whether it is certain without encoding anything that nothing was changed. */
   get isUntouched(): boolean {
-    if (this.cleared || this.stale.size > 0 || this.attributes.differ) return false
+    if (this.cleared || this.stale.size > 0) return false
     for (const { kind, value } of this.keyChanges.values())
       if (kind !== 'read' || isObject(value)) return false
-    return true
+    return !this.attributes.differ
   }
 
   /** Whether a `clear` removes damaged lines, which belong to no known key. */
@@ -371,13 +371,9 @@ export class Draft {
     return change === undefined ? this.#hasLooked(key) : change.isRead || change.kind === 'update'
   }
 
+  /** What the request has seen of the key is not what is stored, or what a commit that failed has made of it. */
   #markOutdated(key: string): void {
     this.#outdated = (this.#outdated ?? new Set()).add(key)
-  }
-
-  /** Before a change that may depend on a value which a commit that failed has made another one of. */
-  #outdate(key: string): void {
-    if (this.keyChanges.get(key)?.isRebased === true) this.#markOutdated(key)
   }
 
   /** A rebased object may still be in the route's hands. */
@@ -435,7 +431,7 @@ export class Draft {
     updates: Updater[],
   ): void {
     const before = this.keyChanges.get(key)
-    if (kind === 'set') this.#outdate(key)
+    if (kind === 'set' && before?.isRebased === true) this.#markOutdated(key)
     // The functions of `update` run again on a newer value, so what they were given is not a reading of it.
     const isRead =
       before === undefined

@@ -91,17 +91,15 @@ export function assignedSession(session: string, value: unknown): SessionError {
 }
 
 /** `destroy(callback)`, as in express-session. */
-export function refuseCallback(session: string, method: string, callback: unknown): void {
-  if (typeof callback !== 'function') return
+export function callbackGiven(session: string, method: string): SessionError {
   const instead = `write await ${session}.${method}(), and what the callback does after it`
-  throw misused(`${session}.${method}() takes no callback: ${instead}`)
+  return misused(`${session}.${method}() takes no callback: ${instead}`)
 }
 
 /** `regenerate(callback)`, as in express-session and koa-session. */
-export function refuseRegenerateCallback(session: string, callback: unknown): void {
-  if (typeof callback !== 'function') return
+export function regenerateCallback(session: string): SessionError {
   const instead = `what the callback does can follow ${session}.regenerate() at once, or await ${session}.commit() where the new ID must be stored first`
-  throw misused(`${session}.regenerate() takes no callback: ${instead}`)
+  return misused(`${session}.regenerate() takes no callback: ${instead}`)
 }
 
 /** A change while `destroy()` or `claim()` is under way, which would be lost when that is done. */

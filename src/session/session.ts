@@ -4,13 +4,13 @@ import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
 import {
   asyncUpdate,
+  callbackGiven,
   fixedProperty,
   isThenable,
   notAwaited,
   promised,
   quote,
-  refuseCallback,
-  refuseRegenerateCallback,
+  regenerateCallback,
   unknownProperty,
   unseenClaim,
   warn,
@@ -164,7 +164,7 @@ export class Session<V extends SessionValues = SessionValues> {
   /** The session ID, 256 random bits in base64url. After `regenerate()` the new one, and with `rotateAfter` another after some commits. Treat it like a password. */
   get id(): string {
     if (this.isReadOnly && this.#state.closed) return '' // for error listeners, as in `get`
-    this.#refuseReadOnly()
+    if (this.isReadOnly) throw readOnly(this.#state.failure)
     return this.#operations.id(this.#state)
   }
 
@@ -326,7 +326,7 @@ export class Session<V extends SessionValues = SessionValues> {
    * `ERR_SESSION_CONFLICT` when they commit, and so is the second of two that regenerate at the same time.
    */
   regenerate(callback?: never): void {
-    refuseRegenerateCallback(this.#name, callback)
+    if (typeof callback === 'function') throw regenerateCallback(this.#name)
     this.#writable()
     this.#operations.regenerate(this.#state)
   }
@@ -336,7 +336,7 @@ export class Session<V extends SessionValues = SessionValues> {
    * afterwards begins a new session under a new ID.
    */
   destroy(callback?: never): Promise<void> {
-    refuseCallback(this.#name, 'destroy', callback)
+    if (typeof callback === 'function') throw callbackGiven(this.#name, 'destroy')
     return this.#begin('destroy', this.#destroy())
   }
 
@@ -349,7 +349,7 @@ export class Session<V extends SessionValues = SessionValues> {
    *   `docs/concurrency.md`. Nothing was stored then. `ERR_SESSION_STORE` if the store failed.
    */
   commit(callback?: never): Promise<Committed> {
-    refuseCallback(this.#name, 'commit', callback)
+    if (typeof callback === 'function') throw callbackGiven(this.#name, 'commit')
     return this.#begin('commit', this.#operations.commit(this.#state))
   }
 
@@ -375,7 +375,7 @@ export class Session<V extends SessionValues = SessionValues> {
   }
 
   async #destroy(): Promise<void> {
-    this.#refuseReadOnly()
+    if (this.isReadOnly) throw readOnly(this.#state.failure)
     this.#ending += 1
     try {
       await this.#operations.destroy(this.#state)
@@ -418,8 +418,9 @@ export class Session<V extends SessionValues = SessionValues> {
 
   /** @param key the key that is changed, if it is one */
   #writable(key?: unknown): Draft {
-    this.#refuseReadOnly()
-    if (this.#state.closed) {
+    const { failure, closed } = this.#state
+    if (failure !== undefined) throw readOnly(failure)
+    if (closed) {
       throw new SessionError(
         'ERR_SESSION_STATE',
         'the request is over, so this change would not be saved: await what the handler starts, or open the session again with manager.open() and commit() it',
@@ -448,14 +449,13 @@ export class Session<V extends SessionValues = SessionValues> {
       ? unknownProperty(this.#name, property, use, members)
       : fixedProperty(this.#name, property, kind, use)
   }
+}
 
-  #refuseReadOnly(): void {
-    const { failure: cause } = this.#state
-    if (cause === undefined) return
-    const text =
-      'the store failed when this session was opened, so it is empty and read-only; ask isReadOnly first'
-    throw new SessionError('ERR_SESSION_STORE', text, { cause })
-  }
+/** An ID or a change is asked of a session that could not be opened. */
+function readOnly(cause: unknown): SessionError {
+  const text =
+    'the store failed when this session was opened, so it is empty and read-only; ask isReadOnly first'
+  return new SessionError('ERR_SESSION_STORE', text, { cause })
 }
 
 /** The value that an error listener reads once the request is over, where an exception would end the process. */

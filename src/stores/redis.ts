@@ -150,9 +150,8 @@ export class RedisStore implements Store, Counting {
 
   async #answer<A extends Answer>(verb: RedisVerb, answers: readonly A[]): Promise<A> {
     const { reply } = await this.#retry.run(verb)
-    const answer = answers.find((each) => each === reply)
-    if (answer === undefined) throw unexpected(verb.name)
-    return answer
+    if (!answers.includes(reply as A)) throw unexpected(verb.name)
+    return reply as A
   }
 }
 
