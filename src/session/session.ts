@@ -436,6 +436,7 @@ export class Session<V extends SessionValues = SessionValues> {
   #refuseUnknown(property: string | symbol, use: Use): false {
     if (typeof property === 'symbol' || property in this) return false
     if (PROBES.has(property) || property.startsWith('@@')) return false // `@@__IMMUTABLE_…`
+    if (property === 'length' && use === 'ask') return false // AVA asks whether it is like an array
     const error = unknownProperty(this.#name, property, use, members)
     // An exception in an error listener of Koa, which runs after the request, would end the process.
     if (!this.#state.closed) throw error

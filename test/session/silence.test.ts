@@ -228,7 +228,7 @@ test('the symbols of a session can be set, since tools mark objects so, and are 
 
 /**
  * What tools read of an object that they were handed, found by handing a recording Proxy to all matchers of expect 30 (Jest),
- * @vitest/expect 5, chai 6 and their printers, and to Node's own functions.
+ * @vitest/expect 5, chai 6, AVA 8 and their printers, and to Node's own functions.
  */
 const probes: readonly (readonly [name: string, ...uses: ('get' | 'in' | 'own')[]])[] = [
   ['then', 'get', 'in'],
@@ -249,9 +249,10 @@ const probes: readonly (readonly [name: string, ...uses: ('get' | 'in' | 'own')[
   ['@@__IMMUTABLE_RECORD__@@', 'get'],
   ['@@__IMMUTABLE_KEYED__@@', 'get'],
   ['isNew', 'get', 'in', 'own'],
+  ['length', 'own'],
 ]
 
-test('what Jest, Vitest, chai and Node look for in any object does not throw', (t) => {
+test('what AVA, Jest, Vitest, chai and Node look for in any object does not throw', (t) => {
   const session = open()
   for (const [name, ...uses] of probes) {
     for (const use of uses) {

@@ -5,6 +5,8 @@ import { stateOf, type Session } from '../../../src/session/session.ts'
 import type { Written } from '../../../src/store.ts'
 import * as actions from '../../../src/testing/simulation/actions.ts'
 import type { Action } from '../../../src/testing/simulation/actor.ts'
+import { Gate } from '../../support/gate.ts'
+import { caller, HookedStore } from '../../support/hooked-store.ts'
 import { Backend, HonestStore } from '../honest-store.ts'
 import { everyOrder, someOrders, type Outcome } from './orders.ts'
 
@@ -175,6 +177,39 @@ test('violation 8: an object is never made of the parts of two changes', async (
   })
   t.is(wrong, undefined)
   t.true(seen.size > 1)
+})
+
+test('violation 9: a move that is taken back ends the session where another request has moved it on to', async (t) => {
+  const backend = new Backend()
+  const store = new HookedStore(new HonestStore(backend))
+  const options = { rotateAfter: 2 * MINUTE, store, now: () => backend.time, sweepInterval: 0 }
+  const manager = new SessionManager(options)
+  const id = await begin(manager)
+  backend.time += 3 * MINUTE
+  const [rotating, login, leaving] = [
+    await find(manager, id),
+    await find(manager, id),
+    await find(manager, id),
+  ]
+  answer(rotating)
+  const [redirected, buried] = [new Gate(), new Gate()]
+  store.after = async ({ verb, caller: by }) => {
+    if (by === 'rotate' && verb === 'replace') await redirected.pass()
+    if (by === 'leave' && verb === 'create') await buried.pass()
+  }
+  const rotation = caller.run('rotate', async () => rotating.set('a', 1).commit())
+  await redirected.arrived
+  // The log-in follows the redirect and moves the session on.
+  t.is(await manager.regenerate(login), 'ok')
+  const logout = caller.run('leave', async () => leaving.destroy())
+  await buried.arrived
+  // The rotation finds the tombstone, and takes its move back before the logout has followed it.
+  redirected.open()
+  t.is(await rotation, 'gone')
+  buried.open()
+  await logout
+  t.is(await manager.find(login.id), undefined)
+  t.is(await manager.find(id), undefined)
 })
 
 test('violation 10: a create that arrives late brings nothing back', async (t) => {
