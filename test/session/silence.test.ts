@@ -228,7 +228,7 @@ test('the symbols of a session can be set, since tools mark objects so, and are 
 
 /**
  * What tools read of an object that they were handed, found by handing a recording Proxy to all matchers of expect 30 (Jest),
- * @vitest/expect 5, chai 6, AVA 8 and their printers, and to Node's own functions.
+ * @vitest/expect 5, chai 6, AVA 7 and their printers, and to Node's own functions.
  */
 const probes: readonly (readonly [name: string, ...uses: ('get' | 'in' | 'own')[]])[] = [
   ['then', 'get', 'in'],
