@@ -59,7 +59,7 @@ function ours(): RequestListener {
         current.set(key, list)
       },
       all: () => Object.fromEntries(current.entries()),
-      destroy: async () => current.destroy(),
+      destroy: async () => void (await current.destroy()),
     })
   })
   const handle = app.callback()

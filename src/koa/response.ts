@@ -110,7 +110,7 @@ export class SessionResponse implements ClientResponse {
       )
       const thrown: unknown = error // any value that was thrown, or `null` after the response was sent
       if (isSent || thrown === null || this.#lines.length === 0) return
-      this.#events.emit({ type: 'cookie-not-sent', reason: 'not-an-error' })
+      this.#events.emit({ type: 'cookie-not-sent', handle: this.#state?.handle, reason: 'not-an-error' })
     }
     Object.assign(ctx, { onerror })
   }
@@ -156,7 +156,7 @@ export class SessionResponse implements ClientResponse {
   }
 
   #report(reason: 'headers-sent' | 'not-secure'): void {
-    this.#events.emit({ type: 'cookie-not-sent', reason })
+    this.#events.emit({ type: 'cookie-not-sent', handle: this.#state?.handle, reason })
     const text =
       reason === 'headers-sent'
         ? 'the session is saved, but the response headers were already sent, so the client does not get its ID; call commit() before writing the response'

@@ -40,7 +40,7 @@ export interface DraftSettings {
   readonly schema: SessionSchema | undefined
   readonly rules: KeyRules
   /** Called when a stored key cannot be decoded, just before `get` throws. */
-  readonly decodeFailed: (error: unknown) => void
+  readonly decodeFailed: (error: unknown, handle: string) => void
   /** Whether events have a listener, so that it is worth looking for damaged lines. */
   readonly heard: () => boolean
 }
@@ -332,7 +332,7 @@ export class Draft {
     } catch (cause) {
       const unfit = cause instanceof SessionError && cause.code === 'ERR_SESSION_VALUE'
       const error = unfit ? new SessionError('ERR_SESSION_DECODE', cause.message, { cause }) : cause
-      decodeFailed(error)
+      decodeFailed(error, this.attributes.handle)
       throw error
     }
   }
@@ -387,7 +387,7 @@ export class Draft {
     this.#damageTold = true
     const text =
       'a line of the stored session is damaged; it stays as it is, and its key may seem to be missing'
-    this.settings.decodeFailed(new SessionError('ERR_SESSION_DECODE', text))
+    this.settings.decodeFailed(new SessionError('ERR_SESSION_DECODE', text), this.attributes.handle)
   }
 
   /** A change in place of an object that a rebase has replaced would be lost. */

@@ -4,6 +4,9 @@ import { channel } from 'node:diagnostics_channel'
  * An event for logs and metrics. It contains counts and durations, but no session ID, key or value; nor does the message of an
  * `error` that this library has made. `durationMs` and `downMs` are milliseconds, `bytes` is the length of the payload.
  *
+ * `handle` is the public name of the session that the event is about, the same in all of its events: see
+ * {@link Session.handle}. It is `undefined` where the session's record cannot be read.
+ *
  * - `created`: a new session was stored, and its ID is sent to the client.
  * - `loaded`: a stored session was opened.
  * - `unknown`: the client presented an ID that has no session: it expired, was ended, or was never issued.
@@ -13,7 +16,7 @@ import { channel } from 'node:diagnostics_channel'
  *   `overwritten` the other's changes, as isolation `'last-wins'` allows.
  * - `gone`: another request ended the session, so the changes of this one were dropped.
  * - `regenerated`: the session got a new ID by `regenerate()`.
- * - `destroyed`: the session was ended by `destroy()`.
+ * - `destroyed`: a stored session was ended, by `destroy()`, or because its last value was removed.
  * - `rotated`: the session got a new ID because its ID was older than `rotateAfter`.
  * - `retired-id`: the client presented an ID that was rotated more than `rotateGrace` ago. It never received the new ID, or the
  *   ID was stolen.
@@ -29,30 +32,45 @@ import { channel } from 'node:diagnostics_channel'
  *   connection is not HTTPS although `cookie.secure` is true, or the route threw a value that cannot carry headers.
  */
 export type SessionEvent =
-  | { readonly type: 'created'; readonly bytes: number; readonly durationMs: number }
-  | { readonly type: 'loaded'; readonly bytes: number; readonly durationMs: number }
+  | {
+      readonly type: 'created' | 'loaded'
+      readonly handle: string
+      readonly bytes: number
+      readonly durationMs: number
+    }
   | { readonly type: 'unknown' }
   | {
       readonly type: 'committed'
+      readonly handle: string
       readonly bytes: number
       readonly tries: number
       readonly durationMs: number
     }
-  | { readonly type: 'rebased'; readonly tries: number }
-  | { readonly type: 'conflict'; readonly keys: number; readonly outcome: 'refused' | 'overwritten' }
-  | { readonly type: 'gone' }
-  | { readonly type: 'regenerated' }
-  | { readonly type: 'destroyed' }
-  | { readonly type: 'rotated' }
-  | { readonly type: 'retired-id' }
-  | { readonly type: 'expired' }
-  | { readonly type: 'decode-failed'; readonly scope: 'key' | 'payload'; readonly error: unknown }
+  | { readonly type: 'rebased'; readonly handle: string; readonly tries: number }
+  | {
+      readonly type: 'conflict'
+      readonly handle: string
+      readonly keys: number
+      readonly outcome: 'refused' | 'overwritten'
+    }
+  | { readonly type: 'gone' | 'regenerated' | 'rotated'; readonly handle: string }
+  | { readonly type: 'destroyed' | 'retired-id' | 'expired'; readonly handle: string | undefined }
+  | {
+      readonly type: 'decode-failed'
+      readonly handle: string | undefined
+      readonly scope: 'key' | 'payload'
+      readonly error: unknown
+    }
   | { readonly type: 'store-failed'; readonly verb: StoreVerb; readonly error: unknown }
   | { readonly type: 'store-refused'; readonly verb: StoreVerb; readonly reason: 'down' | 'pending' }
   | { readonly type: 'store-down' }
   | { readonly type: 'store-up'; readonly downMs: number }
   | { readonly type: 'swept'; readonly removed: number; readonly durationMs: number }
-  | { readonly type: 'cookie-not-sent'; readonly reason: 'headers-sent' | 'not-secure' | 'not-an-error' }
+  | {
+      readonly type: 'cookie-not-sent'
+      readonly handle: string | undefined
+      readonly reason: 'headers-sent' | 'not-secure' | 'not-an-error'
+    }
 
 /** The call to the store that an event is about. */
 export type StoreVerb =

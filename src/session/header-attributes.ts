@@ -1,14 +1,21 @@
-/** The attributes in the header of a session's payload: the stored ones, and one request's changes to them. */
+import { createHandle, HANDLE, handleIn } from './handle.ts'
+
+/**
+ * The attributes in the header of a session's payload: the stored ones, and one request's changes to them. Every payload that
+ * is written holds the session's handle.
+ */
 export class HeaderAttributes {
   #stored: ReadonlyMap<string, string>
   #changed: ReadonlyMap<string, string | undefined> = nothing
   /** The changes that are part of the payload being written, and the attributes with them. */
   #sent: ReadonlyMap<string, string | undefined> = nothing
   #written: ReadonlyMap<string, string>
+  #handle: string | undefined
 
   constructor(stored: ReadonlyMap<string, string>) {
     this.#stored = stored
     this.#written = stored
+    this.#handle = undefined
   }
 
   get(name: string): string | undefined {
@@ -20,6 +27,11 @@ export class HeaderAttributes {
     this.#changed = new Map(this.#changed).set(name, value)
   }
 
+  /** The session's handle. One that has none yet gets one, which the next payload holds. */
+  get handle(): string {
+    return (this.#handle ??= handleIn(this.#stored) ?? createHandle())
+  }
+
   /** Whether this request's changes differ from what is stored. */
   get differ(): boolean {
     for (const [name, value] of this.#changed) if (this.#stored.get(name) !== value) return true
@@ -28,8 +40,9 @@ export class HeaderAttributes {
 
   /** The attributes of the next payload, with `own` added to this payload only. */
   write(own?: readonly [name: string, value: string]): ReadonlyMap<string, string> {
+    const stored = this.#stored.has(HANDLE) ? this.#stored : new Map([...this.#stored, [HANDLE, this.handle]])
     this.#sent = this.#changed
-    const all = this.#changed.size === 0 ? this.#stored : changed(this.#stored, this.#changed)
+    const all = this.#changed.size === 0 ? stored : changed(stored, this.#changed)
     this.#written = own === undefined ? all : new Map([...all, own])
     return this.#written
   }
@@ -44,6 +57,7 @@ export class HeaderAttributes {
   rebase(stored: ReadonlyMap<string, string>): void {
     this.#stored = stored
     this.#written = stored
+    this.#handle = undefined
   }
 }
 

@@ -4,6 +4,7 @@ import type { Entry } from '../store.ts'
 import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { followRedirects, isTombstone, redirectIn, type Redirect } from './redirect.ts'
+import { handleIn } from './handle.ts'
 import { storeKey } from './id.ts'
 import type { ManagerSettings } from './options.ts'
 import type { OpenOptions } from './options.ts'
@@ -96,7 +97,8 @@ export class Loader {
     }
     // An ID that was given up by `regenerate()` is like one that never was, save that a logout still ends the session.
     if (last.mode === 'commit') this.#endable.set(opening.options, first)
-    this.#settings.events.emit({ type: last.mode === 'open' ? 'retired-id' : 'unknown' })
+    const { events } = this.#settings
+    events.emit(last.mode === 'open' ? { type: 'retired-id', handle: last.handle } : { type: 'unknown' })
     return undefined
   }
 
@@ -108,7 +110,7 @@ export class Loader {
       return found
     // A store on the client keeps nothing, and every server sees that the session is over.
     if (store.traits.location === 'server') await this.#store.destroy(key, found.entry, opening.deadline)
-    events.emit({ type: 'expired' })
+    events.emit({ type: 'expired', handle: handleIn(found.document.header.attributes) })
     return undefined
   }
 
@@ -127,7 +129,7 @@ export class Loader {
       if (!isUnreadable) throw error
       const unreadable = store.traits.location === 'server' ? key : entry?.key
       if (unreadable !== undefined) this.#endable.set(options, unreadable)
-      events.emit({ type: 'decode-failed', scope: 'payload', error })
+      events.emit({ type: 'decode-failed', handle: undefined, scope: 'payload', error })
     }
     return undefined
   }

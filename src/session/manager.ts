@@ -103,8 +103,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       passedKeys,
     }
     const state = createState(options, createdAt, openedAt, this.#operations.draft(document), origin)
-    if (events.heard)
-      events.emit({ type: 'loaded', bytes: entry.payload.length, durationMs: now() - openedAt })
+    if (events.heard) {
+      const { handle } = state
+      events.emit({ type: 'loaded', handle, bytes: entry.payload.length, durationMs: now() - openedAt })
+    }
     return createSession(state, this.#operations)
   }
 
@@ -135,10 +137,12 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   /**
    * Ends a session, given itself or its ID. It is final in every store that is revocable. A store that keeps neither
    * sessions nor a list of ended ones cannot end one by its ID, and throws `ERR_SESSION_STATE`.
+   *
+   * @returns whether there was a session to end
    */
-  async destroy(session: Session<ValuesOf<S>> | string): Promise<void> {
+  async destroy(session: Session<ValuesOf<S>> | string): Promise<boolean> {
     if (typeof session !== 'string') return session.destroy()
-    await this.#destroyer.endById(session)
+    return this.#destroyer.endById(session)
   }
 
   /** How many sessions the store holds (beego's `SessionAll`). */

@@ -3,7 +3,7 @@ import { ValueCodec } from '../codec/value/value-codec.ts'
 import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import { Committer } from './commit/committer.ts'
-import type { Destroyer } from './commit/destroy.ts'
+import type { Destroyer, EndedSession } from './commit/destroy.ts'
 import { Draft, type DraftSettings } from './draft.ts'
 import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
@@ -45,7 +45,8 @@ export class Operations implements SessionOperations {
       limits: settings.limits,
       schema: settings.schema,
       rules: settings.rules,
-      decodeFailed: (error) => settings.events.emit({ type: 'decode-failed', scope: 'key', error }),
+      decodeFailed: (error, handle) =>
+        settings.events.emit({ type: 'decode-failed', handle, scope: 'key', error }),
       heard: () => settings.events.heard,
     }
     this.#onStored = onStored
@@ -99,26 +100,30 @@ export class Operations implements SessionOperations {
     return value
   }
 
-  async destroy(state: SessionState): Promise<void> {
-    await this.#run(state, () => this.#destroy(state))
+  async destroy(state: SessionState): Promise<boolean> {
+    const hasEnded = await this.#run(state, () => this.#destroy(state))
     state.response?.update()
+    return hasEnded
   }
 
-  async #destroy(state: SessionState): Promise<void> {
+  async #destroy(state: SessionState): Promise<boolean> {
     const { events, now } = this.#settings
+    const { handle } = state
     const mayBeStored = state.status === 'stored' || state.unsettled !== undefined
     // A logout also ends a record that only another version of the program may be able to read.
     const key = mayBeStored ? state.key : this.#loader.endableKey(state.openOptions)
+    let ended: EndedSession | undefined
     if (key !== undefined) {
       const until = absoluteEnd(state, this.#settings)
       // A create that may still arrive finds the key taken.
       const mayArrive = state.unsettled !== undefined && state.unsettled.base === undefined
       if (mayArrive) await this.#destroyer.occupy(key, state.deadline)
-      const hasEnded = await this.#destroyer.end(key, state.entry, state.deadline, until)
-      if (!hasEnded && mayBeStored) this.#committer.refuseUncertainEnd(state)
-      events.emit({ type: 'destroyed' })
+      ended = await this.#destroyer.end(key, state.entry, state.deadline, until)
+      if (ended === undefined && mayBeStored) this.#committer.refuseUncertainEnd(state)
     }
+    if (ended !== undefined) events.emit({ type: 'destroyed', handle: mayBeStored ? handle : ended.handle })
     state.destroyed(key !== undefined, now(), this.draft())
+    return ended !== undefined
   }
 
   /** Runs one operation at a time per session object: a second one waits for the first, whatever became of it. */

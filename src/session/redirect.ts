@@ -1,6 +1,7 @@
 import { createVersion, Document, type Header } from '../codec/document/document.ts'
 import { readHeader } from '../codec/document/header.ts'
 import type { Limits } from '../codec/limits.ts'
+import { HANDLE, handleIn } from './handle.ts'
 import { hashId } from './id.ts'
 
 /** The record that an old ID leaves behind when its session gets a new one. It leads to the session's new record. */
@@ -15,6 +16,8 @@ export interface Redirect {
    * `destroy()` follows.
    */
   readonly mode: 'open' | 'commit'
+  /** The handle of the session, for events. */
+  readonly handle: string | undefined
 }
 
 const SUCCESSOR = 'next'
@@ -32,7 +35,7 @@ export function redirectIn({ attributes }: Header): Redirect | undefined {
   const successor = attributes.get(SUCCESSOR)
   if (successor === undefined || !KEY.test(successor)) return undefined
   const mode = attributes.get(MODE) === 'commit' ? 'commit' : 'open'
-  return { successor, until: Number(attributes.get(UNTIL)), mode }
+  return { successor, until: Number(attributes.get(UNTIL)), mode, handle: handleIn(attributes) }
 }
 
 /** The redirect in a payload, if it is one. A payload that cannot be read is none. */
@@ -44,10 +47,10 @@ export function redirectOf(payload: string): Redirect | undefined {
   }
 }
 
-/** The payload of a redirect. Of the session it holds only when that began. */
+/** The payload of a redirect. Of the session it holds only when that began, and the handle. */
 export function redirectPayload(
   createdAt: number,
-  { successor, until, mode }: Redirect,
+  { successor, until, mode, handle }: Redirect,
   limits: Limits,
 ): string {
   const attributes = new Map([
@@ -55,7 +58,17 @@ export function redirectPayload(
     [UNTIL, String(until)],
   ])
   if (mode === 'commit') attributes.set(MODE, mode)
+  if (handle !== undefined) attributes.set(HANDLE, handle)
   return emptyPayload(createdAt, attributes, limits)
+}
+
+/** The handle of the session in a payload; `undefined` if it cannot be read. */
+export function handleOf(payload: string): string | undefined {
+  try {
+    return handleIn(readHeader(payload).header.attributes)
+  } catch {
+    return undefined
+  }
 }
 
 /**

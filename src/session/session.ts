@@ -28,7 +28,7 @@ export interface SessionOperations {
   regenerate(state: SessionState): void
   claim(state: SessionState, key: string): Promise<unknown>
   commit(state: SessionState): Promise<Committed>
-  destroy(state: SessionState): Promise<void>
+  destroy(state: SessionState): Promise<boolean>
 }
 
 /** @internal A session with this state. `Session` has no public constructor: sessions come from the manager. */
@@ -166,6 +166,17 @@ export class Session<V extends SessionValues = SessionValues> {
     if (this.isReadOnly && this.#state.closed) return '' // for error listeners, as in `get`
     if (this.isReadOnly) throw readOnly(this.#state.failure)
     return this.#operations.id(this.#state)
+  }
+
+  /**
+   * The session's public name, 128 random bits in base64url: for logs, lists of devices and operators. It opens nothing. It is kept
+   * with the session, through `regenerate()` and rotation too; the session that begins after a `destroy()` has another one.
+   * Events carry it.
+   */
+  get handle(): string {
+    if (this.isReadOnly && this.#state.closed) return '' // as in `id`
+    if (this.isReadOnly) throw readOnly(this.#state.failure)
+    return this.#state.handle
   }
 
   /** Whether the session did not exist before this request. */
@@ -334,8 +345,10 @@ export class Session<V extends SessionValues = SessionValues> {
   /**
    * Ends the session now, in the store too: no concurrent request can bring it back. What is set on this object
    * afterwards begins a new session under a new ID.
+   *
+   * @returns whether there was a stored session to end
    */
-  destroy(callback?: never): Promise<void> {
+  destroy(callback?: never): Promise<boolean> {
     if (typeof callback === 'function') throw callbackGiven(this.#name, 'destroy')
     return this.#begin('destroy', this.#destroy())
   }
@@ -374,11 +387,11 @@ export class Session<V extends SessionValues = SessionValues> {
     }
   }
 
-  async #destroy(): Promise<void> {
+  async #destroy(): Promise<boolean> {
     if (this.isReadOnly) throw readOnly(this.#state.failure)
     this.#ending += 1
     try {
-      await this.#operations.destroy(this.#state)
+      return await this.#operations.destroy(this.#state)
     } finally {
       this.#ending -= 1
     }

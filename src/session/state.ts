@@ -119,6 +119,11 @@ class State {
     this.isIdKnown = true
   }
 
+  /** The session's public name, which opens nothing. */
+  get handle(): string {
+    return this.draft.attributes.handle
+  }
+
   /** The key of the stored session. */
   get storedKey(): string {
     if (this.key === undefined) throw new SessionError('ERR_SESSION_STATE', 'the session has no ID yet')

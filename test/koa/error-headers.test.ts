@@ -83,9 +83,10 @@ for (const [what, thrown] of Object.entries({
     t.deepEqual((await client().get('/')).setCookies, [])
     t.false(events.some(({ type }) => type === 'cookie-not-sent'))
     t.deepEqual((await client().get('/write')).setCookies, [])
+    const told = events.filter((event) => event.type === 'cookie-not-sent')
     t.deepEqual(
-      events.filter(({ type }) => type === 'cookie-not-sent'),
-      [{ type: 'cookie-not-sent', reason: 'not-an-error' }],
+      told.map(({ reason }) => reason),
+      ['not-an-error'],
     )
   })
 }

@@ -204,7 +204,7 @@ test('a set of a key that the request has read is refused with 409 if another re
     ],
   )
   const told = events.filter(({ type }) => type === 'conflict')
-  const refused = { type: 'conflict', keys: 1, outcome: 'refused' }
+  const refused = { type: 'conflict', handle: two.handle, keys: 1, outcome: 'refused' }
   t.deepEqual(told, [refused, refused])
 })
 
@@ -921,8 +921,8 @@ test('F19: who comes while others of its process contend waits for them, and who
   t.deepEqual(
     events.filter(({ type }) => type === 'rebased'),
     [
-      { type: 'rebased', tries: 2 },
-      { type: 'rebased', tries: 1 },
+      { type: 'rebased', handle: one.handle, tries: 2 },
+      { type: 'rebased', handle: one.handle, tries: 1 },
     ],
   )
 })

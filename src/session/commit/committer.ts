@@ -135,7 +135,10 @@ export class Committer {
       return create(createId(idPrefix))
     })
     if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
-    if (events.heard) events.emit({ type: 'created', bytes: payload.length, durationMs: now() - startedAt })
+    if (events.heard) {
+      const { handle } = state
+      events.emit({ type: 'created', handle, bytes: payload.length, durationMs: now() - startedAt })
+    }
     return 'ok'
   }
 
@@ -190,10 +193,11 @@ export class Committer {
       throw error
     })
     if (outcome !== 'ok') return outcome
+    const { handle } = state
     state.draft.settle(payload)
     state.draft.startOver(Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() }))
     state.emptied()
-    this.#settings.events.emit({ type: 'destroyed' })
+    this.#settings.events.emit({ type: 'destroyed', handle })
     return 'ok'
   }
 

@@ -3,7 +3,7 @@ import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
-import { isTombstonePayload, redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
+import { handleOf, isTombstonePayload, redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import { conflict } from './retry.ts'
 
@@ -14,6 +14,15 @@ type DestroySettings = Pick<
   ManagerSettings,
   'hash' | 'idPrefix' | 'commitTimeout' | 'absoluteTimeout' | 'limits' | 'events' | 'now' | 'store'
 >
+
+/** A session that was ended. */
+export interface EndedSession {
+  /** Its handle; `undefined` if its record cannot be read. */
+  readonly handle: string | undefined
+}
+
+/** A record that could not be read was removed. */
+const unreadable: EndedSession = { handle: undefined }
 
 /**
  * Ends sessions. It never loses against requests that write at the same time, and takes a bounded number of calls: one
@@ -37,28 +46,38 @@ export class Destroyer {
    *
    * @param known the entry under `key`, where this request has read it
    * @param until when every credential of the session will have expired, for stores on the client
-   * @returns whether there was a session to end
+   * @returns what was ended; `undefined` if there was no session to end
    */
-  async end(key: string, known: Entry | undefined, deadline: Deadline, until: number): Promise<boolean> {
+  async end(
+    key: string,
+    known: Entry | undefined,
+    deadline: Deadline,
+    until: number,
+  ): Promise<EndedSession | undefined> {
     const store = this.#store
     if (store.store.traits.location === 'client') {
       // By its key alone: which credentials were handed out is not known.
-      return (await store.destroy(key, undefined, deadline, until)) === 'ok'
+      const outcome = await store.destroy(key, undefined, deadline, until)
+      return outcome === 'ok' ? { handle: known && handleOf(known.payload) } : undefined
     }
     let at = key
-    let entry = known
+    let entry: Entry | 'removed' | undefined = known
     for (let moves = 0; moves <= MAX_MOVES; moves += 1) {
       entry ??= await this.#read(at, deadline)
-      if (entry === undefined || isTombstonePayload(entry.payload)) return false
+      if (entry === 'removed') return unreadable
+      if (entry === undefined || isTombstonePayload(entry.payload)) return undefined
+      const ended = { handle: handleOf(entry.payload) }
       const redirect = redirectOf(entry.payload)
       if (redirect === undefined) {
         const outcome = await this.#endIfSame(at, entry, deadline)
-        if (outcome !== 'conflict') return outcome === 'ok'
+        if (outcome !== 'conflict') return outcome === 'ok' ? ended : undefined
         await this.#putTombstone(at, deadline)
         const newer = await this.#read(at, deadline)
-        if (newer === undefined) return false
+        if (newer === 'removed') return unreadable
+        if (newer === undefined) return undefined
         const moved = redirectOf(newer.payload)
-        if (moved === undefined) return (await store.destroy(at, undefined, deadline)) === 'ok'
+        if (moved === undefined)
+          return (await store.destroy(at, undefined, deadline)) === 'ok' ? ended : undefined
         at = moved.successor
       } else at = redirect.successor
       entry = undefined
@@ -76,14 +95,9 @@ export class Destroyer {
     }
     if (!isId(id, idPrefix)) return false
     const deadline = startDeadline('commitTimeout', commitTimeout)
-    const hasEnded = await this.end(
-      storeKey(this.#settings, id),
-      undefined,
-      deadline,
-      now() + absoluteTimeout,
-    )
-    events.emit({ type: 'destroyed' })
-    return hasEnded
+    const ended = await this.end(storeKey(this.#settings, id), undefined, deadline, now() + absoluteTimeout)
+    if (ended !== undefined) events.emit({ type: 'destroyed', handle: ended.handle })
+    return ended !== undefined
   }
 
   /** Whether a tombstone says that the session was ended while it was under this key. */
@@ -105,13 +119,12 @@ export class Destroyer {
   }
 
   /** A record that cannot be read is destroyed: it is damaged, and leads nowhere. */
-  async #read(key: string, deadline: Deadline): Promise<Entry | undefined> {
+  async #read(key: string, deadline: Deadline): Promise<Entry | 'removed' | undefined> {
     try {
       return await this.#store.read(key, undefined, deadline)
     } catch (error) {
       if (isTrouble(error)) throw error
-      await this.#store.destroy(key, undefined, deadline)
-      return undefined
+      return (await this.#store.destroy(key, undefined, deadline)) === 'ok' ? 'removed' : undefined
     }
   }
 

@@ -109,8 +109,8 @@ export class Mover {
     const kept = at + redirectLife + CLOCK_TOLERANCE
     const until = mode === 'open' ? at + rotateGrace : kept
     const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, kept) : kept
-    const payload = redirectPayload(state.createdAt, { successor, until, mode }, limits)
-    const { storedKey: key, deadline } = state
+    const { storedKey: key, deadline, createdAt, handle } = state
+    const payload = redirectPayload(createdAt, { successor, until, mode, handle }, limits)
     try {
       const written = await this.#store.replace(key, payload, recordEnd, base, deadline)
       return typeof written === 'string' ? written : 'ok'

@@ -34,7 +34,7 @@ export class Regeneration {
     }
     if (outcome === 'empty') return 'empty'
     if (outcome !== 'moved') throw endedMeanwhile()
-    this.#settings.events.emit({ type: 'regenerated' })
+    this.#settings.events.emit({ type: 'regenerated', handle: state.handle })
     return 'ok'
   }
 }

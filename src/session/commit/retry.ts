@@ -45,7 +45,7 @@ export class CommitRetry {
     })
     if (outcome === 'ok' && state.entry !== undefined && state.entry.payload !== payload) {
       const bytes = state.entry.payload.length
-      events.emit({ type: 'committed', bytes, tries, durationMs: now() - startedAt })
+      events.emit({ type: 'committed', handle: state.handle, bytes, tries, durationMs: now() - startedAt })
     }
     return outcome
   }
@@ -90,7 +90,7 @@ export class CommitRetry {
         if (newer === 'regenerated' || newer === undefined) return [newer ?? 'gone', undefined]
         if (newer !== state.entry) {
           this.rebase(state, newer)
-          if (events.heard) events.emit({ type: 'rebased', tries })
+          if (events.heard) events.emit({ type: 'rebased', handle: state.handle, tries })
         }
         const outcome = await attempt(newer)
         if (outcome !== 'conflict') {
@@ -156,7 +156,7 @@ export class CommitRetry {
 
   /** Another request has ended the session: it stays ended, and the changes are dropped. */
   gone(state: SessionState): 'gone' {
-    this.#settings.events.emit({ type: 'gone' })
+    this.#settings.events.emit({ type: 'gone', handle: state.handle })
     return state.lost()
   }
 
@@ -184,16 +184,17 @@ export class CommitRetry {
   /** Replays the session's changes on an entry that another request has stored. */
   rebase(state: SessionState, newer: Entry): void {
     const { limits, events } = this.#settings
+    const { handle } = state
     let overwritten: number
     try {
       overwritten = rebase(state.draft, Document.parse(newer.payload, limits))
     } catch (error) {
       if (error instanceof SessionError && error.code === 'ERR_SESSION_CONFLICT')
-        events.emit({ type: 'conflict', keys: 1, outcome: 'refused' })
+        events.emit({ type: 'conflict', handle, keys: 1, outcome: 'refused' })
       throw error
     }
     state.rebasedOnto(newer)
-    if (overwritten > 0) events.emit({ type: 'conflict', keys: overwritten, outcome: 'overwritten' })
+    if (overwritten > 0) events.emit({ type: 'conflict', handle, keys: overwritten, outcome: 'overwritten' })
   }
 }
 

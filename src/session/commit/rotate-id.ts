@@ -46,7 +46,7 @@ export class IdRotation {
       const outcome = await this.#mover.move(state, createId(this.#settings.idPrefix), 'open')
       if (outcome === 'gone') return 'gone'
       if (outcome !== 'moved') return 'put-off'
-      this.#settings.events.emit({ type: 'rotated' })
+      this.#settings.events.emit({ type: 'rotated', handle: state.handle })
       return 'ok'
     } catch (error) {
       if (state.unsettledMove !== undefined) throw error

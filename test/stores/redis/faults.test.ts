@@ -69,6 +69,7 @@ test.serial(
     const inVain = await Promise.allSettled(Array.from({ length: 50 }, async () => store.read(randomKey())))
     t.true(inVain.every(({ status }) => status === 'rejected'))
     t.is(proxy.connections, 1)
+    proxy.cut() // the attempt has failed, or is about to
     proxy.mend()
     const reads = await Promise.all(Array.from({ length: 50 }, async () => store.read(randomKey())))
     t.is(reads.length, 50)
