@@ -55,6 +55,8 @@ export const managerChecks: Checks<ManagerOptions> = {
   absoluteTimeout: isMs,
   rotateAfter: isMs,
   rotateGrace: both(isMsOrZero, between(0, Infinity, 'must be 0 ms or more')),
+  retiredFor: both(isMsOrZero, between(0, Infinity, 'must be 0 ms or more')),
+  onRetired: must("must be 'report' or 'revoke'", (value) => value === 'report' || value === 'revoke'),
   openTimeout: isTimer,
   commitTimeout: isTimer,
   maxPending: both(must('must be a whole number', isWhole), between(1, Infinity, 'must be more than 0')),

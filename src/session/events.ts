@@ -19,7 +19,7 @@ import { channel } from 'node:diagnostics_channel'
  * - `destroyed`: a stored session was ended, by `destroy()`, or because its last value was removed.
  * - `rotated`: the session got a new ID because its ID was older than `rotateAfter`.
  * - `retired-id`: the client presented an ID that was rotated more than `rotateGrace` ago. It never received the new ID, or the
- *   ID was stolen.
+ *   ID was stolen. `onRetired` says what happens to the session.
  * - `expired`: a stored session had exceeded its absolute timeout.
  * - `decode-failed`: one key (`scope: 'key'`) or a whole payload could not be decoded. What is stored stays as it is.
  * - `store-failed`: the store failed at this `verb`.

@@ -38,12 +38,12 @@ export class HeaderAttributes {
     return false
   }
 
-  /** The attributes of the next payload, with `own` added to this payload only. */
-  write(own?: readonly [name: string, value: string]): ReadonlyMap<string, string> {
+  /** The attributes of the next payload, with the changes `own` in this payload only. */
+  write(own?: ReadonlyMap<string, string | undefined>): ReadonlyMap<string, string> {
     const stored = this.#stored.has(HANDLE) ? this.#stored : new Map([...this.#stored, [HANDLE, this.handle]])
     this.#sent = this.#changed
     const all = this.#changed.size === 0 ? stored : changed(stored, this.#changed)
-    this.#written = own === undefined ? all : new Map([...all, own])
+    this.#written = own === undefined ? all : changed(all, own)
     return this.#written
   }
 

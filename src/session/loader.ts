@@ -3,6 +3,7 @@ import { SessionError } from '../errors.ts'
 import type { Entry } from '../store.ts'
 import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
+import type { Destroyer } from './commit/destroy.ts'
 import { followRedirects, isTombstone, redirectIn, type Redirect } from './redirect.ts'
 import { handleIn } from './handle.ts'
 import { storeKey } from './id.ts'
@@ -35,22 +36,24 @@ const NONE: readonly string[] = []
 
 type LoaderSettings = Pick<
   ManagerSettings,
-  'store' | 'hash' | 'events' | 'limits' | 'idleTimeout' | 'absoluteTimeout'
+  'store' | 'hash' | 'events' | 'limits' | 'idleTimeout' | 'absoluteTimeout' | 'onRetired'
 >
 
 /** Finds the stored session that an ID belongs to. */
 export class Loader {
   readonly #settings: LoaderSettings
   readonly #store: GuardedStore
+  readonly #destroyer: Destroyer
   /**
-   * Keys of records that open nothing, but that `destroy()` ends: those that cannot be read here, and those whose session was
-   * given a new ID by a `regenerate()`, maybe at this moment.
+   * Keys of records that open nothing, but that `destroy()` ends: those that cannot be read here, and those of an earlier ID of
+   * a session.
    */
   readonly #endable = new WeakMap<OpenOptions, string>()
 
-  constructor(settings: LoaderSettings, store: GuardedStore) {
+  constructor(settings: LoaderSettings, store: GuardedStore, destroyer: Destroyer) {
     this.#settings = settings
     this.#store = store
+    this.#destroyer = destroyer
   }
 
   /** The session's own record or, within the grace of a rotation, the record that replaced it. */
@@ -95,11 +98,20 @@ export class Loader {
       if (record === undefined) return undefined
       if (leadsOn(last)) return { key, ...record, isRedirected: true, passedKeys }
     }
-    // An ID that was given up by `regenerate()` is like one that never was, save that a logout still ends the session.
-    if (last.mode === 'commit') this.#endable.set(opening.options, first)
-    const { events } = this.#settings
-    events.emit(last.mode === 'open' ? { type: 'retired-id', handle: last.handle } : { type: 'unknown' })
+    // An earlier ID is like one that never was, except that a logout still ends the session.
+    this.#endable.set(opening.options, first)
+    if (last.mode === 'open') await this.#retired(first, last, opening)
+    else this.#settings.events.emit({ type: 'unknown' })
     return undefined
+  }
+
+  /** An ID is used that was rotated long ago: by a client that never received the new one, or by a thief. */
+  async #retired(key: string, { handle }: Redirect, { openedAt, deadline }: Opening): Promise<void> {
+    const { events, onRetired, absoluteTimeout } = this.#settings
+    events.emit({ type: 'retired-id', handle })
+    if (onRetired === 'report') return
+    const ended = await this.#destroyer.end(key, undefined, deadline, openedAt + absoluteTimeout)
+    if (ended !== undefined) events.emit({ type: 'destroyed', handle })
   }
 
   /** Reads and parses a record. One that has reached its absolute timeout is destroyed. */

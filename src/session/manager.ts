@@ -44,9 +44,9 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#settings = settings
     this.#calls = new StoreCalls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
-    this.#loader = new Loader(settings, this.#store)
-    this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     this.#destroyer = new Destroyer(settings, this.#store)
+    this.#loader = new Loader(settings, this.#store, this.#destroyer)
+    this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     const onStored = isSweeping(settings.store) ? () => this.#sweeper.start() : undefined
     this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, onStored)
   }

@@ -60,10 +60,24 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly rotateAfter?: number
 
   /**
-   * How long the old ID stays valid after a rotation, in ms, for requests that are in progress. Later use emits the event
-   * `retired-id`. Must be shorter than `rotateAfter`. Default: 30 seconds.
+   * How long the old ID stays valid after a rotation, in ms, for requests that are in progress. Later use is told by
+   * {@link onRetired}. Must be shorter than `rotateAfter`. Default: 30 seconds.
    */
   readonly rotateGrace?: number
+
+  /**
+   * For how long after that, in ms, the store remembers to which session the old ID belonged, so that its use is recognised
+   * and a `destroy()` with it ends the session. One small record for each rotation. Default: 24 hours, and never beyond the
+   * session's absolute timeout.
+   */
+  readonly retiredFor?: number
+
+  /**
+   * What happens when an ID is used that was rotated more than `rotateGrace` ago: it was stolen, or its client never received
+   * the new one. `'report'`: it opens nothing, and the event `retired-id` tells. `'revoke'`: the session is ended too, whoever
+   * has it now. Default: `'report'`.
+   */
+  readonly onRetired?: 'report' | 'revoke'
 
   /**
    * The hash that turns an ID into the key under which the store files the session: a name from `crypto.getHashes()` with at
@@ -158,6 +172,8 @@ export interface ManagerSettings {
   readonly maxPending: number
   readonly rotateAfter: number | undefined
   readonly rotateGrace: number
+  readonly retiredFor: number
+  readonly onRetired: 'report' | 'revoke'
   /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
   readonly redirectLife: number
   readonly hash: string

@@ -13,9 +13,11 @@ export interface Redirect {
   /**
    * `open`, after a rotation: the old ID opens the session until {@link until}, and requests under way commit to the new
    * record. `commit`, after a `regenerate()`: the old ID opens nothing, requests under way are refused, and only a
-   * `destroy()` follows.
+   * `destroy()` follows. `latest`: the record under a {@link trailKey}, which no ID opens.
    */
-  readonly mode: 'open' | 'commit'
+  readonly mode: 'open' | 'commit' | 'latest'
+  /** What the rotations of a session since its last `regenerate()` have in common: see {@link trailKey}. */
+  readonly trail: string | undefined
   /** The handle of the session, for events. */
   readonly handle: string | undefined
 }
@@ -24,6 +26,8 @@ const SUCCESSOR = 'next'
 const UNTIL = 'until'
 const MODE = 'mode'
 const ENDED = 'ended'
+/** The header attribute of sessions and redirects that holds {@link Redirect.trail}. */
+export const TRAIL = 'trail'
 const KEY = /^[\w-]{1,128}$/
 
 /** Only a loop of redirects is longer: rotations are further apart than their grace. */
@@ -34,8 +38,10 @@ export function redirectIn({ attributes }: Header): Redirect | undefined {
   if (attributes.size === 0) return undefined
   const successor = attributes.get(SUCCESSOR)
   if (successor === undefined || !KEY.test(successor)) return undefined
-  const mode = attributes.get(MODE) === 'commit' ? 'commit' : 'open'
-  return { successor, until: Number(attributes.get(UNTIL)), mode, handle: handleIn(attributes) }
+  const kind = attributes.get(MODE)
+  const mode = kind === 'commit' || kind === 'latest' ? kind : 'open'
+  const until = Number(attributes.get(UNTIL))
+  return { successor, until, mode, trail: attributes.get(TRAIL), handle: handleIn(attributes) }
 }
 
 /** The redirect in a payload, if it is one. A payload that cannot be read is none. */
@@ -50,16 +56,25 @@ export function redirectOf(payload: string): Redirect | undefined {
 /** The payload of a redirect. Of the session it holds only when that began, and the handle. */
 export function redirectPayload(
   createdAt: number,
-  { successor, until, mode, handle }: Redirect,
+  { successor, until, mode, trail, handle }: Redirect,
   limits: Limits,
 ): string {
   const attributes = new Map([
     [SUCCESSOR, successor],
     [UNTIL, String(until)],
   ])
-  if (mode === 'commit') attributes.set(MODE, mode)
+  if (mode !== 'open') attributes.set(MODE, mode)
+  if (trail !== undefined) attributes.set(TRAIL, trail)
   if (handle !== undefined) attributes.set(HANDLE, handle)
   return emptyPayload(createdAt, attributes, limits)
+}
+
+/**
+ * The key of the redirect that leads to a session's newest record, or to one that leads on. So a logout with an ID that was
+ * rotated long ago follows it in one step, however many rotations there were since.
+ */
+export function trailKey(trail: string, algorithm: string): string {
+  return hashId(`trail ${trail}`, algorithm)
 }
 
 /** The handle of the session in a payload; `undefined` if it cannot be read. */

@@ -48,6 +48,8 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     maxPending: options.maxPending ?? 1_000,
     rotateAfter,
     rotateGrace,
+    retiredFor: options.retiredFor ?? 24 * 60 * 60 * 1000,
+    onRetired: options.onRetired ?? 'report',
     redirectLife: Math.max(REDIRECT_LIFE, 2 * commitTimeout),
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',

@@ -136,12 +136,12 @@ class State {
     return this.entry
   }
 
-  /** The header of the next payload: a new version, the attributes kept so far, and optionally one more. */
-  nextHeader(attribute?: readonly [name: string, value: string]): Header {
+  /** The header of the next payload: a new version, and the attributes kept so far with the changes `own`. */
+  nextHeader(own?: ReadonlyMap<string, string | undefined>): Header {
     return {
       version: createVersion(),
       createdAt: this.createdAt,
-      attributes: this.draft.attributes.write(attribute),
+      attributes: this.draft.attributes.write(own),
     }
   }
 

@@ -3,7 +3,15 @@ import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
-import { handleOf, isTombstonePayload, redirectOf, tombstoneKey, tombstonePayload } from '../redirect.ts'
+import {
+  handleOf,
+  isTombstonePayload,
+  redirectOf,
+  tombstoneKey,
+  tombstonePayload,
+  trailKey,
+  type Redirect,
+} from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import { conflict } from './retry.ts'
 
@@ -78,11 +86,20 @@ export class Destroyer {
         const moved = redirectOf(newer.payload)
         if (moved === undefined)
           return (await store.destroy(at, undefined, deadline)) === 'ok' ? ended : undefined
-        at = moved.successor
-      } else at = redirect.successor
+        at = await this.#successor(moved, deadline)
+      } else at = await this.#successor(redirect, deadline)
       entry = undefined
     }
     throw conflict('the session was given a new ID again and again while it was to be ended; try again')
+  }
+
+  /** Where a redirect leads. From one whose grace is over there may have been many rotations, which the trail skips. */
+  async #successor({ successor, until, mode, trail }: Redirect, deadline: Deadline): Promise<string> {
+    const { hash, now } = this.#settings
+    if (mode !== 'open' || trail === undefined || now() < until) return successor
+    const latest = await this.#read(trailKey(trail, hash), deadline)
+    const redirect = typeof latest === 'object' ? redirectOf(latest.payload) : undefined
+    return redirect?.successor ?? successor
   }
 
   /** Ends the session with this ID. Returns whether there was one. */

@@ -4,7 +4,8 @@ import type { Entry, Written } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
-import { redirectOf, redirectPayload, type Redirect } from '../redirect.ts'
+import { redirectOf, redirectPayload, TRAIL, trailKey, type Redirect } from '../redirect.ts'
+import { createHandle } from '../handle.ts'
 import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState, UnsettledMove } from '../state.ts'
@@ -41,13 +42,15 @@ export class Mover {
    *
    * @param mode what the redirect under the old ID is for: see {@link Redirect.mode}
    */
-  async move(state: SessionState, nextId: string, mode: Redirect['mode']): Promise<Moved> {
+  async move(state: SessionState, nextId: string, mode: 'open' | 'commit'): Promise<Moved> {
     const { draft, deadline, storedKey: oldKey } = state
     const { keepEmpty, rotateAfter, now } = this.#settings
     const newKey = storeKey(this.#settings, nextId)
     const until = absoluteEnd(state, this.#settings)
     const withdraw = async (): Promise<unknown> => this.#destroyer.end(newKey, undefined, deadline, until)
-    const issued = rotateAfter === undefined ? undefined : issuedAt(now())
+    const known = draft.attributes.get(TRAIL)
+    const trail = mode === 'open' ? (known ?? createHandle()) : undefined
+    const own = new Map([...(rotateAfter === undefined ? [] : [issuedAt(now())]), [TRAIL, trail] as const])
     let created: Entry | undefined
     let mayExist = false
     let move: UnsettledMove | undefined
@@ -56,7 +59,7 @@ export class Mover {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
         if (mode === 'commit') refuseDisconnected(state)
-        const payload = draft.write(state.nextHeader(issued), draft.changes())
+        const payload = draft.write(state.nextHeader(own), draft.changes())
         if (!keepEmpty && isEmptyPayload(payload)) return 'empty'
         mayExist = true
         const written = await this.#write(
@@ -69,7 +72,7 @@ export class Mover {
         created = written.entry
         if (mode === 'commit') refuseDisconnected(state)
         move = { key: newKey, payload, entry: written.entry }
-        const left = await this.#leaveRedirect(state, newKey, base, mode)
+        const left = await this.#leaveRedirect(state, newKey, base, mode, trail)
         isPlaced = left === 'ok'
         if (left !== 'ok') {
           move = undefined
@@ -77,6 +80,7 @@ export class Mover {
         }
         if (await this.#isEnded(state)) return 'gone'
         state.movedTo(nextId, newKey, payload, written)
+        if (trail !== undefined) await this.#extendTrail(state, trail, known === undefined)
         return 'moved'
       }
       const outcome = await this.#retry.run<Moved>(state, attempt, mode === 'commit')
@@ -98,9 +102,10 @@ export class Mover {
     state: SessionState,
     successor: string,
     base: Entry,
-    mode: Redirect['mode'],
+    mode: 'open' | 'commit',
+    trail: string | undefined,
   ): Promise<'ok' | 'conflict' | 'gone'> {
-    const { now, rotateGrace, idleTimeout, redirectLife, limits, store } = this.#settings
+    const { now, rotateGrace, redirectLife, limits, store } = this.#settings
     // A store on the client keeps no records. It can at most remember that the old credentials are no longer valid.
     if (store.traits.location === 'client')
       return this.#store.destroy(state.storedKey, base, state.deadline, absoluteEnd(state, this.#settings))
@@ -108,15 +113,36 @@ export class Mover {
     // Stores expire by their own clocks: the record outlives every request that relies on it.
     const kept = at + redirectLife + CLOCK_TOLERANCE
     const until = mode === 'open' ? at + rotateGrace : kept
-    const recordEnd = mode === 'open' ? Math.max(until + idleTimeout, kept) : kept
+    const recordEnd = mode === 'open' ? Math.max(this.#trailEnd(state, until), kept) : kept
     const { storedKey: key, deadline, createdAt, handle } = state
-    const payload = redirectPayload(createdAt, { successor, until, mode, handle }, limits)
+    const payload = redirectPayload(createdAt, { successor, until, mode, trail, handle }, limits)
     try {
       const written = await this.#store.replace(key, payload, recordEnd, base, deadline)
       return typeof written === 'string' ? written : 'ok'
     } catch (error) {
       if (await this.#leadsTo(state, successor)) return 'ok'
       throw error
+    }
+  }
+
+  /** Until when a logout with an ID follows that was valid until `until`. */
+  #trailEnd(state: SessionState, until: number): number {
+    return Math.min(until + this.#settings.retiredFor, absoluteEnd(state, this.#settings))
+  }
+
+  /** Makes the trail lead to the record as it is now. If that fails, it leads to an older redirect, which leads on. */
+  async #extendTrail(state: SessionState, trail: string, isNew: boolean): Promise<void> {
+    const { hash, now, rotateGrace, limits } = this.#settings
+    const { storedKey: successor, deadline, createdAt, handle } = state
+    const key = trailKey(trail, hash)
+    const until = this.#trailEnd(state, now() + rotateGrace)
+    const payload = redirectPayload(createdAt, { successor, until, mode: 'latest', trail, handle }, limits)
+    try {
+      const base = isNew ? undefined : await this.#store.read(key, undefined, deadline)
+      if (base === undefined) await this.#store.create(key, payload, until, deadline)
+      else await this.#store.replace(key, payload, until, base, deadline)
+    } catch {
+      // The rotation is done, and its client must be told.
     }
   }
 

@@ -34,6 +34,7 @@ type Page =
       (
         | { readonly kind: 'staged'; readonly view: RequestView; readonly log: Log }
         | { readonly kind: 'redirect'; readonly next: string; readonly opensUntil: number }
+        | { readonly kind: 'trail'; readonly next: string }
         | { readonly kind: 'tombstone' }
       ))
 
@@ -191,7 +192,8 @@ export class Oracle {
     this.writes += 1
     const { payload, until } = row
     const record = recordOf(payload)
-    if (record.kind === 'tombstone') this.pages.set(call.key, { ...record, payload, until })
+    if (record.kind === 'tombstone' || record.kind === 'trail')
+      this.pages.set(call.key, { ...record, payload, until })
     else if (record.kind === 'redirect') {
       this.pages.set(call.key, { ...record, payload, until })
       this.#noteMove(pending, name, page, record.next)
@@ -389,7 +391,8 @@ export class Oracle {
     if (isById) tell(2 + MAX_HOPS)
     else if (doing === 'commit' && !this.opens(view.history.key) && !view.history.hasEnded) return
     else if (doing === 'commit' && view.history.isEndAsked) return
-    else if (doing === 'commit' && (moving || isRotating)) tell(3 + hops)
+    else if (doing === 'commit' && isRotating) tell(5 + hops) // the trail takes up to two more
+    else if (doing === 'commit' && moving) tell(3 + hops)
     else tell(1)
   }
 }
