@@ -20,8 +20,8 @@ function fixture(options: ManagerOptions<undefined> = {}): Fixture {
   const events: SessionEvent[] = []
   const manager = new SessionManager({
     store,
-    openTimeout: 50,
-    commitTimeout: 50,
+    openTimeout: 10_000,
+    commitTimeout: 10_000,
     onEvent: (event) => events.push(event),
     ...options,
   })
@@ -77,7 +77,7 @@ test('a logout gets its try although too many wait', async (t) => {
 test.serial(
   'F3: after five failures in a row the store is left alone, and one request a second tries',
   async (t) => {
-    const { manager, store, events, seen } = fixture()
+    const { manager, store, events, seen } = fixture({ openTimeout: 300 })
     const id = await stored(manager)
     store.before = () => {
       throw new Error('connection to 10.1.2.3 refused')
