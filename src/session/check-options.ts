@@ -3,7 +3,7 @@ import type { Limits } from '../codec/limits.ts'
 import { isStandardSchema } from '../codec/standard-schema.ts'
 import { SessionError } from '../errors.ts'
 import { ISOLATIONS, type KeyOptions } from './isolation.ts'
-import type { ManagerOptions, SealOptions } from './options.ts'
+import type { ManagerOptions, OwnerOptions, SealOptions } from './options.ts'
 
 /** Throws if an option's value is not allowed; `field` is the option's path, for the message. */
 export type Check = (value: unknown, field: string) => void
@@ -46,6 +46,15 @@ const seal: Checks<SealOptions> = {
   plainUntil: must('must be a Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())),
 }
 
+const owners: Checks<OwnerOptions> = {
+  max: both(must('must be a whole number', isWhole), between(1, 1_000, 'must be 1 to 1,000')),
+  whenFull: must(
+    "must be 'unused', 'oldest' or 'refuse'",
+    (value) => value === 'unused' || value === 'oldest' || value === 'refuse',
+  ),
+  verifyEvery: both(isMsOrZero, between(0, Infinity, 'must be 0 ms or more')),
+}
+
 export const managerChecks: Checks<ManagerOptions> = {
   store: isObjectOf('a store'),
   provider: isName,
@@ -60,6 +69,7 @@ export const managerChecks: Checks<ManagerOptions> = {
   openTimeout: isTimer,
   commitTimeout: isTimer,
   maxPending: both(must('must be a whole number', isWhole), between(1, Infinity, 'must be more than 0')),
+  owners: optionsOf(owners),
   hash: must('must name a hash of node:crypto, such as sha256', isHash),
   idPrefix: matches(/^[\w-]{0,64}$/, 'must be letters, digits, - and _, at most 64 of them'),
   keepEmpty: isBoolean,

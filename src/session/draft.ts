@@ -266,6 +266,14 @@ export class Draft {
     this.base = newer
   }
 
+  /** The session was ended, and a sign-in begins another one with nothing of it. */
+  beginAnew(base: Document): void {
+    this.keyChanges.clear()
+    this.stale.clear()
+    this.cleared = false
+    this.startOver(base)
+  }
+
   /** The session was removed, and another one begins: `base` is empty, and what was read before does not count. */
   startOver(base: Document): void {
     this.#looked = undefined

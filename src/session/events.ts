@@ -15,6 +15,11 @@ import { channel } from 'node:diagnostics_channel'
  * - `conflict`: concurrent requests changed the same `keys`. The commit of this one was `refused` with status 409, or it has
  *   `overwritten` the other's changes, as isolation `'last-wins'` allows.
  * - `gone`: another request ended the session, so the changes of this one were dropped.
+ * - `signed-in`: the session belongs to an owner now, who has so many `sessions`.
+ * - `sign-in-refused`: the owner's sessions were `ended` since the credentials were looked at, or there are too many (`full`).
+ * - `confirmed`: the owner has proven once more who it is.
+ * - `ended`: sessions of an owner were ended: `one`, all `others`, or `all`.
+ * - `unlisted`: a session was ended because its owner's record does not list it.
  * - `regenerated`: the session got a new ID by `regenerate()`.
  * - `destroyed`: a stored session was ended, by `destroy()`, or because its last value was removed.
  * - `rotated`: the session got a new ID because its ID was older than `rotateAfter`.
@@ -53,7 +58,15 @@ export type SessionEvent =
       readonly keys: number
       readonly outcome: 'refused' | 'overwritten'
     }
-  | { readonly type: 'gone' | 'regenerated' | 'rotated'; readonly handle: string }
+  | { readonly type: 'gone' | 'regenerated' | 'rotated' | 'confirmed' | 'unlisted'; readonly handle: string }
+  | {
+      readonly type: 'signed-in'
+      readonly handle: string
+      readonly sessions: number
+      readonly isNewDevice: boolean
+    }
+  | { readonly type: 'sign-in-refused'; readonly handle: string; readonly reason: 'ended' | 'full' }
+  | { readonly type: 'ended'; readonly reason: 'one' | 'others' | 'all'; readonly sessions: number }
   | { readonly type: 'destroyed' | 'retired-id' | 'expired'; readonly handle: string | undefined }
   | {
       readonly type: 'decode-failed'

@@ -11,7 +11,11 @@ import { resolveOptions } from './resolve-options.ts'
 import type { Schema, ValuesOf } from './schema.ts'
 import { Destroyer } from './commit/destroy.ts'
 import { Operations } from './operations.ts'
-import { createState, type Committed } from './state.ts'
+import { OwnerListing } from './owners/owner-listing.ts'
+import { OwnerRecords } from './owners/owner-records.ts'
+import { OwnerSessions } from './owners/owner-sessions.ts'
+import { ownerOf, type Owner } from './owners/owner.ts'
+import { createState, type Committed, type SessionState } from './state.ts'
 import { createSession, stateOf, type Session } from './session.ts'
 import { isCounting, isSweeping, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
@@ -35,6 +39,8 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #sweeper: Sweeper
   readonly #destroyer: Destroyer
   readonly #operations: Operations
+  readonly #owners: OwnerRecords
+  readonly #listing: OwnerListing
 
   constructor(options?: ManagerOptions<S>)
   /** @internal `carrier` is for a `'client'` store: the name of the cookie or header that carries its sessions. */
@@ -48,7 +54,16 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#loader = new Loader(settings, this.#store, this.#destroyer)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     const onStored = isSweeping(settings.store) ? () => this.#sweeper.start() : undefined
-    this.#operations = new Operations(settings, this.#store, this.#loader, this.#destroyer, onStored)
+    this.#owners = new OwnerRecords(settings, this.#store)
+    this.#listing = new OwnerListing(settings, this.#owners)
+    this.#operations = new Operations(
+      settings,
+      this.#store,
+      this.#loader,
+      this.#destroyer,
+      onStored,
+      this.#listing,
+    )
   }
 
   /** What the store of this manager can do. */
@@ -107,7 +122,24 @@ export class SessionManager<S extends Schema | undefined = undefined> {
       const { handle } = state
       events.emit({ type: 'loaded', handle, bytes: entry.payload.length, durationMs: now() - openedAt })
     }
+    const verification = this.#listing.verify(state, deadline)
+    if (verification !== undefined) {
+      if (this.#listing.verifyEvery === 0) {
+        if (!(await verification)) return this.#unlisted(state, deadline)
+      } else {
+        verification.catch(() => {}) // the commit tells
+        state.verifiedBy(verification)
+      }
+    }
     return createSession(state, this.#operations)
+  }
+
+  /** A session that its owner's record does not list is ended. */
+  async #unlisted({ storedKey, entry, handle }: SessionState, deadline: Deadline): Promise<undefined> {
+    const { events, now, absoluteTimeout } = this.#settings
+    await this.#destroyer.end(storedKey, entry, deadline, now() + absoluteTimeout)
+    events.emit({ type: 'unlisted', handle })
+    return undefined
   }
 
   /** @internal By when an opening that begins now must be over. */
@@ -143,6 +175,15 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async destroy(session: Session<ValuesOf<S>> | string): Promise<boolean> {
     if (typeof session !== 'string') return session.destroy()
     return this.#destroyer.endById(session)
+  }
+
+  /**
+   * The sessions of an owner, who has signed in to them by `session.signIn`: a user's ID, or an ID and its tenant.
+   *
+   * @throws SessionError `ERR_SESSION_VALUE` if it is neither
+   */
+  sessionsOf(owner: string | Owner): OwnerSessions {
+    return new OwnerSessions(ownerOf(owner), this.#settings, this.#owners)
   }
 
   /** How many sessions the store holds (beego's `SessionAll`). */

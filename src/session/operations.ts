@@ -8,6 +8,17 @@ import { Draft, type DraftSettings } from './draft.ts'
 import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
 import type { Loader } from './loader.ts'
+import { isSameOwner, ownerOf, type Owner } from './owners/owner.ts'
+import type { OwnerListing } from './owners/owner-listing.ts'
+import {
+  bind,
+  checkSignIn,
+  isProven,
+  ownerIn,
+  prove,
+  signedInAlready,
+  type SignInOptions,
+} from './owners/sign-in.ts'
 import type { SessionOperations } from './session.ts'
 import type { ManagerSettings } from './options.ts'
 import type { Committed, SessionState } from './state.ts'
@@ -34,11 +45,12 @@ export class Operations implements SessionOperations {
     loader: Loader,
     destroyer: Destroyer,
     onStored: (() => void) | undefined,
+    listing: OwnerListing,
   ) {
     this.#settings = settings
     this.#store = store
     this.#loader = loader
-    this.#committer = new Committer(settings, store, destroyer)
+    this.#committer = new Committer(settings, store, destroyer, listing)
     this.#destroyer = destroyer
     this.#draftSettings = {
       codec: new ValueCodec(settings.registry, settings.limits),
@@ -83,6 +95,28 @@ export class Operations implements SessionOperations {
 
   regenerate(state: SessionState): void {
     state.regenerate(createId(this.#settings.idPrefix))
+  }
+
+  signIn(state: SessionState, owner: string | Owner, options: SignInOptions): void {
+    const { owners, now } = this.#settings
+    const { since, label, device, by = 'password', max = owners.max } = options
+    const next = ownerOf(owner)
+    const { attributes } = state.draft
+    const before = ownerIn(attributes)
+    if (before !== undefined && !isSameOwner(before, next)) throw signedInAlready()
+    checkSignIn(options)
+    bind(attributes, next, by, now())
+    state.signsIn({ owner: next, since, label, device, max, whenFull: owners.whenFull })
+    this.regenerate(state)
+  }
+
+  confirm(state: SessionState, method: string): void {
+    prove(state.draft.attributes, method, this.#settings.now())
+    this.regenerate(state)
+  }
+
+  isFresh(state: SessionState, ms: number, method: string | undefined): boolean {
+    return isProven(state.draft.attributes, ms, method, this.#settings.now())
   }
 
   async commit(state: SessionState): Promise<Committed> {

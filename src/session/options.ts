@@ -4,6 +4,7 @@ import type { Registry } from '../registry.ts'
 import type { Store } from '../store.ts'
 import type { Events, SessionEvent } from './events.ts'
 import type { Isolation, KeyOptions, KeyRules } from './isolation.ts'
+import type { WhenFull } from './owners/owner.ts'
 import type { Schema, SessionSchema, ValuesOf } from './schema.ts'
 
 /** The default of `idleTimeout`, in ms. */
@@ -79,6 +80,9 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
    */
   readonly onRetired?: 'report' | 'revoke'
 
+  /** How many sessions an owner may have, and how soon each notices that it was ended. Default: those of {@link OwnerOptions}. */
+  readonly owners?: OwnerOptions
+
   /**
    * The hash that turns an ID into the key under which the store files the session: a name from `crypto.getHashes()` with at
    * least 160 bits. Changing it ends all sessions. Default: `'sha256'`.
@@ -132,6 +136,24 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly pause?: (ms: number) => Promise<void>
 }
 
+/** The sessions of owners: see `signIn`. */
+export interface OwnerOptions {
+  /** How many sessions an owner may have: 1 to 1,000. Default: 100. */
+  readonly max?: number
+
+  /**
+   * What a sign-in does where there are as many already: `'unused'` ends the one that was not used for the longest time,
+   * `'oldest'` the one that signed in first, `'refuse'` makes the commit throw `ERR_SESSION_LIMIT` with status 409. Default: `'unused'`.
+   */
+  readonly whenFull?: WhenFull
+
+  /**
+   * How often each process looks whether a session is still in its owner's record, in ms: what was ended in all ways that the
+   * store knows is ended at once, so this is for stores that may lose records. `0` looks with each request. Default: 5 minutes.
+   */
+  readonly verifyEvery?: number
+}
+
 /** How payloads are encrypted in the store. */
 export interface SealOptions {
   /** The first key encrypts, all of them decrypt. Each needs at least 32 random bytes, such as `crypto.randomBytes(32)`. */
@@ -176,6 +198,7 @@ export interface ManagerSettings {
   readonly onRetired: 'report' | 'revoke'
   /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
   readonly redirectLife: number
+  readonly owners: Required<OwnerOptions>
   readonly hash: string
   readonly idPrefix: string
   readonly keepEmpty: boolean

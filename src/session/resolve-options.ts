@@ -51,6 +51,7 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     retiredFor: options.retiredFor ?? 24 * 60 * 60 * 1000,
     onRetired: options.onRetired ?? 'report',
     redirectLife: Math.max(REDIRECT_LIFE, 2 * commitTimeout),
+    owners: { max: 100, whenFull: 'unused', verifyEvery: 5 * 60 * 1000, ...options.owners },
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',
     keepEmpty: options.keepEmpty ?? false,

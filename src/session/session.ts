@@ -17,6 +17,8 @@ import {
   type MemberKind,
   type Use,
 } from './misuse.ts'
+import type { Owner } from './owners/owner.ts'
+import { isOutdated, ownerIn, refreshed, type SessionOwner, type SignInOptions } from './owners/sign-in.ts'
 import type { SessionValues } from './schema.ts'
 import type { Committed, SessionState } from './state.ts'
 
@@ -26,6 +28,9 @@ export interface SessionOperations {
   expiresAt(state: SessionState): number
   setMaxAge(state: SessionState, maxAge: number | undefined): void
   regenerate(state: SessionState): void
+  signIn(state: SessionState, owner: string | Owner, options: SignInOptions): void
+  confirm(state: SessionState, method: string): void
+  isFresh(state: SessionState, ms: number, method: string | undefined): boolean
   claim(state: SessionState, key: string): Promise<unknown>
   commit(state: SessionState): Promise<Committed>
   destroy(state: SessionState): Promise<boolean>
@@ -340,6 +345,55 @@ export class Session<V extends SessionValues = SessionValues> {
     if (typeof callback === 'function') throw regenerateCallback(this.#name)
     this.#writable()
     this.#operations.regenerate(this.#state)
+  }
+
+  /**
+   * Makes the session that of `owner` at the next commit, under a new ID: see {@link regenerate}. From then on it is in the list
+   * of `manager.sessionsOf(owner)`, which can end it.
+   *
+   * ```ts
+   * const since = await manager.sessionsOf(user.id).since() // before the password is looked at
+   * if (await verify(user, password)) ctx.session.signIn(user.id, { since, label: 'Firefox on Windows' })
+   * ```
+   *
+   * The commit throws `ERR_SESSION_CONFLICT` if all sessions of the owner were ended since `since`, and `ERR_SESSION_LIMIT` with
+   * status 409 if there are too many and `owners.whenFull` is `'refuse'`. If the anonymous session is ended meanwhile, a new one
+   * begins with its owner and nothing else.
+   *
+   * @throws SessionError `ERR_SESSION_STATE` if the session belongs to another owner
+   */
+  signIn(owner: string | Owner, options: SignInOptions = {}): void {
+    this.#writable()
+    this.#operations.signIn(this.#state, owner, options)
+  }
+
+  /** Whom the session belongs to, after {@link signIn}. */
+  get owner(): SessionOwner | undefined {
+    return ownerIn(this.#state.draft.attributes)
+  }
+
+  /**
+   * The owner has proven once more who it is, by `method`, such as `'otp'`: for {@link isFresh}. Gives the session a new ID, as
+   * {@link regenerate} does.
+   */
+  confirm(method: string): void {
+    this.#writable()
+    this.#operations.confirm(this.#state, method)
+  }
+
+  /** Whether the owner has proven who it is in the last `ms`, by `method` or by any: ask before something dangerous is done. */
+  isFresh(ms: number, method?: string): boolean {
+    return this.#operations.isFresh(this.#state, ms, method)
+  }
+
+  /** Whether the owner's rights have changed, by `sessionsOf(owner).refresh()`, since this session was told so last. */
+  get isOutdated(): boolean {
+    return isOutdated(this.#state.draft.attributes)
+  }
+
+  /** The program has read the owner's rights again: {@link isOutdated} is `false` from the next commit on. */
+  refreshed(): void {
+    refreshed(this.#writable().attributes)
   }
 
   /**

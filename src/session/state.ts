@@ -4,6 +4,7 @@ import type { Entry, Written } from '../store.ts'
 import { noDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import type { Draft } from './draft.ts'
 import type { OpenOptions } from './options.ts'
+import type { PendingSignIn } from './owners/sign-in.ts'
 
 /** Whether a commit was stored, or found that another request had ended the session. */
 export type Committed = 'ok' | 'gone'
@@ -94,6 +95,10 @@ class State {
   unsettled: UnsettledWrite | undefined = undefined
   /** A rotation whose outcome is unknown: settled before anything else is written. */
   unsettledMove: UnsettledMove | undefined = undefined
+  /** A sign-in that the next commit carries out. */
+  signIn: PendingSignIn | undefined = undefined
+  /** Whether the owner's record still lists the session; asked for while the request is handled. */
+  verification: Promise<boolean> | undefined = undefined
   /** Why the session could not be opened. It is empty and read-only then. */
   failure: unknown = undefined
   /** The request is over: a change would be lost, so it throws. */
@@ -184,6 +189,39 @@ class State {
       this.id = undefined
       this.isIdKnown = false
     }
+  }
+
+  /** `signIn()`: the next commit lists the session in its owner's record. */
+  signsIn(signIn: PendingSignIn): void {
+    this.signIn = signIn
+  }
+
+  /** The owner's record lists the session. */
+  signedIn(): void {
+    this.signIn = undefined
+  }
+
+  /** Whether the owner's record lists the session is being asked. */
+  verifiedBy(verification: Promise<boolean>): void {
+    this.verification = verification
+  }
+
+  /** The record lists it. */
+  verified(): void {
+    this.verification = undefined
+  }
+
+  /** The record that was created for a sign-in was taken back. */
+  withdrawn(): void {
+    this.#forget()
+  }
+
+  /** A sign-in to a session that was ended meanwhile begins a new one. */
+  beginAnew(now: number): void {
+    const { signIn } = this
+    this.#forget()
+    this.signIn = signIn
+    this.createdAt = now
   }
 
   /** After a failed move to `nextId`: the record may still arrive late, so this ID is not used again. */
@@ -279,6 +317,7 @@ class State {
     this.isRedirected = false
     this.passedKeys = NONE
     this.unsettledMove = undefined
+    this.signIn = undefined
     this.draft.settle(payload)
   }
 
@@ -315,5 +354,7 @@ class State {
     this.isIdKnown = false
     this.unsettled = undefined
     this.unsettledMove = undefined
+    this.signIn = undefined
+    this.verification = undefined
   }
 }

@@ -1,9 +1,11 @@
-import { Document, isEmptyPayload } from '../../codec/document/document.ts'
+import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
+import type { OwnerListing } from '../owners/owner-listing.ts'
+import { holdsNothing } from '../owners/owner.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Committed, SessionState } from '../state.ts'
 import type { Destroyer } from './destroy.ts'
@@ -26,22 +28,26 @@ export class Committer {
   readonly #regeneration: Regeneration
   readonly #rotation: IdRotation | undefined
   readonly #writer: Writer
+  readonly #destroyer: Destroyer
+  readonly #listing: OwnerListing
 
-  constructor(settings: ManagerSettings, store: GuardedStore, destroyer: Destroyer) {
+  constructor(settings: ManagerSettings, store: GuardedStore, destroyer: Destroyer, listing: OwnerListing) {
     this.#settings = settings
     this.#store = store
     this.#retry = new CommitRetry(settings, store)
     this.#writer = new Writer(store)
-    const mover = new Mover(settings, store, this.#retry, destroyer)
+    this.#destroyer = destroyer
+    this.#listing = listing
+    const mover = new Mover(settings, store, this.#retry, destroyer, listing)
     this.#regeneration = new Regeneration(settings, mover)
     this.#rotation = settings.rotateAfter === undefined ? undefined : new IdRotation(settings, mover)
   }
 
   /** Whether a commit would find nothing to do. */
   isIdle(state: SessionState): boolean {
-    const { status, draft, entry, nextId, pending, unsettled, unsettledMove } = state
+    const { status, draft, entry, nextId, pending, unsettled, unsettledMove, verification } = state
     if (!draft.isUntouched || nextId !== undefined || pending !== undefined) return false
-    if (unsettled !== undefined || unsettledMove !== undefined) return false
+    if (unsettled !== undefined || unsettledMove !== undefined || verification !== undefined) return false
     if (entry === undefined || status !== 'stored') return status === 'new'
     return (
       this.#isUnchanged(state, entry, noChanges) &&
@@ -58,11 +64,15 @@ export class Committer {
     let isGone = state.status === 'gone'
     if (!isGone && state.unsettledMove !== undefined) await this.#retry.settleMove(state, state.unsettledMove)
     if (!isGone && state.unsettled !== undefined) isGone = (await this.#settle(state)) === 'gone'
+    if (!isGone && state.verification !== undefined)
+      isGone = (await this.#verify(state, state.verification)) === 'gone'
+    if (isGone && state.signIn !== undefined) return this.#beginAnew(state)
     if (isGone && nextId !== undefined) throw endedMeanwhile()
     if (isGone) return 'gone'
     if (state.status === 'new') return this.#create(state)
     while (state.nextId !== undefined) {
       const outcome = await this.#regeneration.run(state, state.nextId)
+      if (outcome === 'gone') return this.#beginAnew(state)
       if (outcome !== 'empty') return outcome
       // An empty session is removed instead of moved, unless another request has put something into it meanwhile.
       const removed = await this.#update(state)
@@ -116,7 +126,7 @@ export class Committer {
     const { events, now, idPrefix } = this.#settings
     const { mayCreate } = state.openOptions
     let changes = draft.changes()
-    if (changes.size === 0) return 'ok'
+    if (changes.size === 0 && state.signIn === undefined) return 'ok'
     if (state.isNew && mayCreate !== undefined) {
       const answer = Promise.resolve(mayCreate())
       if (!(await this.#store.calls.queue(answer, state.deadline))) throw mayNotCreate()
@@ -135,11 +145,52 @@ export class Committer {
       return create(createId(idPrefix))
     })
     if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')
+    if (state.signIn !== undefined) await this.#list(state)
     if (events.heard) {
       const { handle } = state
       events.emit({ type: 'created', handle, bytes: payload.length, durationMs: now() - startedAt })
     }
     return 'ok'
+  }
+
+  /** Lists a new session in its owner's record, before its client is told. A sign-in that is refused leaves nothing. */
+  async #list(state: SessionState): Promise<void> {
+    const { storedKey: key, deadline } = state
+    try {
+      await this.#listing.list(state, key)
+      state.signedIn()
+    } catch (error) {
+      await this.#store.destroy(key, undefined, deadline).catch(() => {}) // its ID is told to no client
+      state.withdrawn()
+      state.draft.startOver(this.#nothing(state))
+      throw error
+    }
+  }
+
+  /** The session was ended while a sign-in was under way, which begins another one, with its owner and nothing else. */
+  async #beginAnew(state: SessionState): Promise<Committed> {
+    state.beginAnew(this.#settings.now())
+    state.draft.beginAnew(this.#nothing(state))
+    return this.#create(state)
+  }
+
+  /** A session that its owner's record does not list is ended. */
+  async #verify(state: SessionState, verification: Promise<boolean>): Promise<'ok' | 'gone'> {
+    const isListed = await this.#store.calls.queue(verification, state.deadline)
+    state.verified()
+    if (isListed) return 'ok'
+    await this.#destroyer.end(
+      state.storedKey,
+      state.entry,
+      state.deadline,
+      absoluteEnd(state, this.#settings),
+    )
+    this.#settings.events.emit({ type: 'unlisted', handle: state.handle })
+    return this.#retry.gone(state)
+  }
+
+  #nothing({ createdAt }: SessionState): Document {
+    return Document.empty({ version: '', createdAt, attributes: new Map() })
   }
 
   async #update(state: SessionState): Promise<Committed> {
@@ -167,7 +218,7 @@ export class Committer {
       return this.#touchIfDue(state, base)
     }
     const payload = isUnchanged && this.#isOnClient ? base.payload : draft.write(state.nextHeader(), changes)
-    if (!this.#settings.keepEmpty && isEmptyPayload(payload)) return this.#remove(state, payload, base)
+    if (!this.#settings.keepEmpty && holdsNothing(payload)) return this.#remove(state, payload, base)
     return this.#writer.replace(state, payload, expiresAt(state, this.#settings), base)
   }
 
@@ -180,7 +231,7 @@ export class Committer {
   /** Whether there is nothing to store. A session that other requests left empty must still be removed. */
   #isUnchanged({ draft }: SessionState, base: Entry, changes: Changes): boolean {
     const isUnchanged = changes.size === 0 && !draft.dropsDamage && !draft.attributes.differ
-    return isUnchanged && (this.#settings.keepEmpty || !isEmptyPayload(base.payload))
+    return isUnchanged && (this.#settings.keepEmpty || !holdsNothing(base.payload))
   }
 
   /** An empty session ends. What is set on its object afterwards begins another one. */
@@ -195,7 +246,7 @@ export class Committer {
     if (outcome !== 'ok') return outcome
     const { handle } = state
     state.draft.settle(payload)
-    state.draft.startOver(Document.empty({ version: '', createdAt: state.createdAt, attributes: new Map() }))
+    state.draft.startOver(this.#nothing(state))
     state.emptied()
     this.#settings.events.emit({ type: 'destroyed', handle })
     return 'ok'

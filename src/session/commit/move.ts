@@ -1,4 +1,4 @@
-import { isEmptyPayload } from '../../codec/document/document.ts'
+import { holdsNothing } from '../owners/owner.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
@@ -9,6 +9,7 @@ import { createHandle } from '../handle.ts'
 import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState, UnsettledMove } from '../state.ts'
+import type { OwnerListing } from '../owners/owner-listing.ts'
 import type { Destroyer } from './destroy.ts'
 import { conflict, regenerated, type CommitRetry } from './retry.ts'
 
@@ -29,12 +30,20 @@ export class Mover {
   readonly #store: GuardedStore
   readonly #retry: CommitRetry
   readonly #destroyer: Destroyer
+  readonly #listing: OwnerListing
 
-  constructor(settings: ManagerSettings, store: GuardedStore, retry: CommitRetry, destroyer: Destroyer) {
+  constructor(
+    settings: ManagerSettings,
+    store: GuardedStore,
+    retry: CommitRetry,
+    destroyer: Destroyer,
+    listing: OwnerListing,
+  ) {
     this.#settings = settings
     this.#store = store
     this.#retry = retry
     this.#destroyer = destroyer
+    this.#listing = listing
   }
 
   /**
@@ -55,12 +64,13 @@ export class Mover {
     let mayExist = false
     let move: UnsettledMove | undefined
     let isPlaced = false
+    let isListed = false
     try {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
         if (mode === 'commit') refuseDisconnected(state)
         const payload = draft.write(state.nextHeader(own), draft.changes())
-        if (!keepEmpty && isEmptyPayload(payload)) return 'empty'
+        if (!keepEmpty && holdsNothing(payload)) return 'empty'
         mayExist = true
         const written = await this.#write(
           newKey,
@@ -70,6 +80,9 @@ export class Mover {
           deadline,
         )
         created = written.entry
+        // Listed before a redirect leads there, so that whatever can be reached is listed.
+        isListed ||= await this.#listing.list(state, newKey)
+        if (!isListed) return this.#unlisted(state, base)
         if (mode === 'commit') refuseDisconnected(state)
         move = { key: newKey, payload, entry: written.entry }
         const left = await this.#leaveRedirect(state, newKey, base, mode, trail)
@@ -123,6 +136,14 @@ export class Mover {
       if (await this.#leadsTo(state, successor)) return 'ok'
       throw error
     }
+  }
+
+  /** The session is not in its owner's record any more, so it is ended. */
+  async #unlisted(state: SessionState, base: Entry): Promise<'gone'> {
+    const { events } = this.#settings
+    await this.#destroyer.end(state.storedKey, base, state.deadline, absoluteEnd(state, this.#settings))
+    events.emit({ type: 'unlisted', handle: state.handle })
+    return 'gone'
   }
 
   /** Until when a logout with an ID follows that was valid until `until`. */

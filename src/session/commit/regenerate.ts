@@ -19,11 +19,12 @@ export class Regeneration {
   }
 
   /**
-   * Moves the session to `nextId`. `empty` if there is nothing to move: the session is to be removed instead.
+   * Moves the session to `nextId`. `empty` if there is nothing to move: the session is to be removed instead. `gone` if it was
+   * ended, and a sign-in begins another one.
    *
    * @throws SessionError `ERR_SESSION_CONFLICT` if the session was ended or regenerated meanwhile, or the client is gone
    */
-  async run(state: SessionState, nextId: string): Promise<'ok' | 'empty'> {
+  async run(state: SessionState, nextId: string): Promise<'ok' | 'empty' | 'gone'> {
     let outcome
     try {
       outcome = await this.#mover.move(state, nextId, 'commit')
@@ -33,6 +34,7 @@ export class Regeneration {
       throw error
     }
     if (outcome === 'empty') return 'empty'
+    if (outcome !== 'moved' && state.signIn !== undefined) return 'gone'
     if (outcome !== 'moved') throw endedMeanwhile()
     this.#settings.events.emit({ type: 'regenerated', handle: state.handle })
     return 'ok'

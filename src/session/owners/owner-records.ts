@@ -1,0 +1,464 @@
+import * as crypto from 'node:crypto'
+import { createVersion, Document } from '../../codec/document/document.ts'
+import { SessionError } from '../../errors.ts'
+import type { Entry } from '../../store.ts'
+import type { Deadline } from '../../stores/shared/deadlines.ts'
+import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
+import { createHandle } from '../handle.ts'
+import type { ManagerSettings } from '../options.ts'
+import { isTombstonePayload, redirectOf } from '../redirect.ts'
+import { ownerKey, type Owner, type WhenFull } from './owner.ts'
+import { OwnerRecord, type OwnerEntry } from './owner-record.ts'
+
+/** How a session is listed in the record of its owner. */
+export interface Listing {
+  readonly handle: string
+  /** The key of the session's record, which exists already and whose ID no client has been told. */
+  readonly key: string
+  readonly since: string | undefined
+  readonly max: number
+  readonly whenFull: WhenFull
+  readonly label: string | undefined
+  readonly device: string | undefined
+}
+
+/** A sign-in that was listed. */
+export interface Listed {
+  /** How many sessions the owner has now. */
+  readonly sessions: number
+  readonly isNewDevice: boolean
+}
+
+/** What is known of one of an owner's sessions. */
+export interface ListedSession {
+  /** Its public name, by which it can be ended. */
+  readonly handle: string
+  /** The label that it was given at its sign-in. */
+  readonly label: string | undefined
+  /** When it signed in, in ms since the epoch. */
+  readonly signedInAt: number
+  /** When it was last used, to a tenth of the idle timeout, in ms since the epoch. */
+  readonly lastUsedAt: number
+  /** When it ends unless it is used again, in ms since the epoch. */
+  readonly expiresAt: number
+}
+
+/** What a change of a record comes to, and whether the record must be written for it. */
+interface Change<T> {
+  readonly result: T
+  readonly isChanged: boolean
+}
+
+/** An owner's record as it was read, or written. */
+interface Reading<T> {
+  readonly result: T
+  readonly record: OwnerRecord
+  readonly entry: Entry | undefined
+}
+
+/** What was found of a session under the keys that were listed then. */
+interface Sight {
+  readonly keys: readonly string[]
+  /** Its record, if it still has one. */
+  readonly live: Entry | undefined
+}
+
+/** What was found of each session, by its handle. */
+type Found = ReadonlyMap<string, Sight>
+
+const MAX_TRIES = 100
+const MAX_BACKOFF_MS = 50
+/** How many devices of an owner are remembered. */
+const DEVICES = 20
+/** With more keys than this in an entry, those that are no longer the session's are dropped. */
+const MANY_KEYS = 4
+/** How much longer an owner's record lives than any session in it, in ms. */
+const MARGIN = 3_600_000
+const MAX_HOPS = 10
+/** The header attribute that says that the owner's rights have changed since: the rights that the session lacks. */
+export const OUTDATED = 'outdated'
+
+type Settings = Pick<
+  ManagerSettings,
+  'hash' | 'now' | 'pause' | 'absoluteTimeout' | 'idleTimeout' | 'limits' | 'store'
+>
+
+/**
+ * The records of owners: which sessions each of them has. They are in the same store as the sessions, and are changed by
+ * compare-and-swap. A session is created first, then listed, and only then is its client told; to be listed under the
+ * record's present epoch is what "may live" means. What is to end is marked, then destroyed, then dropped from the record.
+ */
+export class OwnerRecords {
+  readonly #settings: Settings
+  readonly #store: GuardedStore
+
+  constructor(settings: Settings, store: GuardedStore) {
+    this.#settings = settings
+    this.#store = store
+  }
+
+  /** What a sign-in is fenced by: see `OwnerSessions.since`. */
+  async since(owner: Owner, deadline: Deadline): Promise<string> {
+    const { result } = await this.#change(owner, deadline, (record, isNew) => ({
+      result: fenceOf(record),
+      isChanged: isNew,
+    }))
+    return result
+  }
+
+  /**
+   * Lists a session that signs in.
+   *
+   * @throws SessionError `ERR_SESSION_CONFLICT` if all sessions of the owner were ended since `since`; `ERR_SESSION_LIMIT` if
+   *   there are too many and `whenFull` says to refuse
+   */
+  async enlist(owner: Owner, listing: Listing, deadline: Deadline): Promise<Listed> {
+    const { handle, key, since, max, whenFull, label, device } = listing
+    const deviceHash = device === undefined ? undefined : hashOf(device)
+    let isNewDevice = false
+    let found: Found | undefined
+    for (;;) {
+      const { result, record, entry } = await this.#change<'full' | 'listed'>(owner, deadline, (each) => {
+        if (each.isListed(handle, key)) return { result: 'listed', isChanged: false }
+        if (since !== undefined && since !== fenceOf(each)) throw endedSince()
+        if (found !== undefined) forget(each, found)
+        const others = [...each.entries].filter(
+          ([other, { epoch }]) => other !== handle && epoch === each.epoch,
+        )
+        const surplus = others.length + 1 - max
+        if (surplus > 0) {
+          if (found === undefined) return { result: 'full', isChanged: false }
+          if (whenFull === 'refuse') throw tooMany(max)
+          for (const victim of leastWorth(others, found, whenFull).slice(0, surplus)) each.markEnding(victim)
+        }
+        const keys = [...new Set([...(each.entries.get(handle)?.keys ?? []), key])]
+        each.entries.set(handle, { keys, epoch: each.epoch, signedInAt: this.#settings.now(), label })
+        if (deviceHash !== undefined) {
+          isNewDevice = !each.devices.includes(deviceHash)
+          each.devices = [...each.devices.filter((known) => known !== deviceHash), deviceHash].slice(-DEVICES)
+        }
+        return { result: 'listed', isChanged: true }
+      })
+      if (result === 'full') {
+        found = await this.#look(record, deadline)
+        continue
+      }
+      await this.#finish(owner, record, entry, deadline)
+      return { sessions: record.entries.size - record.ending().length, isNewDevice }
+    }
+  }
+
+  /**
+   * Lists the key that a session is about to move to.
+   *
+   * @returns whether it may: `false` if the session was ended
+   */
+  async follow(owner: Owner, handle: string, key: string, deadline: Deadline): Promise<boolean> {
+    let absent: ReadonlySet<string> | undefined
+    for (;;) {
+      const { result, record } = await this.#change<'listed' | 'ended' | 'many'>(owner, deadline, (each) => {
+        const entry = each.entries.get(handle)
+        if (entry === undefined || entry.epoch !== each.epoch) return { result: 'ended', isChanged: false }
+        if (entry.keys.includes(key)) return { result: 'listed', isChanged: false }
+        if (entry.keys.length > MANY_KEYS && absent === undefined) return { result: 'many', isChanged: false }
+        const keys = [...entry.keys.filter((known) => absent?.has(known) !== true), key]
+        each.entries.set(handle, { ...entry, keys })
+        return { result: 'listed', isChanged: true }
+      })
+      if (result !== 'many') return result === 'listed'
+      const keys = record.entries.get(handle)?.keys ?? []
+      const live = await Promise.all(keys.map(async (each) => this.#readLive(each, deadline)))
+      absent = new Set(keys.filter((_, at) => live[at] === undefined))
+    }
+  }
+
+  /** Whether the session may live, and under which rights. `undefined` if it may not. */
+  async verify(
+    owner: Owner,
+    handle: string,
+    deadline: Deadline,
+  ): Promise<{ readonly rights: string } | undefined> {
+    const entry = await this.#store.read(this.#key(owner), undefined, deadline)
+    if (entry === undefined) return undefined
+    const record = OwnerRecord.parse(entry.payload)
+    return record.isListed(handle) ? { rights: record.rights } : undefined
+  }
+
+  /** The sessions that an owner has. What has ended is dropped from the record, and what is to end is ended. */
+  async list(owner: Owner, deadline: Deadline): Promise<readonly ListedSession[]> {
+    const { record, entry } = await this.#read(owner, deadline)
+    if (record === undefined) return []
+    const found = await this.#look(record, deadline)
+    await this.#finish(owner, record, entry, deadline)
+    const isAnyGone = [...found.values()].some(({ live }) => live === undefined)
+    if (isAnyGone) {
+      await this.#change(owner, deadline, (each) => ({ result: undefined, isChanged: forget(each, found) }))
+    }
+    const { idleTimeout } = this.#settings
+    return [...found]
+      .flatMap(([handle, { live }]) => {
+        const listed = record.entries.get(handle)
+        if (live === undefined || listed === undefined) return []
+        const { expiresAt } = live
+        const { label, signedInAt } = listed
+        return [{ handle, label, signedInAt, lastUsedAt: expiresAt - idleTimeout, expiresAt }]
+      })
+      .toSorted((one, other) => other.lastUsedAt - one.lastUsedAt)
+  }
+
+  /** Ends the session with this handle. Returns whether there was one. */
+  async end(owner: Owner, handle: string, deadline: Deadline): Promise<boolean> {
+    let hasEnded = false
+    const gone = new Set<string>()
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const { record, entry } = await this.#read(owner, deadline)
+      const keys = record?.entries.get(handle)?.keys
+      if (record === undefined || entry === undefined || keys === undefined) return hasEnded
+      const outcomes = await Promise.all(
+        keys
+          .filter((key) => !gone.has(key))
+          .map(async (key) => {
+            const outcome = await this.#store.destroy(key, undefined, deadline)
+            gone.add(key)
+            return outcome
+          }),
+      )
+      hasEnded ||= outcomes.includes('ok')
+      record.entries.delete(handle)
+      if (await this.#replace(owner, record, entry, deadline)) return hasEnded
+    }
+    throw busy()
+  }
+
+  /**
+   * Ends all sessions of an owner, or all but one. What signs in with an older fence is refused from then on.
+   *
+   * @returns how many were ended
+   * @throws SessionError `ERR_SESSION_STATE` if `except` is not a session of this owner
+   */
+  async endAll(owner: Owner, except: string | undefined, deadline: Deadline): Promise<number> {
+    const { record, entry } = await this.#change(owner, deadline, (each) => {
+      if (except !== undefined && !each.isListed(except)) throw notListed()
+      each.beginEpoch(except)
+      return { result: undefined, isChanged: true }
+    })
+    return this.#finish(owner, record, entry, deadline)
+  }
+
+  /** Tells all sessions of an owner that the rights have changed. */
+  async refresh(owner: Owner, deadline: Deadline): Promise<void> {
+    const { record } = await this.#change(owner, deadline, (each) => {
+      each.rights = createHandle()
+      return { result: undefined, isChanged: true }
+    })
+    const keys = [...record.entries.values()].flatMap((each) => each.keys)
+    await Promise.all(keys.map(async (key) => this.#mark(key, record.rights, deadline)))
+  }
+
+  /** Destroys what is to end, and then drops it from the record. Returns how many sessions that were. */
+  async #finish(
+    owner: Owner,
+    record: OwnerRecord,
+    entry: Entry | undefined,
+    deadline: Deadline,
+  ): Promise<number> {
+    const ending = record.ending()
+    if (ending.length === 0) return 0
+    const keys = new Set(ending.flatMap((handle) => record.entries.get(handle)?.keys ?? []))
+    // All are tried, whichever of them fails.
+    const outcomes = await Promise.allSettled(
+      [...keys].map(async (key) => this.#store.destroy(key, undefined, deadline)),
+    )
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    const drop = (each: OwnerRecord): boolean => {
+      let isChanged = false
+      for (const handle of each.ending()) {
+        const isOver = each.entries.get(handle)?.keys.every((key) => keys.has(key)) === true
+        if (isOver) isChanged = each.entries.delete(handle) || isChanged
+      }
+      return isChanged
+    }
+    const isDropped =
+      entry !== undefined && drop(record) && (await this.#replace(owner, record, entry, deadline))
+    if (!isDropped) {
+      await this.#change(owner, deadline, (each) => ({ result: undefined, isChanged: drop(each) }))
+    }
+    return ending.length
+  }
+
+  /** Which of the sessions that may live there are. */
+  async #look(record: OwnerRecord, deadline: Deadline): Promise<Found> {
+    const listed = [...record.entries].filter(([, { epoch }]) => epoch === record.epoch)
+    const found = await Promise.all(
+      listed.map(async ([handle, { keys }]) => {
+        const entries = await Promise.all(keys.map(async (key) => this.#readLive(key, deadline)))
+        return [handle, { keys, live: entries.find((each) => each !== undefined) }] as const
+      }),
+    )
+    return new Map(found)
+  }
+
+  /** The record of a session under this key; `undefined` if it is absent, or leads on. */
+  async #readLive(key: string, deadline: Deadline): Promise<Entry | undefined> {
+    const entry = await this.#store.read(key, undefined, deadline)
+    if (entry === undefined || isTombstonePayload(entry.payload)) return undefined
+    return redirectOf(entry.payload) === undefined ? entry : undefined
+  }
+
+  /** Writes into a session's header that its rights are older than these. */
+  async #mark(key: string, rights: string, deadline: Deadline): Promise<void> {
+    const { limits } = this.#settings
+    let at = key
+    let hops = 0
+    for (let tries = 0; tries < MAX_TRIES && hops < MAX_HOPS; tries += 1) {
+      const entry = await this.#store.read(at, undefined, deadline)
+      if (entry === undefined || isTombstonePayload(entry.payload)) return
+      const redirect = redirectOf(entry.payload)
+      if (redirect !== undefined) {
+        at = redirect.successor
+        hops += 1
+        continue
+      }
+      const document = Document.parse(entry.payload, limits)
+      const { createdAt, attributes } = document.header
+      if (attributes.get(OUTDATED) === rights) return
+      const header = {
+        version: createVersion(),
+        createdAt,
+        attributes: new Map([...attributes, [OUTDATED, rights]]),
+      }
+      const payload = document.write(header, new Map(), limits)
+      const written = await this.#store.replace(at, payload, entry.expiresAt, entry, deadline)
+      if (written === 'gone' || typeof written === 'object') return
+      await this.#settings.pause(backoff(tries))
+    }
+  }
+
+  async #read(
+    owner: Owner,
+    deadline: Deadline,
+  ): Promise<{ readonly record: OwnerRecord | undefined; readonly entry: Entry | undefined }> {
+    const entry = await this.#store.read(this.#key(owner), undefined, deadline)
+    return { record: entry === undefined ? undefined : OwnerRecord.parse(entry.payload), entry }
+  }
+
+  /**
+   * Changes an owner's record until no other request interferes. `change` may run again, on a newer record, and finds what an
+   * earlier attempt has done whose answer was lost.
+   */
+  async #change<T>(
+    owner: Owner,
+    deadline: Deadline,
+    change: (record: OwnerRecord, isNew: boolean) => Change<T>,
+  ): Promise<Reading<T>> {
+    const key = this.#key(owner)
+    const { now, pause } = this.#settings
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const entry = await this.#store.read(key, undefined, deadline)
+      const record = entry === undefined ? OwnerRecord.empty(now()) : OwnerRecord.parse(entry.payload)
+      const { result, isChanged } = change(record, entry === undefined)
+      if (!isChanged) return { result, record, entry }
+      const written = await this.#write(key, record, entry, deadline)
+      if (written !== undefined) return { result, record, entry: written }
+      await this.#store.calls.queue(pause(backoff(tries)), deadline)
+    }
+    throw busy()
+  }
+
+  /** Writes a record that builds on `entry`. `undefined` if another request was faster, or may have been. */
+  async #write(
+    key: string,
+    record: OwnerRecord,
+    entry: Entry | undefined,
+    deadline: Deadline,
+  ): Promise<Entry | undefined> {
+    const payload = record.write()
+    const until = Math.max(
+      entry?.expiresAt ?? 0,
+      this.#settings.now() + this.#settings.absoluteTimeout + MARGIN,
+    )
+    try {
+      const written =
+        entry === undefined
+          ? await this.#store.create(key, payload, until, deadline)
+          : await this.#store.replace(key, payload, until, entry, deadline)
+      return typeof written === 'string' ? undefined : written.entry
+    } catch (error) {
+      // What became of it is seen in what is stored.
+      if (isUnknown(error)) return undefined
+      throw error
+    }
+  }
+
+  async #replace(owner: Owner, record: OwnerRecord, entry: Entry, deadline: Deadline): Promise<boolean> {
+    return (await this.#write(this.#key(owner), record, entry, deadline)) !== undefined
+  }
+
+  #key(owner: Owner): string {
+    const { store, hash } = this.#settings
+    if (store.traits.location === 'client') {
+      const text = `${store.traits.name}: this store keeps no sessions, so it cannot list those of an owner`
+      throw new SessionError('ERR_SESSION_STATE', text)
+    }
+    return ownerKey(owner, hash)
+  }
+}
+
+function fenceOf({ epoch, rights }: OwnerRecord): string {
+  return `${epoch}.${rights}`
+}
+
+/** Drops the sessions that were found to be gone. Keys that were added since are not known. */
+function forget(record: OwnerRecord, found: Found): boolean {
+  let isChanged = false
+  for (const [handle, { keys, live }] of found) {
+    const entry = record.entries.get(handle)
+    const isGone = live === undefined && entry?.keys.every((key) => keys.includes(key)) === true
+    if (isGone) isChanged = record.entries.delete(handle) || isChanged
+  }
+  return isChanged
+}
+
+/** The handles of sessions, those first that are ended first. */
+function leastWorth(
+  entries: readonly (readonly [handle: string, OwnerEntry])[],
+  found: Found,
+  whenFull: WhenFull,
+): string[] {
+  const worth = (handle: string, { signedInAt }: OwnerEntry): number =>
+    whenFull === 'oldest' ? signedInAt : (found.get(handle)?.live?.expiresAt ?? signedInAt)
+  return entries
+    .toSorted(([one, entry], [other, another]) => worth(one, entry) - worth(other, another))
+    .map(([handle]) => handle)
+}
+
+function hashOf(device: string): string {
+  return crypto.hash('sha256', device, 'base64url').slice(0, 22)
+}
+
+function backoff(tries: number): number {
+  return Math.random() * Math.min(2 ** tries, MAX_BACKOFF_MS)
+}
+
+function endedSince(): SessionError {
+  const text =
+    'signIn(): the sessions or the rights of this owner have changed since since() was called; check the credentials again'
+  return new SessionError('ERR_SESSION_CONFLICT', text)
+}
+
+function tooMany(max: number): SessionError {
+  const text = `signIn(): this owner has ${max} sessions, and owners.whenFull is 'refuse'; end one of them first`
+  return new SessionError('ERR_SESSION_LIMIT', text, { status: 409 })
+}
+
+function notListed(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STATE',
+    'endAll(): except is not a session of this owner, or has ended',
+  )
+}
+
+function busy(): SessionError {
+  return new SessionError('ERR_SESSION_CONFLICT', 'other requests kept changing the sessions of this owner')
+}

@@ -1,0 +1,267 @@
+import test from 'ava'
+import { SessionManager, type ManagerOptions, type SessionEvent } from '../../../src/index.ts'
+import { SpiedStore } from '../../support/spied-store.ts'
+
+const MINUTE = 60_000
+
+interface Fixture {
+  readonly manager: SessionManager
+  readonly store: SpiedStore
+  readonly events: SessionEvent[]
+  readonly turn: (ms: number) => void
+  /** A new session, signed in. Returns its ID. */
+  readonly login: (label?: string) => Promise<string>
+  readonly usable: (ids: readonly string[]) => Promise<boolean[]>
+}
+
+function fixture(options: ManagerOptions<undefined> = {}): Fixture {
+  let now = Date.UTC(2026, 0, 1)
+  const store = new SpiedStore(() => now)
+  const events: SessionEvent[] = []
+  const manager = new SessionManager({
+    store,
+    now: () => now,
+    sweepInterval: 0,
+    onEvent: (event) => events.push(event),
+    ...options,
+  })
+  return {
+    manager,
+    store,
+    events,
+    turn: (ms) => (now += ms),
+    login: async (label) => {
+      const session = manager.begin()
+      session.signIn('ann', label === undefined ? {} : { label })
+      await session.commit()
+      return session.id
+    },
+    usable: async (ids) => Promise.all(ids.map(async (id) => (await manager.find(id))?.owner?.id === 'ann')),
+  }
+}
+
+test('a session that signs in belongs to its owner, under a new ID, and is listed', async (t) => {
+  const { manager, events, turn } = fixture()
+  const anonymous = manager.begin().set('cart', ['tea'])
+  await anonymous.commit()
+  const session = await manager.open(anonymous.id)
+  const since = await manager.sessionsOf('ann').since()
+  session.signIn('ann', { since, label: 'Firefox on Windows' })
+  t.is(await session.commit(), 'ok')
+  t.is(await manager.find(anonymous.id), undefined)
+  const again = await manager.open(session.id)
+  t.deepEqual(again.get('cart'), ['tea'])
+  t.like(again.owner, { id: 'ann', signedInAt: Date.UTC(2026, 0, 1) })
+  turn(10 * MINUTE)
+  await (await manager.open(session.id)).commit()
+  const [listed, ...others] = await manager.sessionsOf('ann').list()
+  t.deepEqual(others, [])
+  t.like(listed, {
+    handle: session.handle,
+    label: 'Firefox on Windows',
+    signedInAt: Date.UTC(2026, 0, 1),
+    lastUsedAt: Date.UTC(2026, 0, 1) + 10 * MINUTE,
+  })
+  t.deepEqual(
+    events.filter(({ type }) => type === 'signed-in'),
+    [{ type: 'signed-in', handle: session.handle, sessions: 1, isNewDevice: false }],
+  )
+})
+
+test('one session is ended by its handle, all others, or all', async (t) => {
+  const { manager, login, usable } = fixture()
+  const anns = manager.sessionsOf('ann')
+  const ids = [await login('a'), await login('b'), await login('c'), await login('d')]
+  const list = await anns.list()
+  t.is(list.length, 4)
+  const b = list.find(({ label }) => label === 'b')
+  t.true(await anns.end(b?.handle ?? ''))
+  t.false(await anns.end(b?.handle ?? ''))
+  t.deepEqual(await usable(ids), [true, false, true, true])
+  const kept = await manager.open(ids[2])
+  t.is(await anns.endAll({ except: kept }), 2)
+  t.deepEqual(await usable(ids), [false, false, true, false])
+  t.is(await anns.endAll(), 1)
+  t.deepEqual(await usable(ids), [false, false, false, false])
+  t.deepEqual(await anns.list(), [])
+})
+
+test('endAll takes one call for each session, and three more', async (t) => {
+  const { manager, login, store } = fixture()
+  for (let made = 0; made < 10; made += 1) await login()
+  store.calls.length = 0
+  t.is(await manager.sessionsOf('ann').endAll(), 10)
+  t.deepEqual(store.calls, ['read', 'replace', ...Array.from({ length: 10 }, () => 'destroy'), 'replace'])
+})
+
+test('a sign-in whose fence is older than an endAll is refused, and its client keeps the session it had', async (t) => {
+  const { manager, events } = fixture()
+  const anns = manager.sessionsOf('ann')
+  const since = await anns.since()
+  const anonymous = manager.begin().set('cart', 1)
+  await anonymous.commit()
+  const session = await manager.open(anonymous.id)
+  await anns.endAll()
+  session.signIn('ann', { since })
+  await t.throwsAsync(session.commit(), { code: 'ERR_SESSION_CONFLICT', message: /credentials/ })
+  t.is((await manager.open(anonymous.id)).get('cart'), 1)
+  t.deepEqual(await anns.list(), [])
+  t.true(events.some((event) => event.type === 'sign-in-refused' && event.reason === 'ended'))
+
+  const fresh = manager.begin()
+  fresh.signIn('ann', { since })
+  await t.throwsAsync(fresh.commit(), { code: 'ERR_SESSION_CONFLICT' })
+  t.is(await manager.find(fresh.id), undefined)
+})
+
+test('what is cached of an owner in another process does not matter: a session that was ended is ended at once', async (t) => {
+  const { manager, store, login } = fixture()
+  const other = new SessionManager({ store, sweepInterval: 0 })
+  const id = await login()
+  const open = await manager.open(id)
+  await other.sessionsOf('ann').endAll()
+  t.is(await open.set('late', 1).commit(), 'gone')
+})
+
+for (const [whenFull, left] of [
+  ['oldest', [false, true, true]],
+  ['unused', [true, false, true]],
+] as const) {
+  test(`with whenFull ${whenFull} a sign-in beyond max ends that session`, async (t) => {
+    const { manager, login, usable, turn } = fixture({ owners: { max: 2, whenFull } })
+    const ids = [await login()]
+    turn(MINUTE)
+    ids.push(await login())
+    turn(MINUTE)
+    await (await manager.open(ids[0])).commit()
+    ids.push(await login())
+    t.deepEqual(await usable(ids), left)
+    t.is((await manager.sessionsOf('ann').list()).length, 2)
+  })
+}
+
+test('with whenFull refuse a sign-in beyond max is refused, until a session has ended', async (t) => {
+  const { manager, login } = fixture({ owners: { max: 2, whenFull: 'refuse' } })
+  const ids = [await login(), await login()]
+  await t.throwsAsync(login(), { code: 'ERR_SESSION_LIMIT' })
+  await (await manager.open(ids[0])).destroy()
+  t.is(typeof (await login()), 'string')
+})
+
+test('of 20 sign-ins at once with a max of 5 never more than 5 are usable', async (t) => {
+  const { manager, usable } = fixture({ owners: { max: 5 } })
+  const ids = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const session = manager.begin()
+      session.signIn('ann')
+      await session.commit()
+      return session.id
+    }),
+  )
+  const left = (await usable(ids)).filter(Boolean).length
+  t.is(left, 5)
+  t.is((await manager.sessionsOf('ann').list()).length, 5)
+})
+
+test('a sign-in to a session that is logged out meanwhile begins a new one, with its owner and nothing else', async (t) => {
+  const { manager } = fixture()
+  const anonymous = manager.begin().set('cart', 1)
+  await anonymous.commit()
+  const session = await manager.open(anonymous.id)
+  await manager.destroy(anonymous.id)
+  session.set('more', 1).signIn('ann')
+  t.is(await session.commit(), 'ok')
+  const again = await manager.open(session.id)
+  t.is(again.owner?.id, 'ann')
+  t.deepEqual([...again], [])
+  t.is((await manager.sessionsOf('ann').list()).length, 1)
+})
+
+test('regenerate() keeps a session listed under its new key, and a logout takes it off the list', async (t) => {
+  const { manager, login } = fixture()
+  const session = await manager.open(await login())
+  await manager.regenerate(session)
+  const [listed] = await manager.sessionsOf('ann').list()
+  t.is(listed?.handle, session.handle)
+  t.is(await manager.sessionsOf('ann').endAll(), 1)
+  t.is(await manager.find(session.id), undefined)
+})
+
+test('a session that was ended cannot be regenerated', async (t) => {
+  const { manager, login } = fixture()
+  const session = await manager.open(await login())
+  await manager.sessionsOf('ann').endAll()
+  session.regenerate()
+  await t.throwsAsync(session.commit(), { code: 'ERR_SESSION_CONFLICT' })
+  t.is(await manager.find(session.id), undefined)
+})
+
+test('an ordinary request of a signed-in session takes the calls that it took, and one more per verifyEvery', async (t) => {
+  const { manager, login, store, turn } = fixture({ owners: { verifyEvery: MINUTE } })
+  const id = await login()
+  store.calls.length = 0
+  await (await manager.open(id)).set('a', 1).commit()
+  t.deepEqual(store.calls, ['read', 'replace'])
+  turn(MINUTE)
+  store.calls.length = 0
+  await (await manager.open(id)).set('a', 2).commit()
+  t.deepEqual(store.calls, ['read', 'read', 'replace'])
+})
+
+test('if the record of an owner is lost, each of its sessions ends with the first request after verifyEvery', async (t) => {
+  const { manager, login, store, turn, events } = fixture({ owners: { verifyEvery: MINUTE } })
+  const id = await login()
+  const [record] = [...store.keys].filter((key) => key !== undefined)
+  t.true(store.keys.size >= 2)
+  for (const key of store.keys) {
+    const entry = await store.inner.read(key)
+    if (entry?.payload.includes('role=owner') === true) await store.inner.destroy(key)
+  }
+  t.truthy(record)
+  t.is(await (await manager.open(id)).set('a', 1).commit(), 'ok')
+  turn(MINUTE)
+  t.is(await (await manager.open(id)).set('a', 2).commit(), 'gone')
+  t.is(await manager.find(id), undefined)
+  t.true(events.some(({ type }) => type === 'unlisted'))
+})
+
+test('confirm() makes the session fresh under a new ID, and time makes it stale', async (t) => {
+  const { manager, login, turn } = fixture()
+  const session = await manager.open(await login())
+  const { id } = session
+  t.true(session.isFresh(5 * MINUTE))
+  turn(5 * MINUTE)
+  t.false(session.isFresh(5 * MINUTE))
+  session.confirm('otp')
+  t.is(await session.commit(), 'ok')
+  t.not(session.id, id)
+  const again = await manager.open(session.id)
+  t.true(again.isFresh(5 * MINUTE))
+  t.true(again.isFresh(5 * MINUTE, 'otp'))
+  t.false(again.isFresh(5 * MINUTE, 'password'))
+})
+
+test('refresh() tells all sessions of an owner that the rights have changed, until each has read them', async (t) => {
+  const { manager, login } = fixture()
+  const ids = [await login(), await login()]
+  await manager.sessionsOf('ann').refresh()
+  for (const id of ids) {
+    const session = await manager.open(id)
+    t.true(session.isOutdated)
+    session.refreshed()
+    await session.commit()
+    t.false((await manager.open(id)).isOutdated)
+  }
+  await manager.sessionsOf('ann').refresh()
+  t.true((await manager.open(ids[0])).isOutdated)
+})
+
+test('owners of the same ID in two tenants are two', async (t) => {
+  const { manager } = fixture()
+  const session = manager.begin()
+  session.signIn({ tenant: 'a', id: 'ann' })
+  await session.commit()
+  t.is((await manager.sessionsOf({ tenant: 'b', id: 'ann' }).list()).length, 0)
+  t.is((await manager.sessionsOf('ann').list()).length, 0)
+  t.is((await manager.sessionsOf({ tenant: 'a', id: 'ann' }).list()).length, 1)
+})
