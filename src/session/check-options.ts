@@ -53,6 +53,7 @@ const owners: Checks<OwnerOptions> = {
     (value) => value === 'unused' || value === 'oldest' || value === 'refuse',
   ),
   verifyEvery: both(isMsOrZero, between(0, Infinity, 'must be 0 ms or more')),
+  onSignIn: isFunction,
 }
 
 export const managerChecks: Checks<ManagerOptions> = {

@@ -27,6 +27,13 @@ export class HeaderAttributes {
     this.#changed = new Map(this.#changed).set(name, value)
   }
 
+  /** Takes back this request's changes of some attributes. */
+  forget(names: readonly string[]): void {
+    const changes = new Map(this.#changed)
+    for (const name of names) changes.delete(name)
+    this.#changed = changes
+  }
+
   /** The session's handle. One that has none yet gets one, which the next payload holds. */
   get handle(): string {
     return (this.#handle ??= handleIn(this.#stored) ?? createHandle())

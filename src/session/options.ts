@@ -5,6 +5,7 @@ import type { Store } from '../store.ts'
 import type { Events, SessionEvent } from './events.ts'
 import type { Isolation, KeyOptions, KeyRules } from './isolation.ts'
 import type { WhenFull } from './owners/owner.ts'
+import type { SignedIn } from './owners/sign-in.ts'
 import type { Schema, SessionSchema, ValuesOf } from './schema.ts'
 
 /** The default of `idleTimeout`, in ms. */
@@ -152,6 +153,12 @@ export interface OwnerOptions {
    * store knows is ended at once, so this is for stores that may lose records. `0` looks with each request. Default: 5 minutes.
    */
   readonly verifyEvery?: number
+
+  /**
+   * Called when a session has signed in, before its client is told: to write a mail about a new device, for instance. It is not
+   * waited for. Default: none.
+   */
+  readonly onSignIn?: (signedIn: SignedIn) => void
 }
 
 /** How payloads are encrypted in the store. */
@@ -198,7 +205,7 @@ export interface ManagerSettings {
   readonly onRetired: 'report' | 'revoke'
   /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
   readonly redirectLife: number
-  readonly owners: Required<OwnerOptions>
+  readonly owners: Required<Omit<OwnerOptions, 'onSignIn'>> & Pick<OwnerOptions, 'onSignIn'>
   readonly hash: string
   readonly idPrefix: string
   readonly keepEmpty: boolean

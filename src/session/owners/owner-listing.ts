@@ -3,7 +3,7 @@ import type { Deadline } from '../../stores/shared/deadlines.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { OwnerRecords } from './owner-records.ts'
-import { ownerIn } from './sign-in.ts'
+import { ownerIn, unbind, type SignedIn } from './sign-in.ts'
 
 type Settings = Pick<ManagerSettings, 'owners' | 'events' | 'now'>
 
@@ -43,15 +43,17 @@ export class OwnerListing {
       )
       this.#remember(handle, now())
       events.emit({ type: 'signed-in', handle, sessions, isNewDevice })
+      const { owner, label } = signIn
+      this.#tell({ owner, handle, sessions, isNewDevice, label })
       return true
     } catch (error) {
       const code = error instanceof SessionError ? error.code : undefined
-      if (code === 'ERR_SESSION_CONFLICT' || code === 'ERR_SESSION_LIMIT')
-        events.emit({
-          type: 'sign-in-refused',
-          handle,
-          reason: code === 'ERR_SESSION_LIMIT' ? 'full' : 'ended',
-        })
+      if (code === 'ERR_SESSION_CONFLICT' || code === 'ERR_SESSION_LIMIT') {
+        unbind(draft.attributes)
+        state.signedIn()
+        const reason = code === 'ERR_SESSION_LIMIT' ? 'full' : 'ended'
+        events.emit({ type: 'sign-in-refused', handle, reason })
+      }
       throw error
     }
   }
@@ -79,6 +81,17 @@ export class OwnerListing {
   /** How often a session is looked for: `0` for each time that it is opened. */
   get verifyEvery(): number {
     return this.#settings.owners.verifyEvery
+  }
+
+  /** An error of the program's function must not fail the sign-in; it is reported as an uncaught exception instead. */
+  #tell(signedIn: SignedIn): void {
+    try {
+      this.#settings.owners.onSignIn?.(signedIn)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   #remember(handle: string, at: number): void {

@@ -7,7 +7,7 @@ import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
 import { createHandle } from '../handle.ts'
 import type { ManagerSettings } from '../options.ts'
 import { isTombstonePayload, redirectOf } from '../redirect.ts'
-import { ownerKey, type Owner, type WhenFull } from './owner.ts'
+import { OUTDATED, ownerKey, type Owner, type WhenFull } from './owner.ts'
 import { OwnerRecord, type OwnerEntry } from './owner-record.ts'
 
 /** How a session is listed in the record of its owner. */
@@ -75,8 +75,6 @@ const MANY_KEYS = 4
 /** How much longer an owner's record lives than any session in it, in ms. */
 const MARGIN = 3_600_000
 const MAX_HOPS = 10
-/** The header attribute that says that the owner's rights have changed since: the rights that the session lacks. */
-export const OUTDATED = 'outdated'
 
 type Settings = Pick<
   ManagerSettings,

@@ -17,6 +17,9 @@ export type WhenFull = 'unused' | 'oldest' | 'refuse'
 /** The header attribute of a session that holds its owner. */
 export const OWNER = 'owner'
 
+/** The header attribute that says that the owner's rights have changed since: the rights that the session lacks. */
+export const OUTDATED = 'outdated'
+
 const LONGEST = 256
 
 /**

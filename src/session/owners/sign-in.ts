@@ -1,7 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import type { HeaderAttributes } from '../header-attributes.ts'
-import { OWNER, readOwner, writeOwner, type Owner, type WhenFull } from './owner.ts'
-import { OUTDATED } from './owner-records.ts'
+import { OUTDATED, OWNER, readOwner, writeOwner, type Owner, type WhenFull } from './owner.ts'
 
 /** How a user signs in. */
 export interface SignInOptions {
@@ -40,6 +39,18 @@ export interface SessionOwner extends Owner {
   readonly signedInAt: number
 }
 
+/** What the option `owners.onSignIn` is told. */
+export interface SignedIn {
+  readonly owner: Owner
+  /** The public name of the session. */
+  readonly handle: string
+  /** How many sessions the owner has now. */
+  readonly sessions: number
+  /** Whether `device` was given, and none of the owner's last 20 devices was the same. */
+  readonly isNewDevice: boolean
+  readonly label: string | undefined
+}
+
 /** The header attribute that holds when the owner signed in, in ms since the epoch. */
 const SIGNED_IN = 'signed'
 /** The header attribute that holds how the owner has proven who it is, and when: `password:ms,otp:ms`. */
@@ -62,6 +73,11 @@ export function bind(attributes: HeaderAttributes, owner: Owner, method: string,
   attributes.set(PROOFS, undefined)
   attributes.set(OUTDATED, undefined)
   prove(attributes, method, now)
+}
+
+/** The sign-in was refused. */
+export function unbind(attributes: HeaderAttributes): void {
+  attributes.forget([OWNER, SIGNED_IN, PROOFS, OUTDATED])
 }
 
 /** The owner has proven once more who it is. */

@@ -105,6 +105,7 @@ test('a sign-in whose fence is older than an endAll is refused, and its client k
   session.signIn('ann', { since })
   await t.throwsAsync(session.commit(), { code: 'ERR_SESSION_CONFLICT', message: /credentials/ })
   t.is((await manager.open(anonymous.id)).get('cart'), 1)
+  t.is(session.owner, undefined)
   t.deepEqual(await anns.list(), [])
   t.true(events.some((event) => event.type === 'sign-in-refused' && event.reason === 'ended'))
 
