@@ -110,7 +110,7 @@ export class Loader {
     const { events, onRetired, absoluteTimeout } = this.#settings
     events.emit({ type: 'retired-id', handle })
     if (onRetired === 'report') return
-    const ended = await this.#destroyer.end(key, undefined, deadline, openedAt + absoluteTimeout)
+    const ended = await this.#destroyer.logOut(key, undefined, deadline, openedAt + absoluteTimeout)
     if (ended !== undefined) events.emit({ type: 'destroyed', handle })
   }
 

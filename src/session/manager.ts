@@ -50,11 +50,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#settings = settings
     this.#calls = new StoreCalls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
-    this.#destroyer = new Destroyer(settings, this.#store)
+    this.#owners = new OwnerRecords(settings, this.#store)
+    this.#destroyer = new Destroyer(settings, this.#store, this.#owners)
     this.#loader = new Loader(settings, this.#store, this.#destroyer)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
     const onStored = isSweeping(settings.store) ? () => this.#sweeper.start() : undefined
-    this.#owners = new OwnerRecords(settings, this.#store)
     this.#listing = new OwnerListing(settings, this.#owners)
     this.#operations = new Operations(
       settings,

@@ -152,7 +152,7 @@ export class Operations implements SessionOperations {
       // A create that may still arrive finds the key taken.
       const mayArrive = state.unsettled !== undefined && state.unsettled.base === undefined
       if (mayArrive) await this.#destroyer.occupy(key, state.deadline)
-      ended = await this.#destroyer.end(key, state.entry, state.deadline, until)
+      ended = await this.#destroyer.logOut(key, state.entry, state.deadline, until)
       if (ended === undefined && mayBeStored) this.#committer.refuseUncertainEnd(state)
     }
     if (ended !== undefined) events.emit({ type: 'destroyed', handle: mayBeStored ? handle : ended.handle })

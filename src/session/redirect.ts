@@ -3,6 +3,7 @@ import { readHeader } from '../codec/document/header.ts'
 import type { Limits } from '../codec/limits.ts'
 import { HANDLE, handleIn } from './handle.ts'
 import { hashId } from './id.ts'
+import { OWNER } from './owners/owner.ts'
 
 /** The record that an old ID leaves behind when its session gets a new one. It leads to the session's new record. */
 export interface Redirect {
@@ -20,6 +21,8 @@ export interface Redirect {
   readonly trail: string | undefined
   /** The handle of the session, for events. */
   readonly handle: string | undefined
+  /** The header attribute that names the session's owner, if it has one. */
+  readonly owner: string | undefined
 }
 
 const SUCCESSOR = 'next'
@@ -41,7 +44,8 @@ export function redirectIn({ attributes }: Header): Redirect | undefined {
   const kind = attributes.get(MODE)
   const mode = kind === 'commit' || kind === 'latest' ? kind : 'open'
   const until = Number(attributes.get(UNTIL))
-  return { successor, until, mode, trail: attributes.get(TRAIL), handle: handleIn(attributes) }
+  const [trail, owner] = [attributes.get(TRAIL), attributes.get(OWNER)]
+  return { successor, until, mode, trail, handle: handleIn(attributes), owner }
 }
 
 /** The redirect in a payload, if it is one. A payload that cannot be read is none. */
@@ -56,7 +60,7 @@ export function redirectOf(payload: string): Redirect | undefined {
 /** The payload of a redirect. Of the session it holds only when that began, and the handle. */
 export function redirectPayload(
   createdAt: number,
-  { successor, until, mode, trail, handle }: Redirect,
+  { successor, until, mode, trail, handle, owner }: Redirect,
   limits: Limits,
 ): string {
   const attributes = new Map([
@@ -66,6 +70,7 @@ export function redirectPayload(
   if (mode !== 'open') attributes.set(MODE, mode)
   if (trail !== undefined) attributes.set(TRAIL, trail)
   if (handle !== undefined) attributes.set(HANDLE, handle)
+  if (owner !== undefined) attributes.set(OWNER, owner)
   return emptyPayload(createdAt, attributes, limits)
 }
 

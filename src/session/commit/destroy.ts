@@ -3,6 +3,8 @@ import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
+import type { OwnerRecords } from '../owners/owner-records.ts'
+import { ownerOfPayload } from '../owners/owner.ts'
 import {
   handleOf,
   isTombstonePayload,
@@ -44,9 +46,33 @@ export class Destroyer {
   readonly #settings: DestroySettings
   readonly #store: GuardedStore
 
-  constructor(settings: DestroySettings, store: GuardedStore) {
+  readonly #owners: OwnerRecords
+
+  constructor(settings: DestroySettings, store: GuardedStore, owners: OwnerRecords) {
     this.#settings = settings
     this.#store = store
+    this.#owners = owners
+  }
+
+  /**
+   * As {@link end}, and ends all that is listed under the session's handle if its record was not there any more: one that ends
+   * the owner's other sessions may have removed the redirect to it.
+   */
+  async logOut(
+    key: string,
+    known: Entry | undefined,
+    deadline: Deadline,
+    until: number,
+  ): Promise<EndedSession | undefined> {
+    const seen: string[] = known === undefined ? [] : [known.payload]
+    const ended = await this.end(key, known, deadline, until, (payload) => seen.push(payload))
+    if (ended !== undefined || this.#store.store.traits.location === 'client') return ended
+    for (const payload of seen) {
+      const [owner, handle] = [ownerOfPayload(payload), handleOf(payload)]
+      if (owner === undefined || handle === undefined) continue
+      return (await this.#owners.end(owner, handle, deadline)) ? { handle } : undefined
+    }
+    return undefined
   }
 
   /**
@@ -61,6 +87,7 @@ export class Destroyer {
     known: Entry | undefined,
     deadline: Deadline,
     until: number,
+    onRead: (payload: string) => void = () => {},
   ): Promise<EndedSession | undefined> {
     const store = this.#store
     if (store.store.traits.location === 'client') {
@@ -74,6 +101,7 @@ export class Destroyer {
       entry ??= await this.#read(at, deadline)
       if (entry === 'removed') return unreadable
       if (entry === undefined || isTombstonePayload(entry.payload)) return undefined
+      onRead(entry.payload)
       const ended = { handle: handleOf(entry.payload) }
       const redirect = redirectOf(entry.payload)
       if (redirect === undefined) {
@@ -112,7 +140,8 @@ export class Destroyer {
     }
     if (!isId(id, idPrefix)) return false
     const deadline = startDeadline('commitTimeout', commitTimeout)
-    const ended = await this.end(storeKey(this.#settings, id), undefined, deadline, now() + absoluteTimeout)
+    const key = storeKey(this.#settings, id)
+    const ended = await this.logOut(key, undefined, deadline, now() + absoluteTimeout)
     if (ended !== undefined) events.emit({ type: 'destroyed', handle: ended.handle })
     return ended !== undefined
   }

@@ -1,4 +1,4 @@
-import { holdsNothing } from '../owners/owner.ts'
+import { holdsNothing, OWNER } from '../owners/owner.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
@@ -10,8 +10,9 @@ import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState, UnsettledMove } from '../state.ts'
 import type { OwnerListing } from '../owners/owner-listing.ts'
+import { ownerIn } from '../owners/sign-in.ts'
 import type { Destroyer } from './destroy.ts'
-import { conflict, regenerated, type CommitRetry } from './retry.ts'
+import { conflict, MAX_TRIES, regenerated, type CommitRetry } from './retry.ts'
 
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
@@ -79,6 +80,9 @@ export class Mover {
           created,
           deadline,
         )
+        // Of a session with an owner it is listed already, and was ended from there.
+        if (written === 'gone' && ownerIn(draft.attributes) !== undefined) return 'gone'
+        if (written === 'gone') throw notWritten()
         created = written.entry
         // Listed before a redirect leads there, so that whatever can be reached is listed.
         isListed ||= await this.#listing.list(state, newKey)
@@ -127,8 +131,9 @@ export class Mover {
     const kept = at + redirectLife + CLOCK_TOLERANCE
     const until = mode === 'open' ? at + rotateGrace : kept
     const recordEnd = mode === 'open' ? Math.max(this.#trailEnd(state, until), kept) : kept
-    const { storedKey: key, deadline, createdAt, handle } = state
-    const payload = redirectPayload(createdAt, { successor, until, mode, trail, handle }, limits)
+    const { storedKey: key, deadline, createdAt, handle, draft } = state
+    const owner = draft.attributes.get(OWNER)
+    const payload = redirectPayload(createdAt, { successor, until, mode, trail, handle, owner }, limits)
     try {
       const written = await this.#store.replace(key, payload, recordEnd, base, deadline)
       return typeof written === 'string' ? written : 'ok'
@@ -154,10 +159,14 @@ export class Mover {
   /** Makes the trail lead to the record as it is now. If that fails, it leads to an older redirect, which leads on. */
   async #extendTrail(state: SessionState, trail: string, isNew: boolean): Promise<void> {
     const { hash, now, rotateGrace, limits } = this.#settings
-    const { storedKey: successor, deadline, createdAt, handle } = state
+    const { storedKey: successor, deadline, createdAt, handle, draft } = state
     const key = trailKey(trail, hash)
     const until = this.#trailEnd(state, now() + rotateGrace)
-    const payload = redirectPayload(createdAt, { successor, until, mode: 'latest', trail, handle }, limits)
+    const payload = redirectPayload(
+      createdAt,
+      { successor, until, mode: 'latest', trail, handle, owner: draft.attributes.get(OWNER) },
+      limits,
+    )
     try {
       const base = isNew ? undefined : await this.#store.read(key, undefined, deadline)
       if (base === undefined) await this.#store.create(key, payload, until, deadline)
@@ -181,21 +190,35 @@ export class Mover {
     return entry !== undefined && redirectOf(entry.payload)?.successor === successor
   }
 
-  /** No other request knows the new key, so a record that is gone has expired or was evicted. */
+  /** Creates the new record, or replaces what an earlier attempt has written there. It is created once. */
   async #write(
     key: string,
     payload: string,
     until: number,
     base: Entry | undefined,
     deadline: Deadline,
-  ): Promise<Written> {
-    let written: Written | 'gone' | 'exists' | 'conflict' = 'gone'
-    if (base !== undefined) written = await this.#store.replace(key, payload, until, base, deadline)
-    if (written === 'gone') written = await this.#store.create(key, payload, until, deadline)
-    if (typeof written !== 'string') return written
-    const text = 'the record of a new session ID is not what was written there'
-    throw new SessionError('ERR_SESSION_STORE', text)
+  ): Promise<Written | 'gone'> {
+    if (base === undefined) {
+      const created = await this.#store.create(key, payload, until, deadline)
+      if (created !== 'exists') return created
+      throw notWritten()
+    }
+    let known = base
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const written = await this.#store.replace(key, payload, until, known, deadline)
+      if (written !== 'conflict') return written
+      // Only a refresh of its owner's rights writes there, and to the old record too, from which this payload is made.
+      const newer = await this.#store.read(key, undefined, deadline)
+      if (newer === undefined) return 'gone'
+      known = newer
+    }
+    throw notWritten()
   }
+}
+
+function notWritten(): SessionError {
+  const text = 'the record of a new session ID is not what was written there'
+  return new SessionError('ERR_SESSION_STORE', text)
 }
 
 /** @throws SessionError `ERR_SESSION_CONFLICT` if the client is gone: it would never learn the new ID */

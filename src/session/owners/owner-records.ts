@@ -184,18 +184,28 @@ export class OwnerRecords {
 
   /** The sessions that an owner has. What has ended is dropped from the record, and what is to end is ended. */
   async list(owner: Owner, deadline: Deadline): Promise<readonly ListedSession[]> {
-    const { record, entry } = await this.#read(owner, deadline)
-    if (record === undefined) return []
-    const found = await this.#look(record, deadline)
-    await this.#finish(owner, record, entry, deadline)
-    const isAnyGone = [...found.values()].some(({ live }) => live === undefined)
-    if (isAnyGone) {
-      await this.#change(owner, deadline, (each) => ({ result: undefined, isChanged: forget(each, found) }))
+    const { record: first, entry } = await this.#read(owner, deadline)
+    if (first === undefined) return []
+    const found = new Map(await this.#look(first, deadline))
+    await this.#finish(owner, first, entry, deadline)
+    let record = first
+    for (let moves = 0; moves < MAX_HOPS; moves += 1) {
+      const gone = [...found].filter(([, { live }]) => live === undefined).map(([handle]) => handle)
+      if (gone.length === 0) break
+      const reading = await this.#change(owner, deadline, (each) => ({
+        result: undefined,
+        isChanged: forget(each, found),
+      }))
+      ;({ record } = reading)
+      // A session that has another key by now was moved meanwhile.
+      const moved = gone.filter((handle) => record.isListed(handle))
+      for (const handle of gone) found.delete(handle)
+      for (const [handle, sight] of await this.#look(record, deadline, moved)) found.set(handle, sight)
     }
     const { idleTimeout } = this.#settings
     return [...found]
       .flatMap(([handle, { live }]) => {
-        const listed = record.entries.get(handle)
+        const listed = record.entries.get(handle) ?? first.entries.get(handle)
         if (live === undefined || listed === undefined) return []
         const { expiresAt } = live
         const { label, signedInAt } = listed
@@ -286,8 +296,15 @@ export class OwnerRecords {
   }
 
   /** Which of the sessions that may live there are. */
-  async #look(record: OwnerRecord, deadline: Deadline): Promise<Found> {
-    const listed = [...record.entries].filter(([, { epoch }]) => epoch === record.epoch)
+  async #look(
+    record: OwnerRecord,
+    deadline: Deadline,
+    handles: Iterable<string> = record.entries.keys(),
+  ): Promise<Found> {
+    const asked = new Set(handles)
+    const listed = [...record.entries].filter(
+      ([handle, { epoch }]) => epoch === record.epoch && asked.has(handle),
+    )
     const found = await Promise.all(
       listed.map(async ([handle, { keys }]) => {
         const entries = await Promise.all(keys.map(async (key) => this.#readLive(key, deadline)))
@@ -425,7 +442,7 @@ function leastWorth(
   whenFull: WhenFull,
 ): string[] {
   const worth = (handle: string, { signedInAt }: OwnerEntry): number =>
-    whenFull === 'oldest' ? signedInAt : (found.get(handle)?.live?.expiresAt ?? signedInAt)
+    whenFull === 'oldest' ? signedInAt : (found.get(handle)?.live?.expiresAt ?? Infinity) // it is new
   return entries
     .toSorted(([one, entry], [other, another]) => worth(one, entry) - worth(other, another))
     .map(([handle]) => handle)

@@ -36,6 +36,15 @@ export function ownerOf(owner: string | Owner): Owner {
   return { id, tenant }
 }
 
+/** The owner that a payload's header names. */
+export function ownerOfPayload(payload: string): Owner | undefined {
+  try {
+    return readOwner(readHeader(payload).header.attributes.get(OWNER))
+  } catch {
+    return undefined
+  }
+}
+
 /** Whether a session's payload holds neither a value nor an owner. */
 export function holdsNothing(payload: string): boolean {
   return isEmptyPayload(payload) && !readHeader(payload).header.attributes.has(OWNER)
