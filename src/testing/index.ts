@@ -1,6 +1,7 @@
 export type { StoreHarness } from './harness.ts'
 export type { StoreRequirement } from './requirement.ts'
 export { storeContract } from './store-contract.ts'
+export { ownerWalks, type OwnerWalkOptions } from './simulation/owner-walks.ts'
 export { interleavings } from './simulation/interleavings.ts'
 export { randomWalks, type RandomWalkOptions } from './simulation/random-walks.ts'
 export type { Entry, Store, StoreTraits, Written } from '../store.ts'

@@ -134,8 +134,3 @@ function lineOf(key: string, line: string): string {
 function tooLarge(): SessionError {
   return new SessionError('ERR_SESSION_LIMIT', 'the session is larger than its limit of bytes')
 }
-
-/** Whether a payload consists of its header alone. */
-export function isEmptyPayload(payload: string): boolean {
-  return payload.indexOf('\n') === payload.length - 1
-}

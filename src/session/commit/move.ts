@@ -73,15 +73,12 @@ export class Mover {
         const payload = draft.write(state.nextHeader(own), draft.changes())
         if (!keepEmpty && holdsNothing(payload)) return 'empty'
         mayExist = true
-        const written = await this.#write(
-          newKey,
-          payload,
-          expiresAt(state, this.#settings),
-          created,
-          deadline,
-        )
+        let written = await this.#write(newKey, payload, expiresAt(state, this.#settings), created, deadline)
         // Of a session with an owner it is listed already, and was ended from there.
         if (written === 'gone' && ownerIn(draft.attributes) !== undefined) return 'gone'
+        // Without one no other request knows the new key, so the record was evicted.
+        if (written === 'gone')
+          written = await this.#write(newKey, payload, expiresAt(state, this.#settings), undefined, deadline)
         if (written === 'gone') throw notWritten()
         created = written.entry
         // Listed before a redirect leads there, so that whatever can be reached is listed.

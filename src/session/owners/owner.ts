@@ -1,5 +1,4 @@
 import { SessionError } from '../../errors.ts'
-import { isEmptyPayload } from '../../codec/document/document.ts'
 import { readHeader } from '../../codec/document/header.ts'
 import { hashId } from '../id.ts'
 
@@ -47,7 +46,8 @@ export function ownerOfPayload(payload: string): Owner | undefined {
 
 /** Whether a session's payload holds neither a value nor an owner. */
 export function holdsNothing(payload: string): boolean {
-  return isEmptyPayload(payload) && !readHeader(payload).header.attributes.has(OWNER)
+  const isHeaderOnly = payload.indexOf('\n') === payload.length - 1
+  return isHeaderOnly && !readHeader(payload).header.attributes.has(OWNER)
 }
 
 export function isSameOwner(one: Owner, other: Owner): boolean {

@@ -1,4 +1,4 @@
-import { isEmptyPayload } from '../../codec/document/document.ts'
+import { holdsNothing } from '../../session/owners/owner.ts'
 import { hasPending, type Act, type Ground, type Log, type Mark, type Rules } from './replay-model.ts'
 import { SessionHistory } from './session-history.ts'
 import { versionOf, type Call } from './store-model.ts'
@@ -156,7 +156,7 @@ export class RequestView {
     if (verb === 'destroy') this.#removal = present
     if (payload === undefined) return present
     // Only a removal without an answer is written: what it wanted to remove is replaced by nothing.
-    const isRemoval = verb === 'replace' && this.claiming === undefined && isEmptyPayload(payload)
+    const isRemoval = verb === 'replace' && this.claiming === undefined && holdsNothing(payload)
     const origin = this.#origins.get(versionOf(payload)) ?? (isRemoval ? this.#removal : present) ?? present
     this.#origins.set(versionOf(payload), origin)
     return origin
