@@ -24,7 +24,7 @@ type FreshSession = Pick<Session<SessionValues>, 'owner' | 'isFresh'>
 export function requireFresh(ms: number, method?: string): Middleware {
   if (!Number.isSafeInteger(ms) || ms <= 0)
     throw new SessionError('ERR_SESSION_OPTIONS', 'requireFresh: expected a whole number of ms above 0')
-  return async function requireFresh(ctx, next): Promise<void> {
+  return async function requireFreshProof(ctx, next): Promise<void> {
     const { session } = ctx as unknown as { readonly session?: FreshSession } // as session() has made it
     if (session === undefined)
       throw new SessionError(
