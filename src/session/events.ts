@@ -97,11 +97,24 @@ export type StoreVerb =
   | 'count'
   | 'close'
 
+/** What an event says to those that watch its session. */
+const changes: { readonly [T in SessionEvent['type']]?: 'changed' | 'ended' } = {
+  committed: 'changed',
+  regenerated: 'changed',
+  rotated: 'changed',
+  'signed-in': 'changed',
+  destroyed: 'ended',
+  unlisted: 'ended',
+  gone: 'ended',
+}
+
 const diagnostics = channel('koa-typed-session')
 
 /** Sends events to `onEvent` and to subscribers of the `node:diagnostics_channel` `koa-typed-session`. */
 export class Events {
   readonly #onEvent: ((event: SessionEvent) => void) | undefined
+  /** Those that watch single sessions, by the handle of each. */
+  readonly #watchers = new Map<string, Set<(what: 'changed' | 'ended') => void>>()
 
   constructor(onEvent?: (event: SessionEvent) => void) {
     this.#onEvent = onEvent
@@ -109,10 +122,27 @@ export class Events {
 
   /** Whether there is a listener. On the hot path check this before creating an event. */
   get heard(): boolean {
-    return this.#onEvent !== undefined || diagnostics.hasSubscribers
+    return this.#onEvent !== undefined || diagnostics.hasSubscribers || this.#watchers.size > 0
+  }
+
+  /** Tells what happens to one session in this process, until the function that is returned is called. */
+  watch(handle: string, note: (what: 'changed' | 'ended') => void): () => void {
+    const watchers = this.#watchers.get(handle) ?? new Set()
+    this.#watchers.set(handle, watchers.add(note))
+    return () => {
+      watchers.delete(note)
+      if (watchers.size === 0 && this.#watchers.get(handle) === watchers) this.#watchers.delete(handle)
+    }
+  }
+
+  /** A session has changed, or was ended, as no event of its own says. */
+  note(handle: string, what: 'changed' | 'ended'): void {
+    for (const note of this.#watchers.get(handle) ?? []) note(what)
   }
 
   emit(event: SessionEvent): void {
+    const what = changes[event.type]
+    if (what !== undefined && 'handle' in event && event.handle !== undefined) this.note(event.handle, what)
     if (diagnostics.hasSubscribers) diagnostics.publish(event)
     if (this.#onEvent === undefined) return
     try {

@@ -1,4 +1,5 @@
 import { Document } from '../codec/document/document.ts'
+import { SessionError } from '../errors.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
 import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
@@ -22,6 +23,7 @@ import {
 import type { SessionOperations } from './session.ts'
 import type { ManagerSettings } from './options.ts'
 import type { Committed, SessionState } from './state.ts'
+import { watch, type SessionChange } from './watch.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
 
@@ -115,6 +117,14 @@ export class Operations implements SessionOperations {
     this.regenerate(state)
   }
 
+  watch(
+    state: SessionState,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<SessionChange, void, undefined> {
+    if (state.status !== 'stored') throw notStored()
+    return watch(state, this.#settings, this.#store, signal)
+  }
+
   isFresh(state: SessionState, ms: number, method: string | undefined): boolean {
     return isProven(state.draft.attributes, ms, method, this.#settings.now())
   }
@@ -176,4 +186,9 @@ export class Operations implements SessionOperations {
       if (this.#running === 0) this.#onIdle?.()
     }
   }
+}
+
+function notStored(): SessionError {
+  const text = 'watch(): the session is not stored, so nothing can happen to it; commit() it first'
+  return new SessionError('ERR_SESSION_STATE', text)
 }

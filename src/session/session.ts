@@ -21,6 +21,7 @@ import type { Owner } from './owners/owner.ts'
 import { isOutdated, ownerIn, refreshed, type SessionOwner, type SignInOptions } from './owners/sign-in.ts'
 import type { SessionValues } from './schema.ts'
 import type { Committed, SessionState } from './state.ts'
+import type { SessionChange } from './watch.ts'
 
 /** @internal The manager's side of a session: what needs a store or a clock. */
 export interface SessionOperations {
@@ -31,6 +32,7 @@ export interface SessionOperations {
   signIn(state: SessionState, owner: string | Owner, options: SignInOptions): void
   confirm(state: SessionState, method: string): void
   isFresh(state: SessionState, ms: number, method: string | undefined): boolean
+  watch(state: SessionState, signal: AbortSignal | undefined): AsyncGenerator<SessionChange, void, undefined>
   claim(state: SessionState, key: string): Promise<unknown>
   commit(state: SessionState): Promise<Committed>
   destroy(state: SessionState): Promise<boolean>
@@ -379,6 +381,25 @@ export class Session<V extends SessionValues = SessionValues> {
   confirm(method: string): void {
     this.#writable()
     this.#operations.confirm(this.#state, method)
+  }
+
+  /**
+   * Tells what happens to this session, for a WebSocket or a stream that lives longer than its request: yields `'changed'` when
+   * a request has stored changes or has given it a new ID, and `'ended'` as the last. What happens in this process is told at
+   * once, and what others do within `owners.verifyEvery`.
+   *
+   * ```ts
+   * const session = await sessions.open(request)
+   * const closed = new AbortController()
+   * socket.once('close', () => closed.abort())
+   * for await (const change of session.watch(closed.signal)) if (change === 'ended') socket.close(4401)
+   * ```
+   *
+   * @param signal ends the iteration
+   * @throws SessionError `ERR_SESSION_STATE` if the session is not stored
+   */
+  watch(signal?: AbortSignal): AsyncGenerator<SessionChange, void, undefined> {
+    return this.#operations.watch(this.#state, signal)
   }
 
   /** Whether the owner has proven who it is in the last `ms`, by `method` or by any: ask before something dangerous is done. */

@@ -78,7 +78,7 @@ const MAX_HOPS = 10
 
 type Settings = Pick<
   ManagerSettings,
-  'hash' | 'now' | 'pause' | 'absoluteTimeout' | 'idleTimeout' | 'limits' | 'store'
+  'events' | 'hash' | 'now' | 'pause' | 'absoluteTimeout' | 'idleTimeout' | 'limits' | 'store'
 >
 
 /**
@@ -232,6 +232,7 @@ export class OwnerRecords {
           }),
       )
       hasEnded ||= outcomes.includes('ok')
+      if (hasEnded) this.#settings.events.note(handle, 'ended')
       record.entries.delete(handle)
       if (await this.#replace(owner, record, entry, deadline)) return hasEnded
     }
@@ -279,6 +280,7 @@ export class OwnerRecords {
     )
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+    for (const handle of ending) this.#settings.events.note(handle, 'ended')
     const drop = (each: OwnerRecord): boolean => {
       let isChanged = false
       for (const handle of each.ending()) {
