@@ -31,6 +31,9 @@ export interface Store {
    */
   bind?(carrier: string): Store
 
+  /** For a `'client'` store: a store on a server for what the client cannot keep, such as which sessions a user has. */
+  readonly records?: Store
+
   /** Connects, and rejects if that fails. A store whose `open` is not called connects at its first verb. */
   open?(): Promise<void>
 

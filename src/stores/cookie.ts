@@ -60,6 +60,8 @@ const OPTIONS = new Set(['keys', 'name', 'revocations', 'compress', 'now'])
  */
 export class CookieStore implements Store {
   readonly traits: StoreTraits
+  /** The store of `revocations`, which keeps the records of owners too. */
+  declare readonly records?: Store
   /** Present if the list of destroyed sessions needs sweeps. */
   declare readonly sweep?: Sweeping['sweep']
 
@@ -85,6 +87,7 @@ export class CookieStore implements Store {
     this.#sealer = new Sealer(createKeyRing(keys, 'cookie: keys'), ['cookie', name, carrier])
     this.#mayCompress = compress
     this.#revocations = revocations
+    if (revocations !== undefined) this.records = revocations
     this.#now = now
     if (revocations !== undefined && revocations.traits.location !== 'server')
       throw optionError('cookie', 'revocations: must be a store that keeps its entries on a server')

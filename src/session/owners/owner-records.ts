@@ -3,7 +3,7 @@ import { createVersion, Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
-import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
+import { GuardedStore, isUnknown } from '../backend/guarded-store.ts'
 import { createHandle } from '../handle.ts'
 import type { ManagerSettings } from '../options.ts'
 import { isTombstonePayload, redirectOf } from '../redirect.ts'
@@ -78,7 +78,7 @@ const MAX_HOPS = 10
 
 type Settings = Pick<
   ManagerSettings,
-  'events' | 'hash' | 'now' | 'pause' | 'absoluteTimeout' | 'idleTimeout' | 'limits' | 'store'
+  'events' | 'openTimeout' | 'hash' | 'now' | 'pause' | 'absoluteTimeout' | 'idleTimeout' | 'limits' | 'store'
 >
 
 /**
@@ -88,11 +88,19 @@ type Settings = Pick<
  */
 export class OwnerRecords {
   readonly #settings: Settings
+  /** Keeps the sessions. */
   readonly #store: GuardedStore
+  /** Keeps the records of owners: the same, unless sessions are kept by the client. */
+  readonly #records: GuardedStore | undefined
 
   constructor(settings: Settings, store: GuardedStore) {
     this.#settings = settings
     this.#store = store
+    const { location } = settings.store.traits
+    const { records } = settings.store
+    if (location === 'server') this.#records = store
+    else if (records !== undefined)
+      this.#records = new GuardedStore({ store: records, openTimeout: settings.openTimeout }, store.calls)
   }
 
   /** What a sign-in is fenced by: see `OwnerSessions.since`. */
@@ -176,7 +184,8 @@ export class OwnerRecords {
     handle: string,
     deadline: Deadline,
   ): Promise<{ readonly rights: string } | undefined> {
-    const entry = await this.#store.read(this.#key(owner), undefined, deadline)
+    const { store, key } = this.#place(owner)
+    const entry = await store.read(key, undefined, deadline)
     if (entry === undefined) return undefined
     const record = OwnerRecord.parse(entry.payload)
     return record.isListed(handle) ? { rights: record.rights } : undefined
@@ -226,7 +235,7 @@ export class OwnerRecords {
         keys
           .filter((key) => !gone.has(key))
           .map(async (key) => {
-            const outcome = await this.#store.destroy(key, undefined, deadline)
+            const outcome = await this.#destroy(key, deadline)
             gone.add(key)
             return outcome
           }),
@@ -256,6 +265,8 @@ export class OwnerRecords {
 
   /** Tells all sessions of an owner that the rights have changed. */
   async refresh(owner: Owner, deadline: Deadline): Promise<void> {
+    if (this.#settings.store.traits.location === 'client')
+      throw cannotRefresh(this.#settings.store.traits.name)
     const { record } = await this.#change(owner, deadline, (each) => {
       each.rights = createHandle()
       return { result: undefined, isChanged: true }
@@ -275,9 +286,7 @@ export class OwnerRecords {
     if (ending.length === 0) return 0
     const keys = new Set(ending.flatMap((handle) => record.entries.get(handle)?.keys ?? []))
     // All are tried, whichever of them fails.
-    const outcomes = await Promise.allSettled(
-      [...keys].map(async (key) => this.#store.destroy(key, undefined, deadline)),
-    )
+    const outcomes = await Promise.allSettled([...keys].map(async (key) => this.#destroy(key, deadline)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     for (const handle of ending) this.#settings.events.note(handle, 'ended')
@@ -308,16 +317,25 @@ export class OwnerRecords {
       ([handle, { epoch }]) => epoch === record.epoch && asked.has(handle),
     )
     const found = await Promise.all(
-      listed.map(async ([handle, { keys }]) => {
-        const entries = await Promise.all(keys.map(async (key) => this.#readLive(key, deadline)))
+      listed.map(async ([handle, { keys, signedInAt }]) => {
+        const entries = await Promise.all(keys.map(async (key) => this.#readLive(key, deadline, signedInAt)))
         return [handle, { keys, live: entries.find((each) => each !== undefined) }] as const
       }),
     )
     return new Map(found)
   }
 
-  /** The record of a session under this key; `undefined` if it is absent, or leads on. */
-  async #readLive(key: string, deadline: Deadline): Promise<Entry | undefined> {
+  /**
+   * The record of a session under this key; `undefined` if it is absent, or leads on. What a client keeps cannot be read: it is
+   * there unless it was ended, or must have expired.
+   */
+  async #readLive(key: string, deadline: Deadline, signedInAt = Infinity): Promise<Entry | undefined> {
+    const { store, now, absoluteTimeout, idleTimeout } = this.#settings
+    if (store.traits.location === 'client') {
+      const end = signedInAt + absoluteTimeout
+      if (end <= now() || (await this.#store.touch(key, 0, deadline)) === 'gone') return undefined
+      return { payload: '', expiresAt: Math.min(end, signedInAt + idleTimeout) }
+    }
     const entry = await this.#store.read(key, undefined, deadline)
     if (entry === undefined || isTombstonePayload(entry.payload)) return undefined
     return redirectOf(entry.payload) === undefined ? entry : undefined
@@ -356,7 +374,8 @@ export class OwnerRecords {
     owner: Owner,
     deadline: Deadline,
   ): Promise<{ readonly record: OwnerRecord | undefined; readonly entry: Entry | undefined }> {
-    const entry = await this.#store.read(this.#key(owner), undefined, deadline)
+    const { store, key } = this.#place(owner)
+    const entry = await store.read(key, undefined, deadline)
     return { record: entry === undefined ? undefined : OwnerRecord.parse(entry.payload), entry }
   }
 
@@ -369,14 +388,14 @@ export class OwnerRecords {
     deadline: Deadline,
     change: (record: OwnerRecord, isNew: boolean) => Change<T>,
   ): Promise<Reading<T>> {
-    const key = this.#key(owner)
+    const { store, key } = this.#place(owner)
     const { now, pause } = this.#settings
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const entry = await this.#store.read(key, undefined, deadline)
+      const entry = await store.read(key, undefined, deadline)
       const record = entry === undefined ? OwnerRecord.empty(now()) : OwnerRecord.parse(entry.payload)
       const { result, isChanged } = change(record, entry === undefined)
       if (!isChanged) return { result, record, entry }
-      const written = await this.#write(key, record, entry, deadline)
+      const written = await this.#write(owner, record, entry, deadline)
       if (written !== undefined) return { result, record, entry: written }
       await this.#store.calls.queue(pause(backoff(tries)), deadline)
     }
@@ -385,11 +404,12 @@ export class OwnerRecords {
 
   /** Writes a record that builds on `entry`. `undefined` if another request was faster, or may have been. */
   async #write(
-    key: string,
+    owner: Owner,
     record: OwnerRecord,
     entry: Entry | undefined,
     deadline: Deadline,
   ): Promise<Entry | undefined> {
+    const { store, key } = this.#place(owner)
     const payload = record.write()
     const until = Math.max(
       entry?.expiresAt ?? 0,
@@ -398,8 +418,8 @@ export class OwnerRecords {
     try {
       const written =
         entry === undefined
-          ? await this.#store.create(key, payload, until, deadline)
-          : await this.#store.replace(key, payload, until, entry, deadline)
+          ? await store.create(key, payload, until, deadline)
+          : await store.replace(key, payload, until, entry, deadline)
       return typeof written === 'string' ? undefined : written.entry
     } catch (error) {
       // What became of it is seen in what is stored.
@@ -409,16 +429,20 @@ export class OwnerRecords {
   }
 
   async #replace(owner: Owner, record: OwnerRecord, entry: Entry, deadline: Deadline): Promise<boolean> {
-    return (await this.#write(this.#key(owner), record, entry, deadline)) !== undefined
+    return (await this.#write(owner, record, entry, deadline)) !== undefined
   }
 
-  #key(owner: Owner): string {
+  /** Where the owner's record is kept. */
+  #place(owner: Owner): { readonly store: GuardedStore; readonly key: string } {
     const { store, hash } = this.#settings
-    if (store.traits.location === 'client') {
-      const text = `${store.traits.name}: this store keeps no sessions, so it cannot list those of an owner`
-      throw new SessionError('ERR_SESSION_STATE', text)
-    }
-    return ownerKey(owner, hash)
+    if (this.#records !== undefined) return { store: this.#records, key: ownerKey(owner, hash) }
+    const text = `${store.traits.name}: this store keeps nothing on a server, so it cannot list the sessions of an owner; give it revocations`
+    throw new SessionError('ERR_SESSION_STATE', text)
+  }
+
+  async #destroy(key: string, deadline: Deadline): Promise<'ok' | 'conflict' | 'gone'> {
+    const until = this.#settings.now() + this.#settings.absoluteTimeout
+    return this.#store.destroy(key, undefined, deadline, until)
   }
 }
 
@@ -467,6 +491,11 @@ function endedSince(): SessionError {
 function tooMany(max: number): SessionError {
   const text = `signIn(): this owner has ${max} sessions, and owners.whenFull is 'refuse'; end one of them first`
   return new SessionError('ERR_SESSION_LIMIT', text, { status: 409 })
+}
+
+function cannotRefresh(name: string): SessionError {
+  const text = `refresh(): ${name} keeps sessions on the client, so none of them can be told; end them with endAll() instead`
+  return new SessionError('ERR_SESSION_STATE', text)
 }
 
 function notListed(): SessionError {

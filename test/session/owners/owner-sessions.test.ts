@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { SessionManager, type ManagerOptions, type SessionEvent } from '../../../src/index.ts'
 import { SpiedStore } from '../../support/spied-store.ts'
@@ -255,6 +256,31 @@ test('refresh() tells all sessions of an owner that the rights have changed, unt
   }
   await manager.sessionsOf('ann').refresh()
   t.true((await manager.open(ids[0])).isOutdated)
+})
+
+test('a stolen copy of all that is stored opens nothing', async (t) => {
+  const { manager, store, login } = fixture()
+  const session = await manager.open(await login('a laptop'))
+  await manager.regenerate(session)
+  const texts = new Set<string>()
+  for (const key of store.keys) {
+    texts.add(key)
+    const { payload = '' } = (await store.inner.read(key)) ?? {}
+    t.false(payload.includes(session.id))
+    for (const text of payload.split(/[^\w-]+/)) texts.add(text)
+  }
+  t.true(texts.size > 20)
+  for (const text of texts) t.is(await manager.find(text), undefined)
+})
+
+test('with a seal the record of an owner is sealed too', async (t) => {
+  const { manager, store, login } = fixture({ seal: { keys: [randomBytes(32)] } })
+  const ids = [await login('a laptop'), await login()]
+  for (const key of store.keys) {
+    const entry = await store.inner.read(key)
+    t.notRegex(entry?.payload ?? '', /laptop|ann|epoch/)
+  }
+  t.is(await manager.sessionsOf('ann').endAll({ except: await manager.open(ids[0]) }), 1)
 })
 
 test('owners of the same ID in two tenants are two', async (t) => {
