@@ -49,12 +49,18 @@ for (const [provider, start] of Object.entries(engines)) {
         const theirs = two.sessionsOf(owner)
         const since = await theirs.since()
         const early = await signIn(one, owner, since)
-        const [late] = await Promise.allSettled([signIn(one, owner, since), theirs.endAll()])
+        const moving = await one.open(early)
+        const [late] = await Promise.allSettled([
+          signIn(one, owner, since),
+          theirs.endAll(),
+          one.regenerate(moving),
+        ])
         if (late.status === 'rejected') {
           refused += 1
           t.true(late.reason instanceof SessionError && late.reason.code === 'ERR_SESSION_CONFLICT')
         } else t.is(await one.find(late.value), undefined, 'it began before the fence')
         t.is(await one.find(early), undefined)
+        t.is(await one.find(moving.id), undefined, 'it was given a new ID')
       }
       t.log(`${refused} of ${RACES} sign-ins were refused, the others ended`)
     },
