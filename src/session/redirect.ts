@@ -3,7 +3,6 @@ import { readHeader } from '../codec/document/header.ts'
 import type { Limits } from '../codec/limits.ts'
 import { HANDLE, handleIn } from './handle.ts'
 import { hashId } from './id.ts'
-import { OWNER } from './owners/owner.ts'
 
 /** The record that an old ID leaves behind when its session gets a new one. It leads to the session's new record. */
 export interface Redirect {
@@ -21,13 +20,14 @@ export interface Redirect {
   readonly trail: string | undefined
   /** The handle of the session, for events. */
   readonly handle: string | undefined
-  /** The header attribute that names the session's owner, if it has one. */
-  readonly owner: string | undefined
+  /** The key of the record of the session's owner, if it has one. */
+  readonly ownerKey: string | undefined
 }
 
 const SUCCESSOR = 'next'
 const UNTIL = 'until'
 const MODE = 'mode'
+const OWNED_BY = 'owned-by'
 const ENDED = 'ended'
 /** The header attribute of sessions and redirects that holds {@link Redirect.trail}. */
 export const TRAIL = 'trail'
@@ -44,8 +44,9 @@ export function redirectIn({ attributes }: Header): Redirect | undefined {
   const kind = attributes.get(MODE)
   const mode = kind === 'commit' || kind === 'latest' ? kind : 'open'
   const until = Number(attributes.get(UNTIL))
-  const [trail, owner] = [attributes.get(TRAIL), attributes.get(OWNER)]
-  return { successor, until, mode, trail, handle: handleIn(attributes), owner }
+  const [trail, key] = [attributes.get(TRAIL), attributes.get(OWNED_BY)]
+  const ownerKey = key !== undefined && KEY.test(key) ? key : undefined
+  return { successor, until, mode, trail, handle: handleIn(attributes), ownerKey }
 }
 
 /** The redirect in a payload, if it is one. A payload that cannot be read is none. */
@@ -60,7 +61,7 @@ export function redirectOf(payload: string): Redirect | undefined {
 /** The payload of a redirect. Of the session it holds only when that began, and the handle. */
 export function redirectPayload(
   createdAt: number,
-  { successor, until, mode, trail, handle, owner }: Redirect,
+  { successor, until, mode, trail, handle, ownerKey }: Redirect,
   limits: Limits,
 ): string {
   const attributes = new Map([
@@ -70,7 +71,7 @@ export function redirectPayload(
   if (mode !== 'open') attributes.set(MODE, mode)
   if (trail !== undefined) attributes.set(TRAIL, trail)
   if (handle !== undefined) attributes.set(HANDLE, handle)
-  if (owner !== undefined) attributes.set(OWNER, owner)
+  if (ownerKey !== undefined) attributes.set(OWNED_BY, ownerKey)
   return emptyPayload(createdAt, attributes, limits)
 }
 

@@ -157,6 +157,35 @@ test('two tabs that add at the same moment lose nothing', async (t) => {
   t.is(await one.locator('tbody tr').count(), 5)
 })
 
+test('of two browsers of one user each can log the other out, and an address takes a fresh login', async (t) => {
+  const [laptop, phone] = await Promise.all(
+    ['laptop', 'phone'].map(async () => (await person(t, shared.url)).newPage()),
+  )
+  if (laptop === undefined || phone === undefined) return t.fail()
+  for (const page of [laptop, phone]) {
+    await page.goto('/')
+    await logIn(page, 'Grace')
+  }
+  await laptop.getByRole('link', { name: 'Account' }).click()
+  t.is(await laptop.locator('.devices li').count(), 2)
+  await laptop.getByRole('button', { name: 'Log out Chrome' }).click()
+  await laptop.getByText('That device is logged out.').waitFor()
+  await phone.getByRole('link', { name: 'Cart' }).click()
+  await phone.getByRole('link', { name: 'Log in' }).waitFor()
+
+  await logIn(phone, 'Grace')
+  await phone.getByRole('link', { name: 'Account' }).click()
+  await phone.getByRole('button', { name: 'Log out all others' }).click()
+  await phone.getByText('Logged out elsewhere: 1.').waitFor()
+  await laptop.reload()
+  await laptop.getByRole('link', { name: 'Log in' }).waitFor()
+
+  await phone.getByLabel('Address').fill('1 Long Lane')
+  await phone.getByRole('button', { name: 'Change' }).click()
+  await phone.getByText('Your address is changed.').waitFor()
+  t.is(await phone.getByLabel('Address').inputValue(), '1 Long Lane')
+})
+
 test('the cookie is what a browser keeps safe: HttpOnly, SameSite=Lax, for the whole site, until it closes', async (t) => {
   const context = await person(t, shared.url)
   const page = await context.newPage()
@@ -220,7 +249,7 @@ test('every page is made for everybody: names, landmarks, headings, contrast, on
   await page.getByRole('link', { name: 'Shop' }).click()
   await add(page, 'Small teapot')
   t.deepEqual(await faultsOf(page), [], 'with a flash message')
-  for (const path of ['/', '/cart', '/orders', '/session']) await look(path)
+  for (const path of ['/', '/cart', '/orders', '/session', '/account']) await look(path)
   t.deepEqual(errors, [], 'nothing is blocked by the content security policy or missing')
 })
 

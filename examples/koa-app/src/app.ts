@@ -8,6 +8,7 @@ import { securityHeaders } from './headers.ts'
 import { addToCart, changeCart, showCart } from './pages/cart.ts'
 import { placeOrder, showOrders } from './pages/orders.ts'
 import { showHome } from './pages/home.ts'
+import { changeAddress, confirmLogin, endDevice, endOtherDevices, showAccount } from './pages/account.ts'
 import { logIn, logOut, showLogin } from './pages/login.ts'
 import { showSession } from './pages/session.ts'
 import type { ShopExtras, ShopSessions } from './sessions.ts'
@@ -22,9 +23,14 @@ export function createApp(sessions: ShopSessions): Koa<DefaultState, ShopExtras>
   router.get('/orders', showOrders)
   router.post('/orders', placeOrder)
   router.get('/login', showLogin)
-  router.post('/login', logIn)
+  router.post('/login', logIn(sessions.manager))
   router.post('/logout', logOut)
   router.get('/session', showSession)
+  router.get('/account', showAccount(sessions.manager))
+  router.post('/account/address', changeAddress)
+  router.post('/account/confirm', confirmLogin)
+  router.post('/account/devices/end', endDevice(sessions.manager))
+  router.post('/account/devices/end-others', endOtherDevices(sessions.manager))
 
   const app = new Koa<DefaultState, ShopExtras>()
   app.use(securityHeaders)

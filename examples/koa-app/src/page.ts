@@ -7,6 +7,8 @@ import type { ShopExtras, ShopSession } from './sessions.ts'
 /** The context of the shop's handlers: Koa's context with a typed session. */
 export type ShopContext = ParameterizedContext<DefaultState, ShopExtras>
 
+export type ShopHandler = (ctx: ShopContext) => void | Promise<void>
+
 /** Responds with a page of the shop, with its navigation and the flash message, if there is one. */
 export function showPage(ctx: ShopContext, title: string, content: Content): void {
   ctx.type = 'html'
@@ -29,7 +31,7 @@ function navigation({ session, path }: ShopContext): Html {
       <ul>
         ${link('/', 'Shop')} ${link('/cart', `Cart (${count})`)}
         ${session.has('orders') && link('/orders', 'Orders')} ${link('/session', 'Your session')}
-        ${session.has('user') ? undefined : link('/login', 'Log in')}
+        ${session.has('user') ? link('/account', 'Account') : link('/login', 'Log in')}
       </ul>
     </nav>
     ${whoIsHere(session)}

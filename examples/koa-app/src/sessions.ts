@@ -19,6 +19,8 @@ export const schema = {
   loggedInAt: z.date(),
   cart: z.instanceof(Cart),
   orders: z.array(z.instanceof(Order)),
+  /** Where orders are sent to. */
+  address: z.string().max(200),
   /** A message that the next page shows once. */
   flash: z.string(),
   /** The secret that signs the forms of this session. */
@@ -36,6 +38,12 @@ export type SessionKey = keyof typeof schema
 export type ShopExtras = SessionContext<typeof schema>
 export type ShopSession = Session<ValuesOf<typeof schema>>
 export type ShopSessions = SessionMiddleware<typeof schema>
+export type ShopManager = ShopSessions['manager']
+
+/** Whether the store knows which sessions a user has. A store that keeps them in cookies alone does not. */
+export function keepsOwners({ traits }: ShopManager): boolean {
+  return traits.revocable
+}
 
 /** Creates the session middleware, with the provider that the environment names. */
 export function createSessions(env: NodeJS.ProcessEnv): ShopSessions {

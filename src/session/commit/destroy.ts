@@ -4,7 +4,7 @@ import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
 import type { OwnerRecords } from '../owners/owner-records.ts'
-import { ownerOfPayload } from '../owners/owner.ts'
+import { ownerKey, ownerOfPayload } from '../owners/owner.ts'
 import {
   handleOf,
   isTombstonePayload,
@@ -69,8 +69,11 @@ export class Destroyer {
     if (ended !== undefined || this.#store.store.traits.location === 'client') return ended
     for (const payload of seen) {
       const [owner, handle] = [ownerOfPayload(payload), handleOf(payload)]
-      if (owner === undefined || handle === undefined) continue
-      return (await this.#owners.end(owner, handle, deadline)) ? { handle } : undefined
+      const listedUnder =
+        owner === undefined ? redirectOf(payload)?.ownerKey : ownerKey(owner, this.#settings.hash)
+      if (listedUnder === undefined || handle === undefined) continue
+      const hasEnded = await this.#owners.end({ ownerKey: listedUnder }, handle, deadline)
+      return hasEnded ? { handle } : undefined
     }
     return undefined
   }

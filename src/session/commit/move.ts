@@ -1,10 +1,10 @@
-import { holdsNothing, OWNER } from '../owners/owner.ts'
+import { holdsNothing, ownerKey } from '../owners/owner.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
-import { redirectOf, redirectPayload, TRAIL, trailKey } from '../redirect.ts'
+import { redirectOf, redirectPayload, TRAIL, trailKey, type Redirect } from '../redirect.ts'
 import { createHandle } from '../handle.ts'
 import { storeKey } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
@@ -128,9 +128,9 @@ export class Mover {
     const kept = at + redirectLife + CLOCK_TOLERANCE
     const until = mode === 'open' ? at + rotateGrace : kept
     const recordEnd = mode === 'open' ? Math.max(this.#trailEnd(state, until), kept) : kept
-    const { storedKey: key, deadline, createdAt, handle, draft } = state
-    const owner = draft.attributes.get(OWNER)
-    const payload = redirectPayload(createdAt, { successor, until, mode, trail, handle, owner }, limits)
+    const { storedKey: key, deadline, createdAt } = state
+    const redirect = { successor, until, mode, trail, ...this.#namesOf(state) }
+    const payload = redirectPayload(createdAt, redirect, limits)
     try {
       const written = await this.#store.replace(key, payload, recordEnd, base, deadline)
       return typeof written === 'string' ? written : 'ok'
@@ -148,6 +148,12 @@ export class Mover {
     return 'gone'
   }
 
+  /** What a redirect says of its session. */
+  #namesOf({ handle, draft }: SessionState): Pick<Redirect, 'handle' | 'ownerKey'> {
+    const owner = ownerIn(draft.attributes)
+    return { handle, ownerKey: owner && ownerKey(owner, this.#settings.hash) }
+  }
+
   /** Until when a logout with an ID follows that was valid until `until`. */
   #trailEnd(state: SessionState, until: number): number {
     return Math.min(until + this.#settings.retiredFor, absoluteEnd(state, this.#settings))
@@ -156,14 +162,11 @@ export class Mover {
   /** Makes the trail lead to the record as it is now. If that fails, it leads to an older redirect, which leads on. */
   async #extendTrail(state: SessionState, trail: string, isNew: boolean): Promise<void> {
     const { hash, now, rotateGrace, limits } = this.#settings
-    const { storedKey: successor, deadline, createdAt, handle, draft } = state
+    const { storedKey: successor, deadline, createdAt } = state
     const key = trailKey(trail, hash)
     const until = this.#trailEnd(state, now() + rotateGrace)
-    const payload = redirectPayload(
-      createdAt,
-      { successor, until, mode: 'latest', trail, handle, owner: draft.attributes.get(OWNER) },
-      limits,
-    )
+    const redirect = { successor, until, mode: 'latest', trail, ...this.#namesOf(state) } as const
+    const payload = redirectPayload(createdAt, redirect, limits)
     try {
       const base = isNew ? undefined : await this.#store.read(key, undefined, deadline)
       if (base === undefined) await this.#store.create(key, payload, until, deadline)

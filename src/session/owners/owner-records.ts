@@ -43,6 +43,9 @@ export interface ListedSession {
   readonly expiresAt: number
 }
 
+/** An owner, or the key of its record. */
+type OwnerPlace = Owner | { readonly ownerKey: string }
+
 /** What a change of a record comes to, and whether the record must be written for it. */
 interface Change<T> {
   readonly result: T
@@ -224,7 +227,7 @@ export class OwnerRecords {
   }
 
   /** Ends the session with this handle. Returns whether there was one. */
-  async end(owner: Owner, handle: string, deadline: Deadline): Promise<boolean> {
+  async end(owner: OwnerPlace, handle: string, deadline: Deadline): Promise<boolean> {
     let hasEnded = false
     const gone = new Set<string>()
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -371,7 +374,7 @@ export class OwnerRecords {
   }
 
   async #read(
-    owner: Owner,
+    owner: OwnerPlace,
     deadline: Deadline,
   ): Promise<{ readonly record: OwnerRecord | undefined; readonly entry: Entry | undefined }> {
     const { store, key } = this.#place(owner)
@@ -384,7 +387,7 @@ export class OwnerRecords {
    * earlier attempt has done whose answer was lost.
    */
   async #change<T>(
-    owner: Owner,
+    owner: OwnerPlace,
     deadline: Deadline,
     change: (record: OwnerRecord, isNew: boolean) => Change<T>,
   ): Promise<Reading<T>> {
@@ -404,7 +407,7 @@ export class OwnerRecords {
 
   /** Writes a record that builds on `entry`. `undefined` if another request was faster, or may have been. */
   async #write(
-    owner: Owner,
+    owner: OwnerPlace,
     record: OwnerRecord,
     entry: Entry | undefined,
     deadline: Deadline,
@@ -428,14 +431,15 @@ export class OwnerRecords {
     }
   }
 
-  async #replace(owner: Owner, record: OwnerRecord, entry: Entry, deadline: Deadline): Promise<boolean> {
+  async #replace(owner: OwnerPlace, record: OwnerRecord, entry: Entry, deadline: Deadline): Promise<boolean> {
     return (await this.#write(owner, record, entry, deadline)) !== undefined
   }
 
   /** Where the owner's record is kept. */
-  #place(owner: Owner): { readonly store: GuardedStore; readonly key: string } {
+  #place(owner: OwnerPlace): { readonly store: GuardedStore; readonly key: string } {
     const { store, hash } = this.#settings
-    if (this.#records !== undefined) return { store: this.#records, key: ownerKey(owner, hash) }
+    const key = 'ownerKey' in owner ? owner.ownerKey : ownerKey(owner, hash)
+    if (this.#records !== undefined) return { store: this.#records, key }
     const text = `${store.traits.name}: this store keeps nothing on a server, so it cannot list the sessions of an owner; give it revocations`
     throw new SessionError('ERR_SESSION_STATE', text)
   }

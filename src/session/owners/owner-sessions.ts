@@ -1,8 +1,7 @@
 import { SessionError } from '../../errors.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { ManagerSettings } from '../options.ts'
-import { stateOf, type Session } from '../session.ts'
-import { ownerIn } from './sign-in.ts'
+import type { Session } from '../session.ts'
 import { isSameOwner, type Owner } from './owner.ts'
 import type { ListedSession, OwnerRecords } from './owner-records.ts'
 
@@ -58,7 +57,7 @@ export class OwnerSessions {
    * @returns how many were ended
    * @throws SessionError `ERR_SESSION_STATE` if `except` does not belong to this owner, or has ended
    */
-  async endAll({ except }: { readonly except?: Session } = {}): Promise<number> {
+  async endAll({ except }: { readonly except?: Pick<Session, 'handle' | 'owner'> } = {}): Promise<number> {
     const kept = except === undefined ? undefined : this.#handleOf(except)
     const sessions = await this.#records.endAll(this.owner, kept, this.#deadline())
     this.#settings.events.emit({ type: 'ended', reason: kept === undefined ? 'all' : 'others', sessions })
@@ -70,10 +69,8 @@ export class OwnerSessions {
     await this.#records.refresh(this.owner, this.#deadline())
   }
 
-  #handleOf(session: Session): string {
-    const state = stateOf(session)
-    const owner = ownerIn(state.draft.attributes)
-    if (owner !== undefined && isSameOwner(owner, this.owner)) return state.handle
+  #handleOf({ handle, owner }: Pick<Session, 'handle' | 'owner'>): string {
+    if (owner !== undefined && isSameOwner(owner, this.owner)) return handle
     throw new SessionError('ERR_SESSION_STATE', 'endAll(): except is not a session of this owner')
   }
 

@@ -1,7 +1,9 @@
+import type { SignInOptions } from 'koa-typed-session'
 import { csrfField, renewCsrf } from '../csrf.ts'
 import { field } from '../form.ts'
 import { html } from '../html.ts'
-import { goTo, showPage, type ShopContext } from '../page.ts'
+import { goTo, showPage, type ShopContext, type ShopHandler } from '../page.ts'
+import { keepsOwners, type ShopManager } from '../sessions.ts'
 
 /** The password of all users, shown on the page. A real shop stores a hash of each user's own password. */
 const PASSWORD = 'koa'
@@ -14,21 +16,40 @@ export function showLogin(ctx: ShopContext): void {
 }
 
 /** Logs in. The session gets a new ID, so that an ID that was set or seen by an attacker before is useless (fixation). */
-export function logIn(ctx: ShopContext): void {
-  const { session } = ctx
-  const name = field(ctx, 'name').trim()
-  const problem = problemWith(name, field(ctx, 'password'))
-  if (problem !== undefined) {
-    ctx.status = 422
-    return loginForm(ctx, name, problem)
+export function logIn(manager: ShopManager): ShopHandler {
+  return async (ctx) => {
+    const { session } = ctx
+    const name = field(ctx, 'name').trim()
+    const hasName = name !== '' && name.length <= LONGEST_NAME
+    // Before the password is looked at: a login that began before all sessions of the user were ended is refused.
+    const since = hasName && keepsOwners(manager) ? await manager.sessionsOf(name).since() : undefined
+    const problem = problemWith(name, field(ctx, 'password'))
+    if (problem !== undefined) {
+      ctx.status = 422
+      return loginForm(ctx, name, problem)
+    }
+    // The cart of an anonymous user stays; the data of a user who is still logged in is not passed on to the next.
+    if (session.has('user')) await session.destroy()
+    if (since === undefined) session.regenerate()
+    else session.signIn(name, { since, ...deviceOf(ctx) })
+    renewCsrf(session)
+    session.set('user', name)
+    session.set('loggedInAt', new Date())
+    goTo(ctx, '/', `You are logged in, ${name}.`)
   }
-  // The cart of an anonymous user stays; the data of a user who is still logged in is not passed on to the next.
-  if (session.has('user')) session.clear()
-  session.regenerate()
-  renewCsrf(session)
-  session.set('user', name)
-  session.set('loggedInAt', new Date())
-  goTo(ctx, '/', `You are logged in, ${name}.`)
+}
+
+/** What the list of devices shows. */
+function deviceOf(ctx: ShopContext): SignInOptions {
+  const agent = ctx.get('User-Agent')
+  const browser = ['Firefox', 'Edg', 'Chrome', 'Safari'].find((name) => agent.includes(name))
+  const system = ['Windows', 'Android', 'iPhone', 'Mac OS', 'Linux'].find((name) => agent.includes(name))
+  return { label: `${browser === 'Edg' ? 'Edge' : (browser ?? 'A browser')} on ${system ?? 'some system'}` }
+}
+
+/** Whether this is the password of the user. */
+export function isPassword(password: string): boolean {
+  return password === PASSWORD
 }
 
 /** Logs out: ends the session immediately, including for in-flight requests. */
@@ -40,7 +61,7 @@ export async function logOut(ctx: ShopContext): Promise<void> {
 
 function problemWith(name: string, password: string): string | undefined {
   if (name === '' || name.length > LONGEST_NAME) return `A name has 1 to ${LONGEST_NAME} characters.`
-  if (password !== PASSWORD) return `That is not the password. It is “${PASSWORD}”.`
+  if (!isPassword(password)) return `That is not the password. It is “${PASSWORD}”.`
   return undefined
 }
 
