@@ -271,6 +271,13 @@ export class OwnerSimulation {
     }
   }
 
+  /** Whether a call to end all sessions covers this one, and was not acknowledged. */
+  isBeingEnded({ handle }: { readonly handle: string }): boolean {
+    return this.#endings.some(
+      ({ acknowledgedAt, except }) => acknowledgedAt === Infinity && except !== handle,
+    )
+  }
+
   /** Whether a session is usable now. */
   async isUsable({ id }: { readonly id: string }): Promise<boolean> {
     const entry = await this.#store.read(hashId(id))
