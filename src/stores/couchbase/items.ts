@@ -126,9 +126,10 @@ export class CouchbaseItems implements Items {
     ...expected: readonly F[]
   ): Promise<T | F> {
     const late = (): Error => new Error(noAnswer(deadline))
+    let refusal: unknown
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
       const timeout = Math.ceil(msLeft(deadline))
-      if (timeout <= 0) throw late()
+      if (timeout <= 0) throw refusal ?? late()
       try {
         return await this.#deadlines.within(deadline, ask({ timeout }), late)
       } catch (error) {
@@ -136,8 +137,8 @@ export class CouchbaseItems implements Items {
         const failure = expected.find((each) => each === name)
         if (failure !== undefined) return failure
         if (name === Failure.tooLarge) throw tooLarge()
-        if ((name !== Failure.busy && name !== Failure.locked) || wait >= timeout)
-          throw new CouchbaseError(error)
+        refusal = new CouchbaseError(error)
+        if ((name !== Failure.busy && name !== Failure.locked) || wait >= timeout) throw refusal
       }
       await pause(Math.min(wait * (0.5 + Math.random()), Math.max(msLeft(deadline), 0)))
     }

@@ -2,12 +2,15 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import { Deadlines, startDeadline } from '../shared/deadlines.ts'
 import { loadDriver } from '../shared/driver.ts'
-import { lateError, storeError } from '../shared/errors.ts'
+import { lateError, refusedError } from '../shared/errors.ts'
 import type { RedisAddress, RedisConfig } from './config.ts'
 import type { RedisSettings } from './options.ts'
 
 /** Older versions are not maintained, and the scripts are not tested on them. */
 const OLDEST = [6, 2] as const
+
+/** How often a client is left because its server became a replica, in ms at least. */
+const MIN_STAY = 500
 
 /**
  * The client of a store: the application's, or one that is made at the first verb and again after its connection was lost.
@@ -22,6 +25,7 @@ export class RedisConnection {
   #latest: Redis | Cluster | undefined
   #ready: Promise<Redis | Cluster> | undefined
   #losses = 0
+  #staysUntil = 0
 
   constructor({ source, timeout, tls }: RedisSettings) {
     this.#isOwner = 'addresses' in source
@@ -52,11 +56,17 @@ export class RedisConnection {
     return ready
   }
 
-  /** Disconnects a client that is connected to the wrong server, so that the next verb makes another one. */
+  /**
+   * Leaves a client that is connected to the wrong server, so that the next verb makes another one. The commands that it has
+   * sent are still answered. If the new one leads to the same server it is kept for a while.
+   */
   forget(client: Redis | Cluster): void {
-    if (!this.#isOwner) return
-    if (this.#latest === client) this.#ready = undefined
-    client.disconnect()
+    const now = performance.now()
+    if (!this.#isOwner || this.#latest !== client || now < this.#staysUntil) return
+    this.#staysUntil = now + MIN_STAY
+    this.#latest = undefined
+    this.#ready = undefined
+    client.quit().catch(() => client.disconnect())
   }
 
   async close(): Promise<void> {
@@ -226,7 +236,7 @@ function assertVersion(info: string): void {
   if (major === undefined || minor === undefined) return
   const isOld = Number(major) < OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) < OLDEST[1])
   if (!isOld) return
-  throw storeError(
+  throw refusedError(
     'redis',
     `Redis ${OLDEST.join('.')} or newer is needed, and the server is ${major}.${minor}`,
   )
@@ -234,6 +244,6 @@ function assertVersion(info: string): void {
 
 function assertSingle(info: string): void {
   const [, kind] = /^redis_mode:(\w+)/m.exec(info) ?? []
-  if (kind === 'cluster') throw storeError('redis', 'the server belongs to a cluster: use redis_cluster')
-  if (kind === 'sentinel') throw storeError('redis', 'the server is a sentinel: use redis_sentinel')
+  if (kind === 'cluster') throw refusedError('redis', 'the server belongs to a cluster: use redis_cluster')
+  if (kind === 'sentinel') throw refusedError('redis', 'the server is a sentinel: use redis_sentinel')
 }

@@ -7,16 +7,18 @@ export interface RedisErrorInfo {
   readonly reason: string
   /** Whether it may be over in a moment, so that a retry makes sense. */
   readonly passing: boolean
+  /** Whether it is the server's answer to the command, which was not applied then. */
+  readonly answered: boolean
   /** Whether the command may have been applied in spite of it. */
   readonly doubtful: boolean
   /** Whether the connection leads to a server that is no longer the primary. */
   readonly misled: boolean
 }
 
-type Known = Pick<RedisErrorInfo, 'reason'> & Partial<RedisErrorInfo>
+type Known = Pick<RedisErrorInfo, 'reason'> & Partial<Omit<RedisErrorInfo, 'answered'>>
 
 const REFUSED = { passing: false, doubtful: false, misled: false } as const
-const LOST = { passing: true, doubtful: true, misled: false } as const
+const LOST = { passing: true, answered: false, doubtful: true, misled: false } as const
 
 /** Errors of the server, by their first word. A command that was answered so was not applied. */
 const REFUSALS: ReadonlyMap<string, Known> = new Map([
@@ -65,8 +67,8 @@ export function errorInfoOf(error: unknown, where: string): RedisErrorInfo {
   const known =
     PHRASES.find(([phrase]) => phrase.test(message))?.[1] ??
     (isRefusal ? REFUSALS.get(words.find((word) => REFUSALS.has(word)) ?? '') : undefined)
-  if (known !== undefined) return { ...REFUSED, ...known }
-  if (isRefusal) return { ...REFUSED, reason: 'the server refuses' }
+  if (known !== undefined) return { ...REFUSED, ...known, answered: isRefusal }
+  if (isRefusal) return { ...REFUSED, reason: 'the server refuses', answered: true }
   if (code !== undefined) {
     return { ...LOST, reason: `${where} cannot be reached (${code})`, passing: NETWORK.test(code) }
   }

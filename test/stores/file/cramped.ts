@@ -101,8 +101,12 @@ async function frozen(): Promise<readonly unknown[]> {
     async () => remount('ro'),
     async () => remount('rw'),
   )
+  const later = storeAt(folder, LIFE)
+  await later.open()
   await remount('ro')
-  return [...result, await outcome(storeAt(folder, START).open())]
+  // An expired session is absent although it cannot be removed.
+  const expired = await later.read(KEY)
+  return [...result, await outcome(storeAt(folder, START).open()), expired ?? 'absent']
 }
 
 /** The folder is read-only, for a user to whom file modes apply. */
