@@ -12,6 +12,9 @@ const OLDEST = [6, 2] as const
 /** How often a client is left because its server became a replica, in ms at least. */
 const MIN_STAY = 500
 
+/** How long it may take until a verb that has a client sends its command, in ms. */
+const MAX_TURN = 100
+
 /**
  * The client of a store: the application's, or one that is made at the first verb and again after its connection was lost.
  * Concurrent verbs share one attempt to connect; after a failure the next verb makes a new one.
@@ -26,6 +29,7 @@ export class RedisConnection {
   #ready: Promise<Redis | Cluster> | undefined
   #losses = 0
   #staysUntil = 0
+  readonly #leaving = new Map<Redis | Cluster, NodeJS.Timeout>()
 
   constructor({ source, timeout, tls }: RedisSettings) {
     this.#isOwner = 'addresses' in source
@@ -66,13 +70,23 @@ export class RedisConnection {
     this.#staysUntil = now + MIN_STAY
     this.#latest = undefined
     this.#ready = undefined
-    client.quit().catch(() => client.disconnect())
+    // What is sent after QUIT would never be answered, so verbs that have the client already come first.
+    const timer = setTimeout(() => {
+      this.#leaving.delete(client)
+      client.quit().catch(() => client.disconnect())
+    }, MAX_TURN)
+    this.#leaving.set(client, timer.unref())
   }
 
   async close(): Promise<void> {
     const client = await this.#ready?.catch(() => undefined)
     this.#ready = undefined
     this.#unwatch()
+    for (const [left, timer] of this.#leaving) {
+      clearTimeout(timer)
+      left.disconnect()
+    }
+    this.#leaving.clear()
     if (client === undefined || !this.#isOwner) return
     const deadline = startDeadline('timeout', this.#timeout)
     const late = (): Error => lateError('redis', 'close', deadline)

@@ -7,6 +7,8 @@ export interface RedisErrorInfo {
   readonly reason: string
   /** Whether it may be over in a moment, so that a retry makes sense. */
   readonly passing: boolean
+  /** Whether the server refuses writes alone. */
+  readonly readable: boolean
   /** Whether it is the server's answer to the command, which was not applied then. */
   readonly answered: boolean
   /** Whether the command may have been applied in spite of it. */
@@ -17,20 +19,23 @@ export interface RedisErrorInfo {
 
 type Known = Pick<RedisErrorInfo, 'reason'> & Partial<Omit<RedisErrorInfo, 'answered'>>
 
-const REFUSED = { passing: false, doubtful: false, misled: false } as const
-const LOST = { passing: true, answered: false, doubtful: true, misled: false } as const
+const REFUSED = { passing: false, readable: false, doubtful: false, misled: false } as const
+const LOST = { passing: true, readable: false, answered: false, doubtful: true, misled: false } as const
 
 /** Errors of the server, by their first word. A command that was answered so was not applied. */
 const REFUSALS: ReadonlyMap<string, Known> = new Map([
   ['OOM', { reason: 'Redis is full: maxmemory is reached and nothing can be evicted (OOM)' }],
-  ['READONLY', { reason: 'the server has become a replica (READONLY)', passing: true, misled: true }],
+  [
+    'READONLY',
+    { reason: 'the server has become a replica (READONLY)', passing: true, readable: true, misled: true },
+  ],
   ['MOVED', { reason: 'the slot of this key is moving (MOVED)', passing: true }],
   ['ASK', { reason: 'the slot of this key is moving (ASK)', passing: true }],
   ['TRYAGAIN', { reason: 'the slot of this key is moving (TRYAGAIN)', passing: true }],
   ['CLUSTERDOWN', { reason: 'no node serves the slot of this key (CLUSTERDOWN)', passing: true }],
   ['LOADING', { reason: 'Redis is loading its data (LOADING)', passing: true }],
   ['MASTERDOWN', { reason: 'the replica has lost its primary (MASTERDOWN)', passing: true }],
-  ['NOREPLICAS', { reason: 'too few replicas are in step (NOREPLICAS)', passing: true }],
+  ['NOREPLICAS', { reason: 'too few replicas are in step (NOREPLICAS)', passing: true, readable: true }],
   ['BUSY', { reason: 'Redis is busy with a script (BUSY)', passing: true }],
   ['NOSCRIPT', { reason: 'the server forgot a script (NOSCRIPT)', passing: true }],
   ['MISCONF', { reason: 'Redis cannot save to its disk and refuses writes (MISCONF)' }],
@@ -50,6 +55,10 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
   [
     /All sentinels are unreachable/,
     { reason: 'no sentinel names a primary that can be reached', passing: true },
+  ],
+  [
+    /ACL failure in script|can't run this command|has no permissions to/,
+    { reason: 'the user may not do this (NOPERM)' },
   ],
   [/unknown command/i, { reason: 'the server does not know the command' }],
 ]

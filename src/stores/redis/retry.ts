@@ -17,6 +17,10 @@ export interface RedisVerb {
   readonly args: (now: number) => readonly string[]
   /** The answer that is inconclusive if an earlier try may have been applied: it may be the effect of that try. */
   readonly doubtful?: string
+  /** It changes no session, so it does not matter whether an earlier try is still under way. */
+  readonly isRead?: boolean
+  /** It reads and also extends the life; it is not to wait for a server that refuses the latter. */
+  readonly isExtending?: boolean
 }
 
 /** What a script answered. */
@@ -117,12 +121,10 @@ export class RedisRetry {
       } catch (error) {
         if (error === past.doubt || error instanceof SessionError) throw error
         const trouble = errorInfoOf(error, this.#where)
-        if (!trouble.passing) throw error
+        if (sentBy !== undefined && trouble.misled) this.#connection.forget(sentBy)
+        if (!trouble.passing || (verb.isExtending === true && trouble.readable)) throw error
         past.trouble = error
-        if (sentBy !== undefined) {
-          if (trouble.doubtful) past.doubt ??= error
-          if (trouble.misled) this.#connection.forget(sentBy)
-        }
+        if (sentBy !== undefined && trouble.doubtful && verb.isRead !== true) past.doubt ??= error
         const pause = Math.min(MAX_PAUSE, 10 * 2 ** tries) * (0.5 + Math.random())
         const at = performance.now()
         const since = this.#since(verb, trouble.answered, at)

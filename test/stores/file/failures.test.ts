@@ -156,6 +156,26 @@ test('F13: on a full disk reads, touches and destroys succeed, writes report it,
   ])
 })
 
+for (const [disk, reason, logout] of [
+  ['a full disk', 'there is no room on the disk (ENOSPC)', undefined],
+  [
+    'a read-only disk',
+    'the file system is read-only (EROFS)',
+    'file: destroy failed: the file system is read-only (EROFS)',
+  ],
+] as const) {
+  test(`F13, security 53: of a thousand requests that read on ${disk} none fails, and the circuit stays closed`, async (t) => {
+    const folder = folderName()
+    await fs.mkdir(folder)
+    const [reads, writes, ended, after, downs] = Object(
+      await cramped(mounted(folder, '1m'), `requests on ${disk}`, path.join(folder, 'sessions')),
+    )
+    t.deepEqual(reads, ['0 ok'])
+    t.deepEqual(writes.toSorted(), [`file: create failed: ${reason}`, `file: replace failed: ${reason}`])
+    t.deepEqual([ended ?? undefined, after, downs], [logout, 'ok', 0])
+  })
+}
+
 test('F13: on a read-only file system reads succeed, the other verbs report it, and succeed afterwards', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
