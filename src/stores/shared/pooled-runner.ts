@@ -47,8 +47,8 @@ export interface PoolErrors {
 /** How often a statement is tried that the server did not apply. */
 const MAX_TRIES = 6
 
-/** How long a verb whose connection was refused waits for another verb's, in ms, before it asks for a connection again. */
-const LONGEST_WAIT = 100
+/** After a connection was refused, so many ms pass before one more is asked for. */
+const PROBE_PAUSE = 100
 
 /** How many lost connections one verb replaces: all connections of a pool may have died unnoticed, behind a firewall say. */
 const MAX_LOST = 32
@@ -89,7 +89,11 @@ export class PooledRunner<P, C, T> {
   #inUse = 0
   /** The connections that have served a verb. */
   readonly #known = new WeakSet<object>()
-  #releases = 0
+  /** How many verbs ask the pool for a connection now. */
+  #taking = 0
+  /** How many connections the server has allowed, once it has refused one. */
+  #capacity = Infinity
+  #probeAt = 0
   /** Wakes the verbs that wait for a connection of another verb, in their order. */
   readonly #wakes = new Set<() => void>()
   #underWay = 0
@@ -278,19 +282,35 @@ export class PooledRunner<P, C, T> {
   /** A connection of the pool. If the server refuses a new one, it is one that another verb of this store gives back. */
   async #take(call: Call<C>, pool: P): Promise<C> {
     const { errors } = this.#driver
-    // Behind others that wait, since a connection of its own would be refused too.
     if (this.#wakes.size > 0) await this.#nextRelease()
     for (;;) {
-      const seen = this.#releases
+      while (!call.isOver && !this.#mayTake()) await this.#nextRelease()
+      this.#taking += 1
       try {
         const connection = await this.#driver.acquire(pool)
         this.#inUse += 1
+        if (this.#inUse > this.#capacity) {
+          this.#capacity = this.#inUse
+          this.#probeAt = 0
+        }
         return connection
       } catch (error) {
         if (call.isOver || this.#inUse === 0 || !errors.wasRefusedConnection(error)) throw error
-        if (this.#releases === seen) await this.#nextRelease()
+        this.#capacity = this.#inUse
+        this.#probeAt = performance.now() + PROBE_PAUSE
+      } finally {
+        this.#taking -= 1
       }
     }
+  }
+
+  /** Whether the pool is likely to have a connection. While the server refuses new ones, one verb now and then tries. */
+  #mayTake(): boolean {
+    if (this.#inUse + this.#taking < this.#capacity) return true
+    const now = performance.now()
+    if (now < this.#probeAt) return false
+    this.#probeAt = now + PROBE_PAUSE
+    return true
   }
 
   /** Resolves when it is this verb's turn to take a connection that was given back, and after a while in any case. */
@@ -301,14 +321,13 @@ export class PooledRunner<P, C, T> {
         this.#wakes.delete(wake)
         resolve()
       }
-      const timer = setTimeout(wake, LONGEST_WAIT * (0.5 + Math.random() / 2))
+      const timer = setTimeout(wake, PROBE_PAUSE)
       this.#wakes.add(wake)
     })
   }
 
   #release(connection: C, isBroken: boolean): void {
     this.#inUse -= 1
-    this.#releases += 1
     this.#driver.release(connection, isBroken)
     const [wake] = this.#wakes
     wake?.()
