@@ -56,10 +56,7 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
     /All sentinels are unreachable/,
     { reason: 'no sentinel names a primary that can be reached', passing: true },
   ],
-  [
-    /ACL failure in script|can't run this command|has no permissions to/,
-    { reason: 'the user may not do this (NOPERM)' },
-  ],
+  [/ACL failure in script|can't run this command/, { reason: 'the user may not do this (NOPERM)' }],
   [/unknown command/i, { reason: 'the server does not know the command' }],
 ]
 

@@ -128,10 +128,10 @@ async function requests(begin: () => Promise<void>, end: () => Promise<void>): P
   for (let round = 0; round < 40; round += 1) {
     now += 1_000 // so that a touch becomes due now and then
     const looks = Array.from({ length: 25 }, async (_, at) => outcome(look(ids[at % ids.length])))
-    const changed = manager.open(ids[0]).then(async (session) => manager.commit(session.set('n', 1)))
-    const fresh = manager.commit(manager.begin().set('n', 1))
+    const changing = manager.open(ids[0]).then(async (session) => manager.commit(session.set('n', 1)))
+    const [changed, fresh] = [outcome(changing), outcome(manager.commit(manager.begin().set('n', 1)))]
     for (const each of await Promise.all(looks)) reads.add(each)
-    for (const each of await Promise.all([outcome(changed), outcome(fresh)])) writes.add(each)
+    for (const each of await Promise.all([changed, fresh])) writes.add(each)
   }
   const logout = await outcome(manager.open(ids[9]).then(async (session) => manager.destroy(session)))
   const downs = events.filter(({ type }) => type === 'store-down').length

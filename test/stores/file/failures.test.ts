@@ -6,6 +6,7 @@ import * as path from 'node:path'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import { SessionError } from '../../../src/errors.ts'
+import { systemError } from '../../../src/stores/file/errors.ts'
 import { FileStore } from '../../../src/stores/file.ts'
 import {
   acts,
@@ -277,4 +278,19 @@ test('after a failed open the next verb tries again', async (t) => {
   await t.throwsAsync(store.read(KEY), { code: 'ERR_SESSION_STORE' })
   await fs.rm(file)
   t.is(await store.read(KEY), undefined)
+})
+
+test('an error says whether the file system has answered', (t) => {
+  for (const [code, answered] of [
+    ...['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'EFBIG'].map(
+      (each) => [each, true] as const,
+    ),
+    ...['ENOTDIR', 'ENOENT', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'].map((each) => [each, true] as const),
+    ...['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'ENXIO'].map((each) => [each, false] as const),
+    ...['ERR_INVALID_ARG_TYPE', 'ABORT_ERR'].map((each) => [each, false] as const),
+  ]) {
+    const cause = errno(code, { name: 'open', args: ['/secret'], run: async () => undefined })
+    t.is(systemError('read failed', cause).answered, answered, code)
+  }
+  t.false(systemError('read failed', new TypeError('a mistake')).answered)
 })
