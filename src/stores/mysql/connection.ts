@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import type { Pool as CallbackPool } from 'mysql2'
 import type { Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
 import { loadDriver } from '../shared/driver.ts'
@@ -146,7 +146,7 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
       trace: false,
       ...(tls === undefined ? {} : { ssl: { ...tls } }),
       ...(socketPath === undefined ? { host, port } : { socketPath }),
-      stream: () => this.#dial(socketPath === undefined ? connect(port, host) : connect(socketPath)),
+      stream: () => this.#dial(socketPath === undefined ? connectTo(host, port) : connect(socketPath)),
     })
     // The pool listens only for the first error of a connection; a second one would end the process.
     pool.on('connection', (connection: PoolConnection) => void connection.on('error', () => undefined))
@@ -162,4 +162,16 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
     socket.once('close', () => this.#sockets.delete(socket))
     return socket
   }
+}
+
+/**
+ * A socket to the host. The driver gives TLS no name to check where the host is an IP address; TLS takes it then from the
+ * socket, which knows only names that it has looked up, and otherwise takes `localhost`. So the address is looked up like a
+ * name, with a dot at its end, which TLS ignores.
+ */
+function connectTo(host: string, port: number): Socket {
+  const family = isIP(host)
+  if (family === 0) return connect(port, host)
+  const lookup: LookupFunction = (_name, _options, found) => found(null, host, family)
+  return connect({ host: `${host}.`, port, family, lookup })
 }

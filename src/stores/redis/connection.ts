@@ -183,6 +183,8 @@ export async function createRedisClient(
       clusterRetryStrategy: null,
       retryDelayOnFailover: 0,
       slotsRefreshTimeout: timeout,
+      // ioredis would replace the names of hosts by addresses, for which their certificates are not.
+      ...(isSecure && { dnsLookup: keepName }),
       redisOptions: { ...connection, enableReadyCheck: false },
     })
   }
@@ -206,6 +208,10 @@ export async function createRedisClient(
   }
   // Without ioredis's own ready check by INFO, which writes to the console if the user has no right to it.
   return new Redis({ ...connection, ...sending, ...addresses[0], db, enableReadyCheck: false })
+}
+
+function keepName(host: string, found: (error: null, address: string) => void): void {
+  found(null, host)
 }
 
 /**
