@@ -7,9 +7,9 @@ import { MemcacheStore } from '../../src/stores/memcache.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
-import { freshDatabase, privateMariadb } from '../servers/mariadb.ts'
+import { freshDatabase, privateMariadb, type PrivateMariadb } from '../servers/mariadb.ts'
 import { startMemcached } from '../servers/memcached.ts'
-import { emptyDatabase, startPostgres } from '../servers/postgres.ts'
+import { emptyDatabase, startPostgres, type PostgresServer } from '../servers/postgres.ts'
 import { observe, option, startRedis } from '../servers/redis.ts'
 import { CLASSIC } from '../stores/mysql/harness.ts'
 import { counting, openSite } from './site.ts'
@@ -35,7 +35,7 @@ interface Refusal {
 }
 
 const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal>>> = {
-  'Redis at maxmemory': async (t) => {
+  'redis, at maxmemory': async (t) => {
     const server = await startRedis({ args: option('maxmemory-policy', 'noeviction') })
     const admin = observe(server.port)
     t.teardown(async () => {
@@ -51,7 +51,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: true,
     }
   },
-  'Redis with a disk that cannot be written': async (t) => {
+  'redis, with a disk that cannot be written': async (t) => {
     const server = await startRedis({ args: option('enable-protected-configs', 'yes') })
     const admin = observe(server.port)
     t.teardown(async () => {
@@ -71,7 +71,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: false,
     }
   },
-  'Redis with a user who may not write': async (t) => {
+  'redis, with a user who may not write': async (t) => {
     const server = await startRedis()
     const admin = observe(server.port)
     await admin.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '+@all')
@@ -87,7 +87,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: true,
     }
   },
-  'Redis that has become a replica': async (t) => {
+  'redis, which has become a replica': async (t) => {
     const [server, primary] = await Promise.all([startRedis(), startRedis()])
     const admin = observe(server.port)
     t.teardown(async () => {
@@ -107,7 +107,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: false,
     }
   },
-  'memcached that is full and evicts nothing': async (t) => {
+  'memcache, full and without evictions': async (t) => {
     const server = await startMemcached({ args: ['-M', '-m', '2'] })
     t.teardown(async () => server.stop())
     const store = new MemcacheStore({ url: server.url })
@@ -135,7 +135,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: true,
     }
   },
-  'PostgreSQL that is read-only': async (t) => {
+  'postgres, read-only': async (t) => {
     const database = await postgres(t)
     const set = async (how: string): Promise<void> => {
       await database.query(`BEGIN READ WRITE; ALTER DATABASE ${database.name} ${how}; COMMIT`)
@@ -152,7 +152,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
     }
   },
   // The server sends the code of a full disk, though it is a trigger that makes it do so.
-  'PostgreSQL with a full disk': async (t) => {
+  'postgres, with a full disk': async (t) => {
     const database = await postgres(t)
     return {
       store: new PostgresStore({ url: database.url }),
@@ -170,7 +170,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: true,
     }
   },
-  'PostgreSQL with a user who may not write': async (t) => {
+  'postgres, with a user who may not write': async (t) => {
     const database = await postgres(t)
     await database.query(`CREATE ROLE ${database.name} LOGIN PASSWORD 'secret'`)
     await database.query(`GRANT ALL ON SCHEMA public TO ${database.name}`)
@@ -190,7 +190,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: false,
     }
   },
-  'MariaDB that is read-only': async (t) => {
+  'mysql, read-only': async (t) => {
     const { database, url } = await mariadb(t)
     return {
       store: new MysqlStore({ url }),
@@ -201,7 +201,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: false,
     }
   },
-  'MariaDB with a full table': async (t) => {
+  'mysql, with a full table': async (t) => {
     const { database, url } = await mariadb(t, CLASSIC)
     return {
       store: new MysqlStore({ url }),
@@ -223,7 +223,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       endsSessions: true,
     }
   },
-  'MariaDB with a user who may not write': async (t) => {
+  'mysql, with a user who may not write': async (t) => {
     const { database, url } = await mariadb(t)
     return {
       store: new MysqlStore({ url }),
@@ -235,12 +235,15 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
   },
 }
 
-const servers = {
-  postgres: await startPostgres(),
-  // A file of MyISAM may have 64 KiB.
-  mariadb: await privateMariadb('--myisam-data-pointer-size=2'),
-}
-test.after.always(async () => {
+let servers: { readonly postgres: PostgresServer; readonly mariadb: PrivateMariadb }
+test.before('the servers start', async () => {
+  const [postgres, mariadb] = await Promise.all([
+    startPostgres(),
+    privateMariadb('--myisam-data-pointer-size=2'), // a file of MyISAM may have 64 KiB
+  ])
+  servers = { postgres, mariadb }
+})
+test.after.always('the servers stop', async () => {
   await Promise.all([servers.postgres.stop(), servers.mariadb.stop()])
 })
 
@@ -271,7 +274,7 @@ async function mariadb(t: ExecutionContext, table?: string) {
 
 for (const [name, prepare] of Object.entries(refusals)) {
   test.serial(
-    `F13, security 53: ${name}: no plain read fails, writes are refused as such, and the circuit stays closed`,
+    `F27, security 53: ${name}: no plain read fails, writes are refused as such, and the circuit stays closed`,
     async (t) => {
       const { store, refuse, admit, reason, endsSessions, reads = FEW } = await prepare(t)
       const events: SessionEvent[] = []

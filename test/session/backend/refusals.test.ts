@@ -79,7 +79,7 @@ function world(options: ManagerOptions<undefined> = {}): World {
 }
 
 for (const [kind, error] of Object.entries(refusals)) {
-  test(`a store that refuses writes by ${kind} does not count as down: reads, touches and logouts go on`, async (t) => {
+  test(`F27: a store that refuses writes by ${kind} does not count as down: reads, touches and logouts go on`, async (t) => {
     const { manager, refuse, seen, stored, clock } = world({ idleTimeout: 10 * MINUTE })
     const [id, other] = [await stored(), await stored()]
     refuse(WRITES, error)
@@ -103,7 +103,7 @@ for (const [kind, error] of Object.entries(refusals)) {
   })
 }
 
-test('an error that does not say that it was an answer counts as silence, whatever it says otherwise', async (t) => {
+test('F27: an error that does not say that it was an answer counts as silence, whatever it says otherwise', async (t) => {
   for (const answered of [undefined, false, 'true', 1]) {
     const { manager, refuse, seen, stored } = world()
     const id = await stored()
@@ -153,7 +153,7 @@ test('a sweep that is refused is reported, and does not count as silence', async
   t.is((await manager.open(id)).get('n'), 1)
 })
 
-test('a write that is refused is sent once, and is not taken for one of unknown outcome', async (t) => {
+test('F27: a write that is refused is sent once, and is not taken for one of unknown outcome', async (t) => {
   const { manager, store, refuse, admit, stored } = world()
   const id = await stored()
   const session = (await manager.open(id)).set('n', 2)
@@ -239,7 +239,7 @@ test('a look at a session succeeds although the store refuses to extend its life
   t.is(seen('store-down'), 0)
 })
 
-test('a look at a session succeeds although the store refuses a touch', async (t) => {
+test('F27: a look at a session succeeds although the store refuses a touch', async (t) => {
   const { manager, store, refuse, stored, clock, seen } = world({ idleTimeout: 10 * MINUTE })
   const id = await stored()
   const read = store.inner.read.bind(store.inner)

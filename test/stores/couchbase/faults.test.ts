@@ -151,7 +151,7 @@ for (const [error, code, complaint] of failures) {
   })
 }
 
-test('an error says whether the server has answered', async (t) => {
+test('F27: an error says whether the server has answered', async (t) => {
   const busy = ['key_value_temporary_failure']
   for (const [error, answered] of [
     [driverError(couchbase.TemporaryFailureError), true],

@@ -165,7 +165,7 @@ for (const [disk, reason, logout] of [
     'file: destroy failed: the file system is read-only (EROFS)',
   ],
 ] as const) {
-  test(`F13, security 53: of a thousand requests that read on ${disk} none fails, and the circuit stays closed`, async (t) => {
+  test(`F13, F27, security 53: of a thousand requests that read on ${disk} none fails, and the circuit stays closed`, async (t) => {
     const folder = folderName()
     await fs.mkdir(folder)
     const [reads, writes, ended, after, downs] = Object(
@@ -280,7 +280,7 @@ test('after a failed open the next verb tries again', async (t) => {
   t.is(await store.read(KEY), undefined)
 })
 
-test('an error says whether the file system has answered', (t) => {
+test('F27: an error says whether the file system has answered', (t) => {
   for (const [code, answered] of [
     ...['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'EFBIG'].map(
       (each) => [each, true] as const,

@@ -215,7 +215,7 @@ function response(opcode: number, opaque: number, key: string): Buffer {
   return Buffer.concat([header, Buffer.alloc(4), Buffer.from(key)])
 }
 
-test('an error says whether the server has answered', async (t) => {
+test('F27: an error says whether the server has answered', async (t) => {
   for (const status of [0x04, 0x05, 0x82, 0x83, 0x84, 0x85, 0x86, 0x1234]) {
     const liar = createServer((socket) => {
       socket.on('error', () => undefined)

@@ -249,7 +249,7 @@ test.serial(
   },
 )
 
-test('an error says whether the server has answered, and whether it applied the statement', (t) => {
+test('F27: an error says whether the server has answered, and whether it applied the statement', (t) => {
   const of = (errno: number, sqlState?: string, text = ''): Error =>
     Object.assign(new Error(text), {
       errno,

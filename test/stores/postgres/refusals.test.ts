@@ -166,7 +166,7 @@ test.serial(
   },
 )
 
-test('an error says whether the server has answered', (t) => {
+test('F27: an error says whether the server has answered', (t) => {
   const of = (code: string): Error =>
     Object.assign(new Error('as the server says'), { code, severity: 'ERROR' })
   const answers = {

@@ -272,7 +272,7 @@ for (const [reply, answered] of [
   ['ERR anything else', true],
   [undefined, false], // no reply at all
 ] as const) {
-  test(`a verb that is refused says that the server has answered: ${reply ?? 'silence'}`, async (t) => {
+  test(`F27: a verb that is refused says that the server has answered: ${reply ?? 'silence'}`, async (t) => {
     const url = await stub(t, bulk('redis_version:7.0.0\r\n'), ([name]) =>
       name?.startsWith('eval') ? (reply === undefined ? '' : `-${reply}\r\n`) : undefined,
     )
@@ -331,7 +331,7 @@ test('a verb that is refused for long is not waited for any more, and one that s
   t.is(await touch(), 2)
 })
 
-test('a read that may not extend the life reads all the same, without waiting', async (t) => {
+test('F27: a read that may not extend the life reads all the same, without waiting', async (t) => {
   for (const word of ['READONLY', 'NOREPLICAS', 'MISCONF', 'NOPERM', 'OOM']) {
     const asked: string[] = []
     const url = await stub(t, bulk('redis_version:7.0.0\r\n'), (command) => {
