@@ -22,14 +22,12 @@ const SENTENCES = new Map<string, string>([
 
 /** The errors that are an answer of the server. */
 const ANSWERS: ReadonlySet<string> = new Set([
-  ...[
-    Failure.authentication,
-    Failure.busy,
-    Failure.locked,
-    Failure.notFound,
-    Failure.exists,
-    Failure.changed,
-  ],
+  Failure.authentication,
+  Failure.busy,
+  Failure.locked,
+  Failure.notFound,
+  Failure.exists,
+  Failure.changed,
   'BucketNotFoundError',
   'CollectionNotFoundError',
   'DurabilityImpossibleError',

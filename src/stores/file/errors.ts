@@ -25,8 +25,20 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 
 /** The disk, or the server of a network file system, does not answer. After `EIO` it is not known what was written. */
 const SILENCE: ReadonlySet<string> = new Set([
-  ...['EIO', 'ENODEV', 'ENXIO', 'ESTALE', 'ENOTCONN', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNRESET'],
-  ...['ECONNABORTED', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'EREMOTEIO'],
+  'EIO',
+  'ENODEV',
+  'ENXIO',
+  'EREMOTEIO',
+  'ESTALE',
+  'ENOTCONN',
+  'ETIMEDOUT',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
 ])
 
 /** The failure of a system call as a `SessionError` that begins with `what`. Node's own text is left out: it contains paths. */
