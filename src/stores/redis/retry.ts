@@ -40,6 +40,9 @@ interface Past {
 /** The longest wait between two tries, in ms. */
 const MAX_PAUSE = 250
 
+/** The least time that is left for a try after a refusal, in ms. */
+const LONGEST_REST = 200
+
 /**
  * Runs a verb until it has an answer, a definite failure, or no time left. So a failover or a moving slot costs a moment, not
  * an error. A retry is safe even if the first try may have been applied: the scripts recognise their own version.
@@ -131,7 +134,9 @@ export class RedisRetry {
         // A server that has been down for long is not waited for, nor one that has refused this verb for long. The first try may
         // have joined an attempt that was about to fail, so there is always a second one.
         const isHopeless = tries > 0 && at - since > deadline.ms
-        if (isHopeless || pause > msLeft(deadline) || this.#isClosed) throw error
+        // So that a server which answers is not taken for one that does not, because the time ends during a try.
+        const rest = trouble.answered ? Math.min(LONGEST_REST, deadline.ms / 10) : 0
+        if (isHopeless || pause > msLeft(deadline) - rest || this.#isClosed) throw error
         await sleep(pause)
       }
     }
