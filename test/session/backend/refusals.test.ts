@@ -371,3 +371,21 @@ test('security 53 and 54: reading that is refused follows onStoreError, and its 
     t.is(seen('store-down'), 0)
   }
 })
+
+test('looks at the session of an owner succeed although the store refuses to write, however often it is verified', async (t) => {
+  const { manager, refuse, clock, seen } = world({ idleTimeout: 10 * MINUTE, owners: { verifyEvery: 0 } })
+  const session = manager.begin().set('n', 1)
+  session.signIn('ann')
+  t.is(await manager.commit(session), 'ok')
+  refuse(ALL_WRITES)
+  for (let times = 0; times < 8; times += 1) {
+    clock.now += MINUTE
+    const looking = await manager.open(session.id)
+    t.is(looking.get('n'), 1)
+    t.is(await manager.commit(looking), 'ok')
+  }
+  t.is(seen('store-down'), 0)
+  const late = manager.begin().set('n', 1)
+  late.signIn('ann')
+  await assertRefused(t, manager.commit(late))
+})
