@@ -12,7 +12,8 @@
  *   presents its ID gets a new session; the stored one stays as it is.
  * - `ERR_SESSION_LIMIT` – a limit was exceeded: one of `limits`, the size that the store allows, or `mayCreate` (429). Store
  *   less, or raise the limit.
- * - `ERR_SESSION_STORE` – the store failed or did not respond in time. The driver's error is the `cause`; try again later.
+ * - `ERR_SESSION_STORE` – the store refused, failed or did not respond in time; `answered` says which. The driver's error is the
+ *   `cause`; try again later.
  * - `ERR_SESSION_CONFLICT` – another request changed the session, so that this one's changes cannot be stored beside it; or it
  *   got a new ID or expired. Nothing was stored. Status 409. Repeat the request, or change the value by `update`.
  * - `ERR_SESSION_STATE` – the session or the manager cannot do this, or not now: sessions have no such property, an `await` is
@@ -39,6 +40,8 @@ export interface SessionErrorDetails {
    * `ERR_SESSION_CONFLICT`, otherwise 500.
    */
   readonly status?: number
+  /** For `ERR_SESSION_STORE`: see {@link SessionError.answered}. Default: `false`. */
+  readonly answered?: boolean
 }
 
 /**
@@ -61,10 +64,17 @@ export class SessionError extends Error {
   readonly code: SessionErrorCode
   readonly status: number
   readonly expose = false
+  /**
+   * Whether the store has answered, and refused: it is full or read-only, or does not allow this. Nothing of the call is applied
+   * afterwards, and the store does not count as down. `false` means silence, such as a refused connection or a timeout, and is
+   * the value of all other codes.
+   */
+  readonly answered: boolean
 
   constructor(code: SessionErrorCode, message: string, details: SessionErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)
     this.code = code
+    this.answered = details.answered ?? false
     this.status =
       details.status ?? (code === 'ERR_SESSION_STORE' ? 503 : code === 'ERR_SESSION_CONFLICT' ? 409 : 500)
   }

@@ -6,7 +6,7 @@
  * backend without a compare-and-swap token of its own can compare them: `LEFT(session_data, 21)` in SQL,
  * `GETRANGE key 0 20` in Redis, the first 21 bytes of a file.
  *
- * Five rules hold for every verb:
+ * Six rules hold for every verb:
  *
  * 1. **No verb upserts.** Only `create` makes an entry exist. A slow request can therefore never bring back a session
  *    that another request destroyed.
@@ -18,6 +18,8 @@
  *    `resolution`, even if the backend has not removed it yet. So `create` replaces an expired entry.
  * 5. **Only the version identifies a payload.** A store whose token changes with every write, a `touch` included, must
  *    fall back on the version when the token of `base` does not match: an extension by `touch` is no conflict.
+ * 6. **A refusal is not an outage.** A rejection says `answered: true` if the backend has answered, and refused: it is full,
+ *    read-only, or does not allow this ({@link StoreRejection}). Any other rejection counts as silence.
  *
  * All times are milliseconds since the epoch. A key is 1 to 128 characters of `[0-9a-zA-Z_-]`, and case matters. Calls
  * may overlap. The text of a rejection contains no key, no payload and no password.
@@ -96,6 +98,21 @@ export interface Entry {
   readonly stale?: boolean
 }
 
+/**
+ * What the error of a rejected verb tells about the backend. A `SessionError` has it; an error of another class may have it.
+ *
+ * Silence counts towards the circuit breaker: after several such failures in a row the store is left alone for a while. A
+ * refusal does not, so that reads, touches and logouts go on where only writes are refused.
+ */
+export interface StoreRejection {
+  /**
+   * `true` if the backend has answered with a refusal, and nothing of this call is applied after the rejection. So it must not
+   * be `true` if an earlier try of the same write was lost and may still arrive. Default: `false`, which means silence: a refused
+   * or reset connection, a timeout, or an error about which the store knows nothing.
+   */
+  readonly answered?: boolean
+}
+
 /** A write that was applied. */
 export interface Written {
   /** The entry as it is stored now. It can be the `base` of the next write. */
@@ -148,6 +165,12 @@ export interface Sweeping {
 /** A store that can count its living entries (beego's `SessionAll`). */
 export interface Counting {
   count(): Promise<number>
+}
+
+/** Whether a verb was rejected by an answer of the backend. An error that does not say so counts as silence. */
+export function isAnswer(error: unknown): boolean {
+  const { answered }: { readonly answered?: unknown } = Object(error)
+  return answered === true
 }
 
 /** Whether a store has the method of {@link Sweeping}. */

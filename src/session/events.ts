@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import type { SessionError } from '../errors.ts'
 
 /**
  * An event for logs and metrics. It contains counts and durations, but no session ID, key or value; nor does the message of an
@@ -27,7 +28,8 @@ import { channel } from 'node:diagnostics_channel'
  *   ID was stolen. `onRetired` says what happens to the session.
  * - `expired`: a stored session had exceeded its absolute timeout.
  * - `decode-failed`: one key (`scope: 'key'`) or a whole payload could not be decoded. What is stored stays as it is.
- * - `store-failed`: the store failed at this `verb`.
+ * - `store-failed`: the store failed at this `verb`. `error.answered` tells a refusal, by a store that is full for instance, from
+ *   silence.
  * - `store-refused`: the store was not called, because the circuit breaker is open (`down`) or `maxPending` is reached
  *   (`pending`).
  * - `store-down`: the circuit breaker opened after several failures in a row; the store is now only probed.
@@ -74,7 +76,7 @@ export type SessionEvent =
       readonly scope: 'key' | 'payload'
       readonly error: unknown
     }
-  | { readonly type: 'store-failed'; readonly verb: StoreVerb; readonly error: unknown }
+  | { readonly type: 'store-failed'; readonly verb: StoreVerb; readonly error: SessionError }
   | { readonly type: 'store-refused'; readonly verb: StoreVerb; readonly reason: 'down' | 'pending' }
   | { readonly type: 'store-down' }
   | { readonly type: 'store-up'; readonly downMs: number }

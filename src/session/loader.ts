@@ -1,6 +1,6 @@
 import { Document } from '../codec/document/document.ts'
 import { SessionError } from '../errors.ts'
-import type { Entry } from '../store.ts'
+import { isAnswer, type Entry } from '../store.ts'
 import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import type { Destroyer } from './commit/destroy.ts'
@@ -121,9 +121,18 @@ export class Loader {
     if (found === undefined || found.document.header.createdAt + absoluteTimeout > opening.openedAt)
       return found
     // A store on the client keeps nothing, and every server sees that the session is over.
-    if (store.traits.location === 'server') await this.#store.destroy(key, found.entry, opening.deadline)
+    if (store.traits.location === 'server') await this.#remove(key, found.entry, opening.deadline)
     events.emit({ type: 'expired', handle: handleIn(found.document.header.attributes) })
     return undefined
+  }
+
+  /** Removes a record that opens nothing any more. A store that refuses to write keeps it. */
+  async #remove(key: string, entry: Entry, deadline: Deadline): Promise<void> {
+    try {
+      await this.#store.destroy(key, entry, deadline)
+    } catch (error) {
+      if (!isAnswer(error)) throw error
+    }
   }
 
   /** A payload that cannot be parsed stays where it is; its client gets a new session under a new ID. */

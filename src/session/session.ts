@@ -20,6 +20,7 @@ import {
 import type { Owner } from './owners/owner.ts'
 import { isOutdated, ownerIn, refreshed, type SessionOwner, type SignInOptions } from './owners/sign-in.ts'
 import type { SessionValues } from './schema.ts'
+import { isAnswer } from '../store.ts'
 import type { Committed, SessionState } from './state.ts'
 import type { SessionChange } from './watch.ts'
 
@@ -544,7 +545,7 @@ export class Session<V extends SessionValues = SessionValues> {
 function readOnly(cause: unknown): SessionError {
   const text =
     'the store failed when this session was opened, so it is empty and read-only; ask isReadOnly first'
-  return new SessionError('ERR_SESSION_STORE', text, { cause })
+  return new SessionError('ERR_SESSION_STORE', text, { cause, answered: isAnswer(cause) })
 }
 
 /** The value that an error listener reads once the request is over, where an exception would end the process. */

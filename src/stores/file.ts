@@ -8,7 +8,7 @@ import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
 import { FileRecord } from './file/record.ts'
 import { Semaphore } from './file/semaphore.ts'
 import { FileSweeper } from './file/sweeper.ts'
-import { closedError, storeError } from './shared/errors.ts'
+import { closedError, refusedError } from './shared/errors.ts'
 import { optionError } from './shared/options.ts'
 
 /** Options of the {@link FileStore}. */
@@ -77,7 +77,7 @@ export class FileStore implements Store, Sweeping, Counting {
   async read(key: string): Promise<Entry | undefined> {
     return this.#run('read', key, async (record) => {
       for (;;) {
-        const current = await this.#living(record)
+        const current = await this.#unexpired(record)
         if (current === undefined) return undefined
         const payload = await record.payload(current)
         if (payload !== undefined) return { payload, expiresAt: current.expiresAt }
@@ -173,9 +173,21 @@ export class FileStore implements Store, Sweeping, Counting {
     }
   }
 
+  /** As {@link #living}, for a read: an expired one is absent, too, where it cannot be removed. */
+  async #unexpired(record: FileRecord): Promise<Generation | undefined> {
+    const current = await record.look()
+    if (current === undefined || current.expiresAt > this.#now()) return current
+    try {
+      return await this.#living(record)
+    } catch (error) {
+      if (systemError('read failed', error).answered) return undefined
+      throw error
+    }
+  }
+
   async #run<T>(verb: string, key: string, task: (record: FileRecord) => Promise<T>): Promise<T> {
     if (!KEY.test(key))
-      throw storeError('file', `${verb} failed: a key has 1 to 128 characters of [0-9a-zA-Z_-]`)
+      throw refusedError('file', `${verb} failed: a key has 1 to 128 characters of [0-9a-zA-Z_-]`)
     // Two keys may differ only by case, and a key may be a reserved name such as CON. A digest is always a valid file name.
     const record = this.#record(crypto.hash('sha256', key, 'hex'))
     return this.#attempt(verb, async () => this.#semaphore.pass(async () => task(record)))

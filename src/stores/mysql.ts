@@ -14,7 +14,7 @@ import { isDuplicateKey } from './mysql/errors.ts'
 import { mysqlSettings, type MysqlStoreOptions } from './mysql/options.ts'
 import { openSchema, traitsOf } from './mysql/schema.ts'
 import { MysqlStatements, sweepTable } from './mysql/statements.ts'
-import { storeError } from './shared/errors.ts'
+import { refusedError } from './shared/errors.ts'
 import { assertFits } from './shared/payload-limit.ts'
 import { PooledRunner } from './shared/pooled-runner.ts'
 
@@ -92,7 +92,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
         if (await isAlive(connection, table, name)) return 'exists'
         // The row that was in the way has been destroyed or swept in between.
       }
-      throw storeError('mysql', 'create failed: other requests keep creating and destroying this session')
+      throw refusedError('mysql', 'create failed: other requests keep creating and destroying this session')
     })
   }
 

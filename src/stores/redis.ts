@@ -1,9 +1,17 @@
 import type { Cluster, Redis } from 'ioredis'
-import { versionOf, type Counting, type Entry, type Store, type StoreTraits, type Written } from '../store.ts'
+import {
+  isAnswer,
+  versionOf,
+  type Counting,
+  type Entry,
+  type Store,
+  type StoreTraits,
+  type Written,
+} from '../store.ts'
 import type { RedisMode } from './redis/config.ts'
 import { RedisConnection } from './redis/connection.ts'
 import { redisSettings, type RedisStoreOptions } from './redis/options.ts'
-import { RedisRetry, type RedisVerb } from './redis/retry.ts'
+import { RedisRetry, type RedisAnswer, type RedisVerb } from './redis/retry.ts'
 import * as scripts from './redis/scripts.ts'
 import { storeError } from './shared/errors.ts'
 import { assertFits } from './shared/payload-limit.ts'
@@ -72,8 +80,7 @@ export class RedisStore implements Store, Counting {
   }
 
   async read(key: string, extendTo?: number): Promise<Entry | undefined> {
-    const args = (now: number): readonly string[] => [extendTo === undefined ? '0' : span(extendTo, now)]
-    const { reply, now } = await this.#retry.run({ name: 'read', script: scripts.READ, key, args })
+    const { reply, now } = await this.#look(key, extendTo)
     if (reply === null) return undefined
     const [payload, left] = Array.isArray(reply) ? reply : []
     if (typeof payload !== 'string' || !Number.isFinite(Number(left))) throw unexpected('read')
@@ -131,6 +138,25 @@ export class RedisStore implements Store, Counting {
   async close(): Promise<void> {
     this.#retry.close()
     await this.#connection.close()
+  }
+
+  /** Reads, and extends the life unless the server refuses that. */
+  async #look(key: string, extendTo: number | undefined): Promise<RedisAnswer> {
+    const args = (now: number): readonly string[] => [extendTo === undefined ? '0' : span(extendTo, now)]
+    try {
+      const isExtending = extendTo !== undefined
+      return await this.#retry.run({
+        name: 'read',
+        script: scripts.READ,
+        key,
+        args,
+        isRead: true,
+        isExtending,
+      })
+    } catch (error) {
+      if (extendTo === undefined || !isAnswer(error)) throw error
+      return this.#look(key, undefined)
+    }
   }
 
   async #countOn(server: Redis | Cluster, prefix: string): Promise<number> {

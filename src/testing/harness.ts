@@ -31,4 +31,13 @@ export interface StoreHarness {
 
   /** Repairs the backend. Everything that was stored before `break` is there again. */
   mend?(): void | Promise<void>
+
+  /**
+   * Makes the backend refuse to store anything until `admit`, as a full or read-only one does: it still answers, and can be read.
+   * Without both, refusals are not tested.
+   */
+  refuse?(): void | Promise<void>
+
+  /** Ends what `refuse` began. Everything that was stored before is there. */
+  admit?(): void | Promise<void>
 }

@@ -12,7 +12,7 @@ interface Proof {
   readonly tests: Set<string>
 }
 
-const FAULTS = Array.from({ length: 26 }, (_, n) => `F${n + 1}`)
+const FAULTS = Array.from({ length: 27 }, (_, n) => `F${n + 1}`)
 const providers = Object.keys(engines)
 
 /** The beginnings of titles in a file, up to the first colon. */

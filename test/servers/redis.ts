@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Redis } from 'ioredis'
-import { runCommand } from '../support/cleanup.ts'
-import { locate, tools } from './packages.ts'
+import { selfSigned } from './certificates.ts'
+import { tools } from './packages.ts'
 import { freePort, start, type Running, type Server } from './server.ts'
 
 /** A private redis-server. */
@@ -75,30 +75,39 @@ export async function onFreePorts<T>(attempt: () => Promise<T>, tries = 5): Prom
   }
 }
 
-/** A private redis-server that speaks TLS, with a certificate that it signed itself. */
-export async function startRedisTls(): Promise<RedisServer & { readonly certificate: string }> {
-  return onFreePorts(launchTls)
+/** A redis-server that speaks TLS. */
+export interface RedisTlsServer extends RedisServer {
+  /** The file of its certificate, which it signed itself. */
+  readonly certificate: string
+  /** The port at which it does not speak TLS. */
+  readonly plainPort: number
 }
 
-async function launchTls(): Promise<RedisServer & { readonly certificate: string }> {
+/** A private redis-server that speaks TLS, with a certificate for these names. */
+export async function startRedisTls(
+  names = 'DNS:localhost,IP:127.0.0.1',
+  args: readonly string[] = [],
+): Promise<RedisTlsServer> {
+  return onFreePorts(async () => launchTls(names, args))
+}
+
+async function launchTls(names: string, args: readonly string[]): Promise<RedisTlsServer> {
   const port = await freePort()
   const server = await startRedis({
-    prepare: async (folder) => {
-      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-      const kind = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'.split(' ')
-      const files = ['-keyout', path.join(folder, 'key.pem'), '-out', path.join(folder, 'cert.pem')]
-      await runCommand(await locate(tools.openssl), [...kind, ...files, ...subject])
-    },
+    prepare: async (folder) => void (await selfSigned(folder, names)),
+    args,
     argsIn: (folder) => [
       ...option('tls-port', port),
       ...option('tls-auth-clients', 'no'),
       ...option('tls-cert-file', path.join(folder, 'cert.pem')),
-      ...option('tls-key-file', path.join(folder, 'key.pem')),
+      ...option('tls-key-file', path.join(folder, 'cert-key.pem')),
+      ...option('tls-ca-cert-file', path.join(folder, 'cert.pem')),
     ],
   })
   return {
     ...server,
     port,
+    plainPort: server.port,
     url: `rediss://127.0.0.1:${port}`,
     certificate: path.join(server.folder, 'cert.pem'),
   }

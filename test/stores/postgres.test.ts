@@ -1,7 +1,7 @@
 import test from 'ava'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
-import { CLASSIC_TABLE, emptyDatabase, postgresServer } from '../servers/postgres.ts'
+import { CLASSIC_TABLE, emptyDatabase, postgresServer, type Database } from '../servers/postgres.ts'
 
 const server = await postgresServer()
 const [own, classic] = [await emptyDatabase(server), await emptyDatabase(server)]
@@ -13,6 +13,14 @@ test.after.always(async () => {
   await Promise.all([own.drop(), classic.drop()])
   await server.stop()
 })
+
+/** Sets whether new connections are read-only, and ends the others. */
+async function readOnly(database: Database, value: 'on' | 'off'): Promise<void> {
+  const change = `ALTER DATABASE ${database.name} SET default_transaction_read_only = ${value}`
+  await database.query(`BEGIN READ WRITE; ${change}; COMMIT`)
+  await database.forbid()
+  await database.allow()
+}
 
 for (const [kind, database, moments] of [
   ['our own table', own, ['session_expiry', 'session_due']],
@@ -27,6 +35,8 @@ for (const [kind, database, moments] of [
     counts: true,
     break: async () => database.forbid(),
     mend: async () => database.allow(),
+    refuse: async () => readOnly(database, 'on'),
+    admit: async () => readOnly(database, 'off'),
   }
   const { traits } = new PostgresStore({ url: database.url })
   for (const requirement of storeContract) {

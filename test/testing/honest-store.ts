@@ -10,11 +10,12 @@ import {
 } from '../../src/store.ts'
 import type { StoreHarness } from '../../src/testing/index.ts'
 
-/** A minimal database: rows, a clock that stands still, and a switch that makes it fail. */
+/** A minimal database: rows, a clock that stands still, and switches that make it fail or refuse. */
 export class Backend {
   readonly rows: Map<string, Entry> = new Map()
   time = 1_750_000_000_000
   broken = false
+  full = false
 
   /** One round trip, during which other calls may run. */
   async trip(): Promise<void> {
@@ -56,6 +57,7 @@ export class HonestStore implements Store, Sweeping, Counting {
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     await this.begin()
+    this.admit()
     this.measure(payload)
     return this.living(key) === undefined ? this.put(key, payload, expiresAt) : 'exists'
   }
@@ -67,6 +69,7 @@ export class HonestStore implements Store, Sweeping, Counting {
     base: Entry,
   ): Promise<Written | 'conflict' | 'gone'> {
     await this.begin()
+    this.admit()
     this.measure(payload)
     const row = this.living(key)
     if (row === undefined) return 'gone'
@@ -112,6 +115,11 @@ export class HonestStore implements Store, Sweeping, Counting {
     await this.backend.trip()
   }
 
+  admit(): void {
+    if (this.backend.full)
+      throw new SessionError('ERR_SESSION_STORE', 'honest: the backend is full', { answered: true })
+  }
+
   measure(payload: string): void {
     if (Buffer.byteLength(payload) > this.traits.maxBytes) {
       throw new SessionError('ERR_SESSION_LIMIT', 'honest: the payload is too large')
@@ -154,6 +162,12 @@ export function harnessOf(open: (backend: Backend) => Store): StoreHarness {
     },
     mend: () => {
       backend.broken = false
+    },
+    refuse: () => {
+      backend.full = true
+    },
+    admit: () => {
+      backend.full = false
     },
   }
 }

@@ -4,14 +4,18 @@ import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'
 import type { ManagerSettings } from '../options.ts'
-import { sameVersion, type Entry, type Store, type Written } from '../../store.ts'
+import { isAnswer, sameVersion, type Entry, type Store, type Written } from '../../store.ts'
 
 /** With fewer pending calls than this, reads are not coalesced. */
 const CROWD = 8
 
+/** Errors of writes that the store has refused, and that were looked for: they are not stored. */
+const refusedWrites = new WeakSet<Error>()
+
 /**
  * A store whose writes have a known outcome where that is possible: after a rejected write, the version of the stored payload
- * tells whether it was applied, and if it was not, the write is sent once more. Every call ends by its operation's deadline.
+ * tells whether it was applied, and if it was not, the write is sent once more, unless the store has answered with a refusal.
+ * Every call ends by its operation's deadline.
  */
 export class GuardedStore {
   readonly store: Store
@@ -53,7 +57,7 @@ export class GuardedStore {
       return await this.calls.run('create', create, deadline)
     } catch (error) {
       const stored = await this.#reread(key, error, deadline)
-      if (stored === undefined) throw error
+      if (stored === undefined) throw isAnswer(error) ? notApplied(error) : error
       return sameVersion(stored.payload, payload) ? { entry: stored } : 'exists'
     }
   }
@@ -75,6 +79,7 @@ export class GuardedStore {
       if (stored === undefined) return 'gone'
       if (sameVersion(stored.payload, payload)) return { entry: stored }
       if (!sameVersion(stored.payload, base.payload)) throw error
+      if (isAnswer(error)) throw notApplied(error)
       const again = await this.#again('replace', replace, error, deadline)
       return again === 'conflict' ? this.#ours(key, payload, error, deadline) : again
     }
@@ -98,6 +103,7 @@ export class GuardedStore {
       if (stored === undefined && base !== undefined) throw error
       if (stored === undefined) return 'gone'
       if (base !== undefined && !sameVersion(stored.payload, base.payload)) return 'conflict'
+      if (isAnswer(error)) throw notApplied(error)
       const again = await this.#again('destroy', destroy, error, deadline)
       // The first attempt may have arrived late: then no other request has ended it.
       if (again === 'gone' && base !== undefined) throw error
@@ -129,7 +135,27 @@ export class GuardedStore {
   }
 }
 
-/** Whether a write that was rejected with `error` may have been applied. */
+/** Whether a write that was rejected with `error` may have been applied, or may still be. */
 export function isUnknown(error: unknown): boolean {
-  return error instanceof SessionError && error.code === 'ERR_SESSION_STORE' && !isRefusal(error)
+  const isTrouble = error instanceof SessionError && error.code === 'ERR_SESSION_STORE'
+  return isTrouble && !isRefusal(error) && !refusedWrites.has(error)
+}
+
+/** Whether a write was rejected by an answer of the store, and is known not to be stored. */
+export function wasRefused(error: unknown): boolean {
+  return error instanceof Error && refusedWrites.has(error)
+}
+
+/** A copy of the error for one write: a store may reject several calls with the same object. */
+function notApplied(error: unknown): unknown {
+  if (!(error instanceof SessionError)) return error
+  const { code, message, status, answered, stack } = error
+  const copy = new SessionError(code, message, {
+    ...('cause' in error && { cause: error.cause }),
+    status,
+    answered,
+  })
+  if (stack !== undefined) copy.stack = stack
+  refusedWrites.add(copy)
+  return copy
 }

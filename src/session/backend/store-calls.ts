@@ -1,6 +1,7 @@
 import { createBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
 import { Deadlines, msLeft, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
+import { isAnswer } from '../../store.ts'
 import type { StoreVerb } from '../events.ts'
 import type { ManagerSettings } from '../options.ts'
 
@@ -18,7 +19,7 @@ export function isRefusal(error: unknown): boolean {
 /**
  * The calls to one store: each ends by its deadline, a bounded number waits at a time (bulkhead), a circuit breaker refuses
  * them while the store is down, and after `close()` no new work begins. Failures are reported as events and wrapped in a
- * `SessionError`.
+ * `SessionError`. Only silence counts as down: a refusal is an answer of the store.
  */
 export class StoreCalls {
   readonly #settings: ManagerSettings
@@ -72,7 +73,10 @@ export class StoreCalls {
       const error =
         cause instanceof SessionError
           ? cause
-          : new SessionError('ERR_SESSION_STORE', `${this.#name}: ${verb} failed`, { cause })
+          : new SessionError('ERR_SESSION_STORE', `${this.#name}: ${verb} failed`, {
+              cause,
+              answered: isAnswer(cause),
+            })
       if (error.code === 'ERR_SESSION_STORE') this.#failed(verb, error, pass)
       else this.#worked() // it answered: something is wrong with this session
       throw error
@@ -91,9 +95,14 @@ export class StoreCalls {
   /** Calls the store even if the circuit is open. An answer closes the circuit; a failure is left to the caller to report. */
   async probe<T>(call: () => Promise<T>, deadline: Deadline): Promise<T> {
     if (this.#isClosedTo(deadline)) throw refusal(closed())
-    const result = await this.#wait('read', call(), deadline)
-    this.#worked()
-    return result
+    try {
+      const result = await this.#wait('read', call(), deadline)
+      this.#worked()
+      return result
+    } catch (error) {
+      if (isAnswer(error)) this.#worked()
+      throw error
+    }
   }
 
   /** Waits for `before`, at most until the deadline. */
@@ -143,7 +152,8 @@ export class StoreCalls {
   #failed(verb: StoreVerb, error: SessionError, pass: Pass): void {
     const { events } = this.#settings
     events.emit({ type: 'store-failed', verb, error })
-    if (this.#breaker.failed(pass)) events.emit({ type: 'store-down' })
+    if (error.answered) this.#worked()
+    else if (this.#breaker.failed(pass)) events.emit({ type: 'store-down' })
   }
 
   #late(what: StoreVerb | 'commit', { setting, ms }: Deadline): SessionError {

@@ -1,7 +1,7 @@
 import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
-import type { Entry } from '../../store.ts'
-import { isUnknown, type GuardedStore } from '../backend/guarded-store.ts'
+import { isAnswer, type Entry } from '../../store.ts'
+import { isUnknown, wasRefused, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
 import type { OwnerListing } from '../owners/owner-listing.ts'
@@ -219,7 +219,14 @@ export class Committer {
     }
     const payload = isUnchanged && this.#isOnClient ? base.payload : draft.write(state.nextHeader(), changes)
     if (!this.#settings.keepEmpty && holdsNothing(payload)) return this.#remove(state, payload, base)
-    return this.#writer.replace(state, payload, expiresAt(state, this.#settings), base)
+    try {
+      return await this.#writer.replace(state, payload, expiresAt(state, this.#settings), base)
+    } catch (error) {
+      // This request has changed nothing. The payload is written again at the next occasion.
+      if (!isUnchanged || !wasRefused(error)) throw error
+      draft.settle()
+      return this.#touchIfDue(state, base)
+    }
   }
 
   /** Finishes a write of unknown outcome, before anything else is written. */
@@ -288,13 +295,21 @@ export class Committer {
     return latest !== undefined && latest !== 'regenerated'
   }
 
-  /** Most stores extend a session's life while they read it. For the others: one touch per tenth of the idle timeout. */
+  /**
+   * Most stores extend a session's life while they read it. For the others: one touch per tenth of the idle timeout. A store
+   * that refuses to write does not fail a request that only reads; its life stays as it is.
+   */
   async #touchIfDue(state: SessionState, base: Entry): Promise<Committed> {
     if (!isTouchDue(state, base, this.#settings)) return 'ok'
     const until = expiresAt(state, this.#settings)
-    const outcome = await this.#store.touch(state.storedKey, until, state.deadline)
-    if (outcome === 'ok') state.extended(base, until)
-    return outcome
+    try {
+      const outcome = await this.#store.touch(state.storedKey, until, state.deadline)
+      if (outcome === 'ok') state.extended(base, until)
+      return outcome
+    } catch (error) {
+      if (isAnswer(error)) return 'ok'
+      throw error
+    }
   }
 }
 

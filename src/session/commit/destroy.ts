@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import type { Entry } from '../../store.ts'
+import { isAnswer, type Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
@@ -100,6 +100,7 @@ export class Destroyer {
     }
     let at = key
     let entry: Entry | 'removed' | undefined = known
+    let refusal: unknown
     for (let moves = 0; moves <= MAX_MOVES; moves += 1) {
       entry ??= await this.#read(at, deadline)
       if (entry === 'removed') return unreadable
@@ -110,7 +111,12 @@ export class Destroyer {
       if (redirect === undefined) {
         const outcome = await this.#endIfSame(at, entry, deadline)
         if (outcome !== 'conflict') return outcome === 'ok' ? ended : undefined
-        await this.#putTombstone(at, deadline)
+        refusal = await this.#putTombstone(at, deadline)
+        if (refusal !== undefined) {
+          // The store refuses to write, so few others write either: the record is read and compared again.
+          entry = undefined
+          continue
+        }
         const newer = await this.#read(at, deadline)
         if (newer === 'removed') return unreadable
         if (newer === undefined) return undefined
@@ -121,7 +127,10 @@ export class Destroyer {
       } else at = await this.#successor(redirect, deadline)
       entry = undefined
     }
-    throw conflict('the session was given a new ID again and again while it was to be ended; try again')
+    throw (
+      refusal ??
+      conflict('the session was given a new ID again and again while it was to be ended; try again')
+    )
   }
 
   /** Where a redirect leads. From one whose grace is over there may have been many rotations, which the trail skips. */
@@ -177,8 +186,15 @@ export class Destroyer {
     }
   }
 
-  async #putTombstone(key: string, deadline: Deadline): Promise<void> {
-    await this.occupy(tombstoneKey(key, this.#settings.hash), deadline)
+  /** Returns the error of a store that refuses to write; other errors are thrown. */
+  async #putTombstone(key: string, deadline: Deadline): Promise<unknown> {
+    try {
+      await this.occupy(tombstoneKey(key, this.#settings.hash), deadline)
+      return undefined
+    } catch (error) {
+      if (isAnswer(error)) return error
+      throw error
+    }
   }
 
   /** Puts a tombstone under the key, if nothing is there. */
@@ -192,7 +208,7 @@ export class Destroyer {
     try {
       await create()
     } catch (error) {
-      if (!isTrouble(error)) throw error
+      if (!isTrouble(error) || isAnswer(error)) throw error
       await create() // two of the same do no harm
     }
   }

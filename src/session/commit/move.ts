@@ -2,7 +2,7 @@ import { holdsNothing, ownerKey } from '../owners/owner.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
-import type { GuardedStore } from '../backend/guarded-store.ts'
+import { wasRefused, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { redirectOf, redirectPayload, TRAIL, trailKey, type Redirect } from '../redirect.ts'
 import { createHandle } from '../handle.ts'
@@ -86,7 +86,10 @@ export class Mover {
         if (!isListed) return this.#unlisted(state, base)
         if (mode === 'commit') refuseDisconnected(state)
         move = { key: newKey, payload, entry: written.entry }
-        const left = await this.#leaveRedirect(state, newKey, base, mode, trail)
+        const left = await this.#leaveRedirect(state, newKey, base, mode, trail).catch((error: unknown) => {
+          if (wasRefused(error)) move = undefined
+          throw error
+        })
         isPlaced = left === 'ok'
         if (left !== 'ok') {
           move = undefined
@@ -135,7 +138,7 @@ export class Mover {
       const written = await this.#store.replace(key, payload, recordEnd, base, deadline)
       return typeof written === 'string' ? written : 'ok'
     } catch (error) {
-      if (await this.#leadsTo(state, successor)) return 'ok'
+      if (!wasRefused(error) && (await this.#leadsTo(state, successor))) return 'ok'
       throw error
     }
   }

@@ -4,7 +4,7 @@ import { CouchbaseError } from './errors.ts'
 import { askManager } from './node-lookup.ts'
 import type { CouchbasePlace, CouchbaseSettings } from './options.ts'
 import { loadDriver } from '../shared/driver.ts'
-import { storeError } from '../shared/errors.ts'
+import { refusedError, storeError } from '../shared/errors.ts'
 
 /** The collection of the sessions, and the cluster that was connected to for it. */
 export class CouchbaseConnection {
@@ -66,7 +66,8 @@ async function openBucket(cluster: Cluster, bucket: string): Promise<void> {
         if (cause === null || cause === undefined) return resolve()
         const missing = cause instanceof Error && cause.message.startsWith('bucket_not_found')
         const reason = missing ? `there is no bucket '${bucket}'` : `the bucket '${bucket}' cannot be opened`
-        reject(storeError('couchbase', `${reason}, or this user may not use it`, cause))
+        const failure = missing ? refusedError : storeError
+        reject(failure('couchbase', `${reason}, or this user may not use it`, cause))
       },
     ])
   })

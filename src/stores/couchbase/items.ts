@@ -27,6 +27,9 @@ const LAST_MOMENT: number = (LAST_SECOND - GRACE_SECONDS) * 1_000
 /** The wait before a busy server is asked again, in ms: the first one, and the longest. */
 const [FIRST_PAUSE, LONGEST_PAUSE] = [5, 200]
 
+/** In ms. */
+const LONGEST_REST = 100
+
 /** Stores text unchanged, and marks it as text for other drivers. */
 const transcoder: Transcoder = {
   encode: (text) => [Buffer.from(String(text)), 0x04_00_00_00],
@@ -126,9 +129,13 @@ export class CouchbaseItems implements Items {
     ...expected: readonly F[]
   ): Promise<T | F> {
     const late = (): Error => new Error(noAnswer(deadline))
+    // What is left over when the driver gives up, so that a refusal is told and not the deadline. A request that the driver
+    // was repeating then has been processed by a server that answers.
+    const rest = Math.min(LONGEST_REST, deadline.ms / 10)
+    let refusal: unknown
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
-      const timeout = Math.ceil(msLeft(deadline))
-      if (timeout <= 0) throw late()
+      const timeout = Math.ceil(msLeft(deadline) - rest)
+      if (timeout <= 0) throw refusal ?? late()
       try {
         return await this.#deadlines.within(deadline, ask({ timeout }), late)
       } catch (error) {
@@ -136,10 +143,12 @@ export class CouchbaseItems implements Items {
         const failure = expected.find((each) => each === name)
         if (failure !== undefined) return failure
         if (name === Failure.tooLarge) throw tooLarge()
-        if ((name !== Failure.busy && name !== Failure.locked) || wait >= timeout)
-          throw new CouchbaseError(error)
+        const failed = new CouchbaseError(error)
+        if (failed.isTimeout && failed.answered) await pause(Math.max(msLeft(deadline) - 1, 0))
+        if ((name !== Failure.busy && name !== Failure.locked) || wait >= timeout) throw failed
+        refusal = failed
       }
-      await pause(Math.min(wait * (0.5 + Math.random()), Math.max(msLeft(deadline), 0)))
+      await pause(Math.min(wait * (0.5 + Math.random()), Math.max(msLeft(deadline) - rest, 0)))
     }
   }
 }

@@ -1,4 +1,4 @@
-import { storeError } from '../shared/errors.ts'
+import { refusedError, storeError } from '../shared/errors.ts'
 import type { CouchbaseConfig } from './config.ts'
 
 /** A node in the answer of the cluster manager. Without a host name it is the node that was asked. */
@@ -24,10 +24,10 @@ export async function askManager(
     timeout,
   )
   if (status === 401 || status === 403)
-    throw storeError('couchbase', 'the server refuses this user and password')
+    throw refusedError('couchbase', 'the server refuses this user and password')
   if (status === 404)
-    throw storeError('couchbase', `there is no bucket '${bucket}', or this user may not use it`)
-  if (status !== 200) throw storeError('couchbase', `the manager answered with status ${status}`)
+    throw refusedError('couchbase', `there is no bucket '${bucket}', or this user may not use it`)
+  if (status !== 200) throw refusedError('couchbase', `the manager answered with status ${status}`)
   const isSecure = manager.startsWith('https:')
   const { hostname } = new URL(manager)
   const nodes = nodesIn(text).flatMap(({ hostname: host = hostname, services }) => {
@@ -35,7 +35,7 @@ export async function askManager(
     return typeof port === 'number' && typeof host === 'string' ? [`${host}:${port}`] : []
   })
   if (nodes.length === 0)
-    throw storeError('couchbase', 'the address is not that of a cluster manager with data nodes')
+    throw refusedError('couchbase', 'the address is not that of a cluster manager with data nodes')
   return `${isSecure ? 'couchbases' : 'couchbase'}://${nodes.join(',')}`
 }
 

@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { errnoOf, storeError } from '../shared/errors.ts'
+import { errnoOf, refusedError, storeError } from '../shared/errors.ts'
 
 /** The result of `task`, or `undefined` if it fails with one of `codes`. Any other failure is thrown. */
 export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
@@ -11,11 +11,44 @@ export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): 
   }
 }
 
+/** What the codes mean that an operator can do something about. */
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'there is no room on the disk'],
+  ['EDQUOT', 'the disk quota is used up'],
+  ['EROFS', 'the file system is read-only'],
+  ['EACCES', 'the process may not do this in the folder'],
+  ['EPERM', 'the process may not do this in the folder'],
+  ['EMFILE', 'the process has too many open files'],
+  ['ENFILE', 'the system has too many open files'],
+  ['EFBIG', 'the file would be larger than the process may write'],
+])
+
+/** The disk, or the server of a network file system, does not answer. After `EIO` it is not known what was written. */
+const SILENCE: ReadonlySet<string> = new Set([
+  'EIO',
+  'ENODEV',
+  'ENXIO',
+  'EREMOTEIO',
+  'ESTALE',
+  'ENOTCONN',
+  'ETIMEDOUT',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+])
+
 /** The failure of a system call as a `SessionError` that begins with `what`. Node's own text is left out: it contains paths. */
 export function systemError(what: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
   const code = errnoOf(error) || 'unknown error'
-  const syscall = error instanceof Error && 'syscall' in error ? String(error.syscall) : 'file system'
+  const isSystem = error instanceof Error && 'syscall' in error
+  const syscall = isSystem ? String(error.syscall) : 'file system'
   const cause = Object.assign(new Error(`${syscall}: ${code}`), { code, syscall })
-  return storeError('file', `${what}: ${code}`, cause)
+  const reason = REASONS.get(code)
+  const failure = isSystem && /^E[A-Z0-9]+$/.test(code) && !SILENCE.has(code) ? refusedError : storeError
+  return failure('file', `${what}: ${reason === undefined ? code : `${reason} (${code})`}`, cause)
 }

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../../errors.ts'
-import { errnoOf, storeError } from '../shared/errors.ts'
+import { errnoOf, refusedError } from '../shared/errors.ts'
 import { unless } from './errors.ts'
 import { generationOf, momentOf, nameOf, hexVersionOf, type Generation } from './generation.ts'
 
@@ -48,7 +48,7 @@ export class FileRecord {
     if (found === undefined) return undefined
     const [stats, names] = found
     // The store makes directories only, so a link was put there to redirect it.
-    if (!stats.isDirectory()) throw storeError('file', 'a session is a symbolic link')
+    if (!stats.isDirectory()) throw refusedError('file', 'a session is a symbolic link')
     return names.map(generationOf).find((generation) => generation !== undefined)
   }
 
@@ -180,7 +180,7 @@ export class FileRecord {
   async #refuseStrangers(): Promise<void> {
     const names = (await unless(fs.readdir(this.home), 'ENOENT')) ?? []
     if (names.length === 0 || names.some((name) => generationOf(name) !== undefined)) return
-    throw storeError('file', 'there is a foreign file in the directory of a session')
+    throw refusedError('file', 'there is a foreign file in the directory of a session')
   }
 }
 

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { Deadlines, msLeft, type Deadline } from '../shared/deadlines.ts'
 import { loadDriver } from '../shared/driver.ts'
-import { noAnswer } from '../shared/errors.ts'
+import { noAnswer, Refusal } from '../shared/errors.ts'
 import { optionError } from '../shared/options.ts'
 import type { MemcacheAddress } from './config.ts'
 import {
@@ -203,5 +203,5 @@ function closed(): Error {
 /** memjs reports a refused login as a string. */
 function errorOf(error: unknown): Error {
   if (error instanceof Error) return error
-  return new Error('the server asks for a user and a password, and they are missing or wrong')
+  return new Refusal('the server asks for a user and a password, and they are missing or wrong')
 }

@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer'
-import { SessionError } from '../../errors.ts'
+import { Refusal, refusedError } from '../shared/errors.ts'
 
 /** The parts of a `Client` of memjs that are used. */
 export interface MemcacheClient {
@@ -50,7 +50,7 @@ const MEANINGS = new Map<number, string>([
   [0x04, 'invalid arguments'],
   [0x05, 'not stored'],
   [Status.unknown, 'unknown command'],
-  [0x82, 'out of memory'],
+  [0x82, 'out of memory: it is full and evicts nothing'],
   [0x83, 'not supported'],
   [0x84, 'internal error'],
   [0x85, 'busy'],
@@ -93,9 +93,9 @@ export function endIn({ extras }: MemcacheResponse): number {
 export function tokenIn({ header }: MemcacheResponse): bigint {
   const token = header.cas.readBigUInt64BE(0)
   if (token !== 0n) return token
-  throw new SessionError(
-    'ERR_SESSION_STORE',
-    'memcache: the server compares no tokens, because it was started with -C (--disable-cas)',
+  throw refusedError(
+    'memcache',
+    'the server compares no tokens, because it was started with -C (--disable-cas)',
   )
 }
 
@@ -104,5 +104,5 @@ export function statusIn<S extends number>({ header }: MemcacheResponse, ...expe
   const status = expected.find((each) => each === header.status)
   if (status !== undefined) return status
   const meaning = MEANINGS.get(header.status) ?? `status ${header.status}`
-  throw new Error(`the server answered: ${meaning}`)
+  throw new Refusal(`the server answered: ${meaning}`)
 }

@@ -1,10 +1,20 @@
-import { connect, type Socket } from 'node:net'
+import { Buffer } from 'node:buffer'
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import type { Pool as CallbackPool } from 'mysql2'
-import type { ExecuteValues, Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
+import type { Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
 import { loadDriver } from '../shared/driver.ts'
 import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { MysqlConfig } from './config.ts'
-import { breaksConnection, mysqlError, outdatesTable, wasLost, wasNotApplied } from './errors.ts'
+import {
+  breaksConnection,
+  hasTooManyPrepared,
+  isReadOnly,
+  mysqlError,
+  outdatesTable,
+  wasLost,
+  wasNotApplied,
+  wasRefusedConnection,
+} from './errors.ts'
 
 /** A pool of mysql2, with promises or with callbacks. */
 export type MysqlPool = Pool | CallbackPool
@@ -33,17 +43,48 @@ const PLAIN_ROWS: Omit<QueryOptions, 'sql'> = {
   typeCast: (_field, next) => next(),
 }
 
-/** Runs one statement, which is prepared once per connection. */
+/** The connections on which the server has refused to prepare one more statement. */
+const unprepared = new WeakSet<object>()
+
+/** Runs one statement, which is prepared once per connection, as long as the server allows. */
 export async function execute(
   connection: PoolConnection,
   sql: string,
-  values: ExecuteValues[] = [],
+  values: (string | number | Buffer)[] = [],
 ): Promise<MysqlReply> {
-  const [answer] = await connection.execute<never>({ sql, ...PLAIN_ROWS }, values)
+  const [answer] = await send(connection, sql, values)
   const result: unknown = answer
   if (Array.isArray(result)) return { rows: result, affected: 0 }
   const { affectedRows }: { affectedRows?: unknown } = Object(result)
   return { rows: [], affected: Number(affectedRows) }
+}
+
+async function send(
+  connection: PoolConnection,
+  sql: string,
+  values: (string | number | Buffer)[],
+): Promise<readonly [unknown, unknown]> {
+  if (!unprepared.has(connection.connection)) {
+    try {
+      return await connection.execute<never>({ sql, ...PLAIN_ROWS }, values)
+    } catch (error) {
+      if (!hasTooManyPrepared(error)) throw error
+      unprepared.add(connection.connection)
+    }
+  }
+  return connection.query<never>({ sql: inlined(sql, values), ...PLAIN_ROWS })
+}
+
+/** The statement with its values, written so that neither the SQL mode nor the character set of the connection matters. */
+function inlined(sql: string, values: readonly (string | number | Buffer)[]): string {
+  let next = 0
+  return sql.replaceAll('?', () => literal(values[next++] ?? ''))
+}
+
+function literal(value: string | number | Buffer): string {
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'string' && /^[\w ~-]*$/.test(value)) return `'${value}'`
+  return `x'${Buffer.from(value).toString('hex')}'`
 }
 
 /** Connections of mysql2, for a {@link PooledRunner}. */
@@ -52,7 +93,9 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   readonly maxWaiting = 1_000
   readonly errors: PoolErrors = {
     wasNotApplied,
+    wasRefusedConnection,
     wasLost,
+    isReadOnly,
     breaksConnection,
     outdatesTable,
     errorOf: mysqlError,
@@ -72,6 +115,10 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
 
   acquire(pool: Pool): Promise<PoolConnection> {
     return pool.getConnection()
+  }
+
+  identityOf(connection: PoolConnection): object {
+    return connection.connection
   }
 
   release(connection: PoolConnection, isBroken: boolean): void {
@@ -99,7 +146,7 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
       trace: false,
       ...(tls === undefined ? {} : { ssl: { ...tls } }),
       ...(socketPath === undefined ? { host, port } : { socketPath }),
-      stream: () => this.#dial(socketPath === undefined ? connect(port, host) : connect(socketPath)),
+      stream: () => this.#dial(socketPath === undefined ? connectTo(host, port) : connect(socketPath)),
     })
     // The pool listens only for the first error of a connection; a second one would end the process.
     pool.on('connection', (connection: PoolConnection) => void connection.on('error', () => undefined))
@@ -115,4 +162,16 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
     socket.once('close', () => this.#sockets.delete(socket))
     return socket
   }
+}
+
+/**
+ * A socket to the host. The driver gives TLS no name to check where the host is an IP address; TLS takes it then from the
+ * socket, which knows only names that it has looked up, and otherwise takes `localhost`. So the address is looked up like a
+ * name, with a dot at its end, which TLS ignores.
+ */
+function connectTo(host: string, port: number): Socket {
+  const family = isIP(host)
+  if (family === 0) return connect(port, host)
+  const lookup: LookupFunction = (_name, _options, found) => found(null, host, family)
+  return connect({ host: `${host}.`, port, family, lookup })
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { PoolConnection } from 'mysql2/promise'
 import type { StoreTraits } from '../../store.ts'
-import { storeError } from '../shared/errors.ts'
+import { refusedError } from '../shared/errors.ts'
 import { execute } from './connection.ts'
 
 /** The unit of a table's expiry: seconds in the documented table, ms in the one that is created here. */
@@ -173,5 +173,5 @@ function foreign(name: string, columns: ReadonlyMap<string, Column>, isKeyed: bo
 }
 
 function openError(problem: string): Error {
-  return storeError('mysql', `open failed: ${problem}`)
+  return refusedError('mysql', `open failed: ${problem}`)
 }

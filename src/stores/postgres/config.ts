@@ -37,19 +37,53 @@ const KNOWN: ReadonlySet<string> = new Set([
   'search_path',
 ])
 
+/** The variables of libpq that stand for a keyword which is not given, and that `pg` would not honour. */
+const VARIABLES: ReadonlyMap<string, string> = new Map([
+  ['sslmode', 'PGSSLMODE'],
+  ['sslrootcert', 'PGSSLROOTCERT'],
+  ['sslcert', 'PGSSLCERT'],
+  ['sslkey', 'PGSSLKEY'],
+])
+
+type Environment = Readonly<Record<string, string | undefined>>
+
 /**
- * Parses a PostgreSQL URL, or the keywords and values of libpq.
+ * Parses a PostgreSQL URL, or the keywords and values of libpq. What decides on encryption and is not given is taken from the
+ * environment.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` if it is neither; the text never holds the password
+ * @throws SessionError `ERR_SESSION_OPTIONS` if it is neither, or a variable has a value that libpq does not know; the text
+ *   never holds the password
  */
-export function parsePostgresConfig(text: string): PostgresConfig {
+export function parsePostgresConfig(text: string, environment: Environment = process.env): PostgresConfig {
   const words = /^\w+:\/\//.test(text) ? wordsOfUrl(text) : wordsOfConninfo(text)
   refuseUnknown([...words.keys()])
   const host = words.get('host')
   if (host?.includes(',') === true) throw refusal('takes one host')
   const encoding = words.get('client_encoding') ?? 'UTF8'
   if (!/^(?:utf-?8|unicode|auto)$/i.test(encoding)) throw refusal('takes no client_encoding but UTF8')
-  return { client: clientOf(words), encryption: encryptionOf(words, host?.startsWith('/') === true) }
+  const isFile = (host || environment['PGHOST'] || '').startsWith('/')
+  return { client: clientOf(words), encryption: encryptionOf(tlsOf(words, environment), isFile) }
+}
+
+/** A keyword about encryption: its value, and where that was found. */
+interface Setting {
+  readonly value: string
+  readonly isVariable: boolean
+}
+
+type Settings = ReadonlyMap<string, Setting>
+
+function tlsOf(words: ReadonlyMap<string, string>, environment: Environment): Settings {
+  const settings = new Map<string, Setting>()
+  for (const word of [...VARIABLES.keys(), 'sslpassword']) {
+    const given = words.get(word)
+    const variable = environment[VARIABLES.get(word) ?? '']
+    if (given !== undefined) settings.set(word, { value: given, isVariable: false })
+    // As in libpq an empty name of a file is none, and an empty mode is not a mode.
+    else if (variable !== undefined && (variable !== '' || word === 'sslmode'))
+      settings.set(word, { value: variable, isVariable: true })
+  }
+  return settings
 }
 
 /** The error names the unknown word, unless it may be the rest of a password that contains a blank and is not quoted. */
@@ -120,49 +154,63 @@ function wholeNumber(word: string, text: string, least: number, most: number): n
   throw refusal(`must have a whole number from ${least} to ${most} as ${word}`)
 }
 
-/** The meaning of libpq's `sslmode`. As there, `require` with a root certificate checks it, and a socket file is not encrypted. */
-function encryptionOf(words: ReadonlyMap<string, string>, isFile: boolean): PostgresConfig['encryption'] {
-  const mode = words.get('sslmode') ?? 'prefer'
-  const root = words.get('sslrootcert')
+/**
+ * The meaning of libpq's `sslmode`. As there, `require` with a root certificate checks it, `sslrootcert=system` is only for
+ * `verify-full` and makes that the default, and a socket file is not encrypted whatever the mode.
+ */
+function encryptionOf(settings: Settings, isFile: boolean): PostgresConfig['encryption'] {
+  const root = settings.get('sslrootcert')?.value
+  const mode = settings.get('sslmode')?.value ?? (root === 'system' ? 'verify-full' : 'prefer')
+  const passphrase = settings.get('sslpassword')?.value
   const identity: ConnectionOptions = {
-    ...certificate(words, 'sslcert', 'cert'),
-    ...certificate(words, 'sslkey', 'key'),
-    ...(words.has('sslpassword') ? { passphrase: words.get('sslpassword') } : {}),
+    ...certificate(settings, 'sslcert', 'cert'),
+    ...certificate(settings, 'sslkey', 'key'),
+    ...(passphrase !== undefined && { passphrase }),
   }
   const unchecked = { ...identity, rejectUnauthorized: false }
-  const checked = { ...identity, ...(root === 'system' ? {} : certificate(words, 'sslrootcert', 'ca')) }
-  const anyHost = { ...checked, checkServerIdentity: () => undefined }
-  switch (mode) {
-    case 'disable':
-      return [false]
-    case 'allow':
-      return isFile ? [false] : [false, unchecked]
-    case 'prefer':
-      return isFile ? [false] : [unchecked, false]
-    case 'require':
-      return [root === undefined ? unchecked : anyHost]
-    case 'verify-ca':
-      // A certificate of a public authority proves nothing without a check of the host name.
-      if (root === undefined || root === 'system') throw refusal('needs sslrootcert for sslmode=verify-ca')
-      return [anyHost]
-    case 'verify-full':
-      return [checked]
-    default:
-      throw refusal('knows the sslmodes disable, allow, prefer, require, verify-ca and verify-full')
+  const checked = {
+    ...identity,
+    rejectUnauthorized: true,
+    ...(root === 'system' ? {} : certificate(settings, 'sslrootcert', 'ca')),
   }
+  const anyHost = { ...checked, checkServerIdentity: () => undefined }
+  const ways = new Map<string, PostgresConfig['encryption']>([
+    ['disable', [false]],
+    ['allow', [false, unchecked]],
+    ['prefer', [unchecked, false]],
+    ['require', [root === undefined ? unchecked : anyHost]],
+    ['verify-ca', [anyHost]],
+    ['verify-full', [checked]],
+  ])
+  const encryption = ways.get(mode)
+  if (encryption === undefined)
+    throw refusal(
+      'knows the sslmodes disable, allow, prefer, require, verify-ca and verify-full',
+      settings,
+      'sslmode',
+    )
+  // A certificate of a public authority proves nothing without a check of the host name.
+  if (root === 'system' && mode !== 'verify-full')
+    throw refusal('must be sslmode=verify-full with sslrootcert=system', settings, 'sslmode')
+  if (root === undefined && mode === 'verify-ca')
+    throw refusal('needs sslrootcert for sslmode=verify-ca', settings, 'sslmode')
+  return isFile ? [false] : encryption
 }
 
-function certificate(words: ReadonlyMap<string, string>, word: string, field: string): ConnectionOptions {
-  const file = words.get(word)
+function certificate(settings: Settings, word: string, field: string): ConnectionOptions {
+  const file = settings.get(word)?.value
   if (file === undefined) return {}
   try {
     return { [field]: readFileSync(file) }
   } catch (error) {
-    throw refusal(`names a file as ${word} that cannot be read (${errnoOf(error)})`)
+    throw refusal(`names a file as ${word} that cannot be read (${errnoOf(error)})`, settings, word)
   }
 }
 
-function refusal(what: string): SessionError {
+/** @param word the keyword at fault, which may be the environment's */
+function refusal(what: string, settings?: Settings, word = ''): SessionError {
+  if (settings?.get(word)?.isVariable === true)
+    return optionError('postgres', `${VARIABLES.get(word)} in the environment ${what}`)
   return optionError(
     'postgres',
     `the config string ${what}; expected a URL such as ` +

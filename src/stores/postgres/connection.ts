@@ -4,12 +4,14 @@ import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { PostgresConfig } from './config.ts'
 import {
   breaksConnection,
+  isReadOnly,
   isRefusedEncryption,
   isRefusedParameter,
   outdatesTable,
   postgresError,
   wasLost,
   wasNotApplied,
+  wasRefusedConnection,
 } from './errors.ts'
 
 /** SQL, and the name under which it is prepared, if it is. */
@@ -53,7 +55,9 @@ export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
   readonly maxWaiting = 10_000
   readonly errors: PoolErrors = {
     wasNotApplied,
+    wasRefusedConnection,
     wasLost,
+    isReadOnly,
     breaksConnection,
     outdatesTable,
     errorOf: postgresError,
@@ -80,6 +84,10 @@ export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
         return resolve(client)
       })
     })
+  }
+
+  identityOf(client: PoolClient): object {
+    return client
   }
 
   release(client: PoolClient, isBroken: boolean): void {

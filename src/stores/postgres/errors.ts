@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { errnoOf, storeError } from '../shared/errors.ts'
+import { errnoOf, refusedError, storeError } from '../shared/errors.ts'
 
 /**
  * The classes of SQLSTATE whose messages are about connections, rights, names and resources. Messages of other classes, and
@@ -10,6 +10,8 @@ const TELLING = /^(?:08|25|28|3D|3F|40|42|53|54|55|57|58|XX)/
 /** What to do about an error, if the message of the server does not say it. */
 const ADVICE: Readonly<Record<string, string>> = {
   '25006': 'this server accepts no writes',
+  '53100': 'there is no room on the disk of the server',
+  '53300': 'the server accepts no more connections',
   '26000': 'behind a transaction pooler prepare must be false',
   '42P05': 'behind a transaction pooler prepare must be false',
   '42501': 'create the table as docs/stores.md shows, and grant SELECT, INSERT, UPDATE and DELETE on it',
@@ -20,9 +22,33 @@ export function sqlStateOf(error: unknown): string {
   return error instanceof Error && 'severity' in error ? errnoOf(error) : ''
 }
 
-/** Whether the statement was rolled back because of another one, so that any verb may be repeated. */
+/** The statement was rolled back because of another transaction. 40003 is none of them: there the outcome is unknown. */
+const ROLLED_BACK: ReadonlySet<string> = new Set(['40000', '40001', '40002', '40P01'])
+
+/** The server has too many connections (53300, 53400), or no memory for one (53200), or starts or stops (57P01 to 57P03). */
+const REFUSED_CONNECTION: ReadonlySet<string> = new Set([
+  '53200',
+  '53300',
+  '53400',
+  '57P01',
+  '57P02',
+  '57P03',
+])
+
+/** Whether the statement was rolled back because of another one, or never begun, so that any verb may be repeated. */
 export function wasNotApplied(error: unknown): boolean {
-  return ['40001', '40P01'].includes(sqlStateOf(error))
+  // A server answers with the latter two before it accepts a statement, never after.
+  return ROLLED_BACK.has(sqlStateOf(error)) || ['53300', '57P03'].includes(sqlStateOf(error))
+}
+
+/** Whether the server refused a connection for a reason that may be over in a moment. */
+export function wasRefusedConnection(error: unknown): boolean {
+  return REFUSED_CONNECTION.has(sqlStateOf(error))
+}
+
+/** Whether the server has answered with a refusal. It has not if it was cut off, or gave up a statement after its time. */
+function wasAnswered(error: unknown): boolean {
+  return !/^(?:$|08|40003|57014|57P0[1245])/.test(sqlStateOf(error))
 }
 
 /** Whether the connection ended before the answer came, so that the outcome is unknown. */
@@ -30,12 +56,14 @@ export function wasLost(error: unknown): boolean {
   return !(error instanceof SessionError) && /^(?:$|08|57P0)/.test(sqlStateOf(error))
 }
 
-/**
- * Whether the connection must not be used again. It can be if the server refused only the statement; but a read-only server is
- * left, since a new connection may find the primary.
- */
+/** Whether the server refuses writes. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlStateOf(error) === '25006'
+}
+
+/** Whether the connection must not be used again. It can be if the server refused only the statement. */
 export function breaksConnection(error: unknown): boolean {
-  return !/^(?:22|23|40|42|53[12]|54|55|57014)/.test(sqlStateOf(error))
+  return !/^(?:22|23|25006|40|42|53[12]|54|55|57014)/.test(sqlStateOf(error))
 }
 
 /** Whether a {@link postgresError} says that the table was dropped or changed. */
@@ -65,7 +93,8 @@ export function postgresError(verb: string, error: unknown): SessionError {
   const reason = reasonOf(error, code)
   const advice = ADVICE[code]
   const text = `${verb} failed: ${reason}${advice === undefined ? '' : `; ${advice}`}`
-  return storeError('postgres', text, Object.assign(new Error(reason), { code }))
+  const failure = wasAnswered(error) ? refusedError : storeError
+  return failure('postgres', text, Object.assign(new Error(reason), { code }))
 }
 
 function reasonOf(error: unknown, code: string): string {

@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import { storeError } from '../shared/errors.ts'
+import { refusedError } from '../shared/errors.ts'
 import { execute } from './connection.ts'
 import { PostgresStatements } from './statements.ts'
 
@@ -116,5 +116,5 @@ function quoted(name: string): string {
 }
 
 function refusal(what: string): Error {
-  return storeError('postgres', what)
+  return refusedError('postgres', what)
 }

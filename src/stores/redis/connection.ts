@@ -2,12 +2,18 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import { Deadlines, startDeadline } from '../shared/deadlines.ts'
 import { loadDriver } from '../shared/driver.ts'
-import { lateError, storeError } from '../shared/errors.ts'
+import { lateError, refusedError } from '../shared/errors.ts'
 import type { RedisAddress, RedisConfig } from './config.ts'
 import type { RedisSettings } from './options.ts'
 
 /** Older versions are not maintained, and the scripts are not tested on them. */
 const OLDEST = [6, 2] as const
+
+/** How often a client is left because its server became a replica, in ms at least. */
+const MIN_STAY = 500
+
+/** How long it may take until a verb that has a client sends its command, in ms. */
+const MAX_TURN = 100
 
 /**
  * The client of a store: the application's, or one that is made at the first verb and again after its connection was lost.
@@ -22,6 +28,8 @@ export class RedisConnection {
   #latest: Redis | Cluster | undefined
   #ready: Promise<Redis | Cluster> | undefined
   #losses = 0
+  #staysUntil = 0
+  readonly #leaving = new Map<Redis | Cluster, NodeJS.Timeout>()
 
   constructor({ source, timeout, tls }: RedisSettings) {
     this.#isOwner = 'addresses' in source
@@ -52,17 +60,33 @@ export class RedisConnection {
     return ready
   }
 
-  /** Disconnects a client that is connected to the wrong server, so that the next verb makes another one. */
+  /**
+   * Leaves a client that is connected to the wrong server, so that the next verb makes another one. The commands that it has
+   * sent are still answered. If the new one leads to the same server it is kept for a while.
+   */
   forget(client: Redis | Cluster): void {
-    if (!this.#isOwner) return
-    if (this.#latest === client) this.#ready = undefined
-    client.disconnect()
+    const now = performance.now()
+    if (!this.#isOwner || this.#latest !== client || now < this.#staysUntil) return
+    this.#staysUntil = now + MIN_STAY
+    this.#latest = undefined
+    this.#ready = undefined
+    // What is sent after QUIT would never be answered, so verbs that have the client already come first.
+    const timer = setTimeout(() => {
+      this.#leaving.delete(client)
+      client.quit().catch(() => client.disconnect())
+    }, MAX_TURN)
+    this.#leaving.set(client, timer.unref())
   }
 
   async close(): Promise<void> {
     const client = await this.#ready?.catch(() => undefined)
     this.#ready = undefined
     this.#unwatch()
+    for (const [left, timer] of this.#leaving) {
+      clearTimeout(timer)
+      left.disconnect()
+    }
+    this.#leaving.clear()
     if (client === undefined || !this.#isOwner) return
     const deadline = startDeadline('timeout', this.#timeout)
     const late = (): Error => lateError('redis', 'close', deadline)
@@ -159,6 +183,8 @@ export async function createRedisClient(
       clusterRetryStrategy: null,
       retryDelayOnFailover: 0,
       slotsRefreshTimeout: timeout,
+      // ioredis would replace the names of hosts by addresses, for which their certificates are not.
+      ...(isSecure && { dnsLookup: keepName }),
       redisOptions: { ...connection, enableReadyCheck: false },
     })
   }
@@ -182,6 +208,10 @@ export async function createRedisClient(
   }
   // Without ioredis's own ready check by INFO, which writes to the console if the user has no right to it.
   return new Redis({ ...connection, ...sending, ...addresses[0], db, enableReadyCheck: false })
+}
+
+function keepName(host: string, found: (error: null, address: string) => void): void {
+  found(null, host)
 }
 
 /**
@@ -226,7 +256,7 @@ function assertVersion(info: string): void {
   if (major === undefined || minor === undefined) return
   const isOld = Number(major) < OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) < OLDEST[1])
   if (!isOld) return
-  throw storeError(
+  throw refusedError(
     'redis',
     `Redis ${OLDEST.join('.')} or newer is needed, and the server is ${major}.${minor}`,
   )
@@ -234,6 +264,6 @@ function assertVersion(info: string): void {
 
 function assertSingle(info: string): void {
   const [, kind] = /^redis_mode:(\w+)/m.exec(info) ?? []
-  if (kind === 'cluster') throw storeError('redis', 'the server belongs to a cluster: use redis_cluster')
-  if (kind === 'sentinel') throw storeError('redis', 'the server is a sentinel: use redis_sentinel')
+  if (kind === 'cluster') throw refusedError('redis', 'the server belongs to a cluster: use redis_cluster')
+  if (kind === 'sentinel') throw refusedError('redis', 'the server is a sentinel: use redis_sentinel')
 }

@@ -7,28 +7,35 @@ export interface RedisErrorInfo {
   readonly reason: string
   /** Whether it may be over in a moment, so that a retry makes sense. */
   readonly passing: boolean
+  /** Whether the server refuses writes alone. */
+  readonly readable: boolean
+  /** Whether it is the server's answer to the command, which was not applied then. */
+  readonly answered: boolean
   /** Whether the command may have been applied in spite of it. */
   readonly doubtful: boolean
   /** Whether the connection leads to a server that is no longer the primary. */
   readonly misled: boolean
 }
 
-type Known = Pick<RedisErrorInfo, 'reason'> & Partial<RedisErrorInfo>
+type Known = Pick<RedisErrorInfo, 'reason'> & Partial<Omit<RedisErrorInfo, 'answered'>>
 
-const REFUSED = { passing: false, doubtful: false, misled: false } as const
-const LOST = { passing: true, doubtful: true, misled: false } as const
+const REFUSED = { passing: false, readable: false, doubtful: false, misled: false } as const
+const LOST = { passing: true, readable: false, answered: false, doubtful: true, misled: false } as const
 
 /** Errors of the server, by their first word. A command that was answered so was not applied. */
 const REFUSALS: ReadonlyMap<string, Known> = new Map([
   ['OOM', { reason: 'Redis is full: maxmemory is reached and nothing can be evicted (OOM)' }],
-  ['READONLY', { reason: 'the server has become a replica (READONLY)', passing: true, misled: true }],
+  [
+    'READONLY',
+    { reason: 'the server has become a replica (READONLY)', passing: true, readable: true, misled: true },
+  ],
   ['MOVED', { reason: 'the slot of this key is moving (MOVED)', passing: true }],
   ['ASK', { reason: 'the slot of this key is moving (ASK)', passing: true }],
   ['TRYAGAIN', { reason: 'the slot of this key is moving (TRYAGAIN)', passing: true }],
   ['CLUSTERDOWN', { reason: 'no node serves the slot of this key (CLUSTERDOWN)', passing: true }],
   ['LOADING', { reason: 'Redis is loading its data (LOADING)', passing: true }],
   ['MASTERDOWN', { reason: 'the replica has lost its primary (MASTERDOWN)', passing: true }],
-  ['NOREPLICAS', { reason: 'too few replicas are in step (NOREPLICAS)', passing: true }],
+  ['NOREPLICAS', { reason: 'too few replicas are in step (NOREPLICAS)', passing: true, readable: true }],
   ['BUSY', { reason: 'Redis is busy with a script (BUSY)', passing: true }],
   ['NOSCRIPT', { reason: 'the server forgot a script (NOSCRIPT)', passing: true }],
   ['MISCONF', { reason: 'Redis cannot save to its disk and refuses writes (MISCONF)' }],
@@ -49,6 +56,7 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
     /All sentinels are unreachable/,
     { reason: 'no sentinel names a primary that can be reached', passing: true },
   ],
+  [/ACL failure in script|can't run this command/, { reason: 'the user may not do this (NOPERM)' }],
   [/unknown command/i, { reason: 'the server does not know the command' }],
 ]
 
@@ -65,8 +73,8 @@ export function errorInfoOf(error: unknown, where: string): RedisErrorInfo {
   const known =
     PHRASES.find(([phrase]) => phrase.test(message))?.[1] ??
     (isRefusal ? REFUSALS.get(words.find((word) => REFUSALS.has(word)) ?? '') : undefined)
-  if (known !== undefined) return { ...REFUSED, ...known }
-  if (isRefusal) return { ...REFUSED, reason: 'the server refuses' }
+  if (known !== undefined) return { ...REFUSED, ...known, answered: isRefusal }
+  if (isRefusal) return { ...REFUSED, reason: 'the server refuses', answered: true }
   if (code !== undefined) {
     return { ...LOST, reason: `${where} cannot be reached (${code})`, passing: NETWORK.test(code) }
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { SessionError } from '../../errors.ts'
 import { Deadlines, msLeft, startDeadline, type Deadline } from '../shared/deadlines.ts'
-import { closedError, lateError, storeError } from '../shared/errors.ts'
+import { closedError, lateError, refusedError, storeError } from '../shared/errors.ts'
 import type { RedisConnection } from './connection.ts'
 import { errorInfoOf, harmless, whereabouts } from './errors.ts'
 import type { RedisSettings } from './options.ts'
@@ -17,6 +17,10 @@ export interface RedisVerb {
   readonly args: (now: number) => readonly string[]
   /** The answer that is inconclusive if an earlier try may have been applied: it may be the effect of that try. */
   readonly doubtful?: string
+  /** It changes no session, so it does not matter whether an earlier try is still under way. */
+  readonly isRead?: boolean
+  /** It reads and also extends the life; it is not to wait for a server that refuses the latter. */
+  readonly isExtending?: boolean
 }
 
 /** What a script answered. */
@@ -29,10 +33,15 @@ export interface RedisAnswer {
 /** What a verb remembers of its earlier tries. */
 interface Past {
   trouble?: unknown
+  /** The failure of a try that may have been applied, or may still be. */
+  doubt?: unknown
 }
 
 /** The longest wait between two tries, in ms. */
 const MAX_PAUSE = 250
+
+/** The least time that is left for a try after a refusal, in ms. */
+const LONGEST_REST = 200
 
 /**
  * Runs a verb until it has an answer, a definite failure, or no time left. So a failover or a moving slot costs a moment, not
@@ -44,8 +53,10 @@ export class RedisRetry {
   /** What error messages call the server. */
   readonly #where: string
   readonly #deadlines = new Deadlines()
-  /** The time since which no try has succeeded. */
+  /** The time since which no try was answered. */
   #downSince: number | undefined
+  /** For each verb, the time since which no try has succeeded that was answered. */
+  readonly #refusedSince = new Map<string, number>()
   #isClosed = false
 
   constructor(connection: RedisConnection, settings: RedisSettings) {
@@ -74,7 +85,9 @@ export class RedisRetry {
       // If the time runs out during a retry, the failure of an earlier try is the better explanation.
       const error = isOver ? thrown : (past.trouble ?? thrown)
       if (error instanceof SessionError) throw error
-      throw storeError('redis', `${name} failed: ${errorInfoOf(error, this.#where).reason}`, harmless(error))
+      const { reason, answered } = errorInfoOf(error, this.#where)
+      const failure = answered && isOver && past.doubt === undefined ? refusedError : storeError
+      throw failure('redis', `${name} failed: ${reason}`, harmless(error))
     }
   }
 
@@ -83,9 +96,17 @@ export class RedisRetry {
     this.#isClosed = true
   }
 
+  /** Since when the server is silent, or has answered this verb with refusals. */
+  #since({ name }: RedisVerb, isAnswered: boolean, at: number): number {
+    if (!isAnswered) return (this.#downSince ??= at)
+    this.#downSince = undefined
+    const since = this.#refusedSince.get(name) ?? at
+    this.#refusedSince.set(name, since)
+    return since
+  }
+
   async #persist(verb: RedisVerb, past: Past, deadline: Deadline): Promise<RedisAnswer> {
     const settings = this.#settings
-    let doubt: unknown
     for (let tries = 0; ; tries += 1) {
       if (this.#isClosed) throw closedError('redis', verb.name)
       let sentBy: Redis | Cluster | undefined
@@ -96,25 +117,26 @@ export class RedisRetry {
         const run = tries === 0 ? runScript : runAlone
         const reply = await run(sentBy, verb.script, settings.prefix + verb.key, verb.args(now))
         this.#downSince = undefined
-        if (losses !== this.#connection.losses) doubt ??= new Error('Connection is closed.')
-        if (doubt !== undefined && reply === verb.doubtful) throw doubt
+        this.#refusedSince.delete(verb.name)
+        if (losses !== this.#connection.losses) past.doubt ??= new Error('Connection is closed.')
+        if (past.doubt !== undefined && reply === verb.doubtful) throw past.doubt
         return { reply, now }
       } catch (error) {
-        if (error === doubt || error instanceof SessionError) throw error
+        if (error === past.doubt || error instanceof SessionError) throw error
         const trouble = errorInfoOf(error, this.#where)
-        if (!trouble.passing) throw error
+        if (sentBy !== undefined && trouble.misled) this.#connection.forget(sentBy)
+        if (!trouble.passing || (verb.isExtending === true && trouble.readable)) throw error
         past.trouble = error
-        if (sentBy !== undefined) {
-          if (trouble.doubtful) doubt ??= error
-          if (trouble.misled) this.#connection.forget(sentBy)
-        }
+        if (sentBy !== undefined && trouble.doubtful && verb.isRead !== true) past.doubt ??= error
         const pause = Math.min(MAX_PAUSE, 10 * 2 ** tries) * (0.5 + Math.random())
         const at = performance.now()
-        this.#downSince ??= at
-        // A server that has been down for long is not waited for. The first try may have joined an attempt that was about to
-        // fail, so there is always a second one.
-        const isHopeless = tries > 0 && at - this.#downSince > deadline.ms
-        if (isHopeless || pause > msLeft(deadline) || this.#isClosed) throw error
+        const since = this.#since(verb, trouble.answered, at)
+        // A server that has been down for long is not waited for, nor one that has refused this verb for long. The first try may
+        // have joined an attempt that was about to fail, so there is always a second one.
+        const isHopeless = tries > 0 && at - since > deadline.ms
+        // So that a server which answers is not taken for one that does not, because the time ends during a try.
+        const rest = trouble.answered ? Math.min(LONGEST_REST, deadline.ms / 10) : 0
+        if (isHopeless || pause > msLeft(deadline) - rest || this.#isClosed) throw error
         await sleep(pause)
       }
     }

@@ -1,7 +1,7 @@
 import { SessionError } from '../../errors.ts'
-import { sameVersion, type Entry, type StoreTraits, type Written } from '../../store.ts'
+import { isAnswer, sameVersion, type Entry, type StoreTraits, type Written } from '../../store.ts'
 import { Deadlines, startDeadline, type Deadline } from './deadlines.ts'
-import { closedError, lateError, storeError } from './errors.ts'
+import { closedError, lateError, Refusal, refusedError, storeError } from './errors.ts'
 import { assertFits } from './payload-limit.ts'
 
 /** A session as a backend with a compare-and-swap token keeps it. */
@@ -135,7 +135,7 @@ export class CasVerbs<I extends Items> {
     } catch (cause) {
       if (cause instanceof SessionError) throw cause
       const reason = cause instanceof Error ? cause.message : String(cause)
-      throw storeError(name, `${verb} failed: ${reason}`, cause)
+      throw (isAnswer(cause) ? refusedError : storeError)(name, `${verb} failed: ${reason}`, cause)
     }
   }
 
@@ -200,7 +200,7 @@ async function persist<T>(attempt: () => Promise<T | 'changed'>): Promise<T> {
     const outcome = await attempt()
     if (outcome !== 'changed') return outcome
   }
-  throw new Error('other requests kept writing to the same session')
+  throw new Refusal('other requests kept writing to the same session')
 }
 
 /** A copy for the caller. */

@@ -6,6 +6,18 @@ export function storeError(store: string, problem: string, cause?: unknown): Ses
   return new SessionError('ERR_SESSION_STORE', `${store}: ${problem}`, cause === undefined ? {} : { cause })
 }
 
+/** An `ERR_SESSION_STORE` for an answer of the backend, which refuses. See `answered` in {@link SessionError}. */
+export function refusedError(store: string, problem: string, cause?: unknown): SessionError {
+  const details = { answered: true, ...(cause !== undefined && { cause }) }
+  return new SessionError('ERR_SESSION_STORE', `${store}: ${problem}`, details)
+}
+
+/** An answer of the backend that refuses, inside of a store; a `SessionError` is made of it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly answered = true
+}
+
 /** The error of a verb that was called after `close`. */
 export function closedError(store: string, verb: string): SessionError {
   return storeError(store, `${verb} after close`)

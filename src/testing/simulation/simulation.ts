@@ -254,14 +254,18 @@ export class Simulation {
     const { call, view } = pending
     const how = this.#choices.pick(call.verb === 'read' ? 2 : 3)
     const fault = ['not carried out', 'carried out, the answer is lost', 'still on its way'][how]
-    this.violations.tell(view.name, `${call.verb} ${this.oracle.nameOf(call.key)}: fails, ${fault}`)
+    // Every other call that is not carried out is refused by the store, and the others are met with silence.
+    const answered = how === 0 && view.calls % 2 === 0
+    const name = this.oracle.nameOf(call.key)
+    this.violations.tell(view.name, `${call.verb} ${name}: ${answered ? 'refused' : `fails, ${fault}`}`)
     view.troubled = true
     view.unanswered += 1
     this.#faults.set(pending.store, (this.#faults.get(pending.store) ?? 0) + 1)
     if (how === 2) this.#waiting.push(pending)
     pending.lost = true
     if (how === 1) this.oracle.note([[pending, await pending.perform()]])
-    pending.fail(new SessionError('ERR_SESSION_STORE', 'the store did not answer'))
+    const text = answered ? 'the store refused' : 'the store did not answer'
+    pending.fail(new SessionError('ERR_SESSION_STORE', text, { answered }))
   }
 
   async #carryOut(together: readonly PendingCall[]): Promise<void> {

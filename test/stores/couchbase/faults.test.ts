@@ -75,7 +75,11 @@ test.serial(
     const entry = await keep(store)
     for (const status of [BUSY, OUT_OF_MEMORY]) {
       await server.fail(status, 1_000_000)
-      await t.throwsAsync(store.replace(KEY, payload(), soon(), entry), TROUBLE)
+      const error = await t.throwsAsync(store.replace(KEY, payload(), soon(), entry), TROUBLE)
+      t.like(error, {
+        answered: true,
+        message: 'couchbase: replace failed: the server has no room, or is too busy',
+      })
       await server.fail(status, 0)
       t.is((await store.read(KEY))?.payload, entry.payload)
     }
@@ -146,3 +150,28 @@ for (const [error, code, complaint] of failures) {
     }
   })
 }
+
+test('F27: an error says whether the server has answered', async (t) => {
+  const busy = ['key_value_temporary_failure']
+  for (const [error, answered] of [
+    [driverError(couchbase.TemporaryFailureError), true],
+    [driverError(couchbase.AuthenticationFailureError), true],
+    [driverError(couchbase.QuotaLimitedError), true],
+    [driverError(couchbase.RateLimitedError), true],
+    [driverError(couchbase.DurabilityImpossibleError), true],
+    [driverError(couchbase.BucketNotFoundError), true],
+    // The driver repeats by itself what a busy server refuses.
+    [driverError(couchbase.AmbiguousTimeoutError, busy), true],
+    [driverError(couchbase.UnambiguousTimeoutError, busy), true],
+    [driverError(couchbase.AmbiguousTimeoutError, [...busy, 'socket_closed_while_in_flight']), false],
+    [driverError(couchbase.AmbiguousTimeoutError), false],
+    [driverError(couchbase.UnambiguousTimeoutError, ['node_not_available']), false],
+    [driverError(couchbase.RequestCanceledError), false],
+    [driverError(couchbase.ServiceNotAvailableError), false],
+    [new Error('anything else'), false],
+  ] as const) {
+    const store = new CouchbaseStore({ client: failing(error), timeout: 300 })
+    const told = await t.throwsAsync(store.create(KEY, payload(), soon()))
+    t.like(told, { ...TROUBLE, answered }, error.name)
+  }
+})

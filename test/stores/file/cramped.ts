@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
+import { SessionManager } from '../../../src/session/manager.ts'
+import type { SessionEvent } from '../../../src/session/events.ts'
 import { FileStore } from '../../../src/stores/file.ts'
 import { assertTidy, assertUsable, found, KEY, NEW, OLD, START, storeAt } from './operations.ts'
 
@@ -81,28 +83,75 @@ async function hindered(begin: () => Promise<void>, end: () => Promise<void>): P
   return [...meanwhile, read, living, ...afterwards]
 }
 
+const filler = path.join(path.dirname(folder), 'filler')
+
+async function fill(): Promise<void> {
+  const handle = await fs.open(filler, 'w')
+  await handle.writeFile(Buffer.alloc(16_777_216)).catch(() => undefined)
+  await handle.close()
+}
+
+async function remount(how: string): Promise<void> {
+  execFileSync('mount', ['-o', `remount,${how}`, path.dirname(folder)])
+}
+
 /** The disk is full to the last byte. */
 async function full(): Promise<readonly unknown[]> {
-  const filler = path.join(path.dirname(folder), 'filler')
-  const fill = async (): Promise<void> => {
-    const handle = await fs.open(filler, 'w')
-    await handle.writeFile(Buffer.alloc(16_777_216)).catch(() => undefined)
-    await handle.close()
-  }
   return hindered(fill, async () => fs.rm(filler))
+}
+
+/**
+ * What becomes of a thousand requests that read, of those that write, of a logout, and of a request that writes afterwards. The
+ * last one tells how often the store counted as down.
+ */
+async function requests(begin: () => Promise<void>, end: () => Promise<void>): Promise<readonly unknown[]> {
+  const events: SessionEvent[] = []
+  let now = Date.now()
+  const manager = new SessionManager({
+    store: new FileStore({ folder, now: () => now }),
+    now: () => now,
+    onEvent: (event) => events.push(event),
+  })
+  const ids: string[] = []
+  while (ids.length < 10) {
+    const session = manager.begin().set('n', 0)
+    await manager.commit(session)
+    ids.push(session.id)
+  }
+  await begin()
+  const look = async (id: string | undefined): Promise<unknown> => {
+    const session = await manager.open(id)
+    return [session.get('n'), await manager.commit(session)].join(' ')
+  }
+  const reads = new Set<unknown>()
+  const writes = new Set<unknown>()
+  for (let round = 0; round < 40; round += 1) {
+    now += 1_000 // so that a touch becomes due now and then
+    const looks = Array.from({ length: 25 }, async (_, at) => outcome(look(ids[at % ids.length])))
+    const changing = manager.open(ids[0]).then(async (session) => manager.commit(session.set('n', 1)))
+    const [changed, fresh] = [outcome(changing), outcome(manager.commit(manager.begin().set('n', 1)))]
+    for (const each of await Promise.all(looks)) reads.add(each)
+    for (const each of await Promise.all([changed, fresh])) writes.add(each)
+  }
+  const logout = await outcome(manager.open(ids[9]).then(async (session) => manager.destroy(session)))
+  const downs = events.filter(({ type }) => type === 'store-down').length
+  await end()
+  const after = await outcome(manager.commit(manager.begin().set('n', 1)))
+  return [[...reads], [...writes], logout, after, downs]
 }
 
 /** The file system may only be read: that happens to one with errors. */
 async function frozen(): Promise<readonly unknown[]> {
-  const remount = async (how: string): Promise<void> => {
-    execFileSync('mount', ['-o', `remount,${how}`, path.dirname(folder)])
-  }
   const result = await hindered(
     async () => remount('ro'),
     async () => remount('rw'),
   )
+  const later = storeAt(folder, LIFE)
+  await later.open()
   await remount('ro')
-  return [...result, await outcome(storeAt(folder, START).open())]
+  // An expired session is absent although it cannot be removed.
+  const expired = await later.read(KEY)
+  return [...result, await outcome(storeAt(folder, START).open()), expired ?? 'absent']
 }
 
 /** The folder is read-only, for a user to whom file modes apply. */
@@ -133,6 +182,12 @@ const lacks: Readonly<Record<string, () => Promise<readonly unknown[]>>> = {
   handles,
   rights,
   full,
+  'requests on a full disk': async () => requests(fill, async () => fs.rm(filler)),
+  'requests on a read-only disk': async () =>
+    requests(
+      async () => remount('ro'),
+      async () => remount('rw'),
+    ),
   frozen,
   guarded,
 }

@@ -6,6 +6,7 @@ import * as path from 'node:path'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import { SessionError } from '../../../src/errors.ts'
+import { systemError } from '../../../src/stores/file/errors.ts'
 import { FileStore } from '../../../src/stores/file.ts'
 import {
   acts,
@@ -88,7 +89,7 @@ async function suffer(act: Act, fault: Fault): Promise<boolean> {
 function assertDiscreet(error: unknown, code: string, folder: string): void {
   assert.ok(error instanceof SessionError)
   assert.equal(error.code, 'ERR_SESSION_STORE')
-  assert.match(error.message, new RegExp(`^file: [a-z]+ failed: ${code}$`))
+  assert.match(error.message, new RegExp(`^file: [a-z]+ failed: (?:${code}|[a-z -]+ \\(${code}\\))$`))
   const shown = inspect(error, { depth: 10 })
   for (const secret of [KEY, hash('sha256', KEY, 'hex'), 'secret', folder]) {
     assert.ok(!shown.includes(secret), `the error shows ${secret}`)
@@ -134,8 +135,8 @@ test('F13: a payload that does not fit on the disk is rejected with ENOSPC, and 
   await fs.mkdir(folder)
   t.deepEqual(await cramped(mounted(folder, '64k'), 'room', folder), [
     'ok',
-    'file: replace failed: ENOSPC',
-    'file: create failed: ENOSPC',
+    'file: replace failed: there is no room on the disk (ENOSPC)',
+    'file: create failed: there is no room on the disk (ENOSPC)',
     true,
   ])
 })
@@ -144,8 +145,8 @@ test('F13: on a full disk reads, touches and destroys succeed, writes report it,
   const folder = folderName()
   await fs.mkdir(folder)
   t.deepEqual(await cramped(mounted(folder, '1m'), 'full', path.join(folder, 'sessions')), [
-    'file: replace failed: ENOSPC',
-    'file: create failed: ENOSPC',
+    'file: replace failed: there is no room on the disk (ENOSPC)',
+    'file: create failed: there is no room on the disk (ENOSPC)',
     'ok',
     'ok',
     true,
@@ -156,21 +157,42 @@ test('F13: on a full disk reads, touches and destroys succeed, writes report it,
   ])
 })
 
+for (const [disk, reason, logout] of [
+  ['a full disk', 'there is no room on the disk (ENOSPC)', true],
+  [
+    'a read-only disk',
+    'the file system is read-only (EROFS)',
+    'file: destroy failed: the file system is read-only (EROFS)',
+  ],
+] as const) {
+  test(`F13, F27, security 53: of a thousand requests that read on ${disk} none fails, and the circuit stays closed`, async (t) => {
+    const folder = folderName()
+    await fs.mkdir(folder)
+    const [reads, writes, ended, after, downs] = Object(
+      await cramped(mounted(folder, '1m'), `requests on ${disk}`, path.join(folder, 'sessions')),
+    )
+    t.deepEqual(reads, ['0 ok'])
+    t.deepEqual(writes.toSorted(), [`file: create failed: ${reason}`, `file: replace failed: ${reason}`])
+    t.deepEqual([ended, after, downs], [logout, 'ok', 0])
+  })
+}
+
 test('F13: on a read-only file system reads succeed, the other verbs report it, and succeed afterwards', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
   const sessions = path.join(folder, 'sessions')
   t.deepEqual(await cramped(mounted(folder, '1m'), 'frozen', sessions), [
-    'file: replace failed: EROFS',
-    'file: create failed: EROFS',
-    'file: touch failed: EROFS',
-    'file: destroy failed: EROFS',
+    'file: replace failed: the file system is read-only (EROFS)',
+    'file: create failed: the file system is read-only (EROFS)',
+    'file: touch failed: the file system is read-only (EROFS)',
+    'file: destroy failed: the file system is read-only (EROFS)',
     true,
     2,
     'ok',
     'ok',
     true,
-    `file: the folder "${sessions}" cannot be used: EROFS`,
+    `file: the folder "${sessions}" cannot be used: the file system is read-only (EROFS)`,
+    'absent',
   ])
 })
 
@@ -179,10 +201,10 @@ test('F13: in a folder without write permission reads succeed, the other verbs r
   await fs.mkdir(folder)
   await fs.chmod(folder, 0o777)
   t.deepEqual(await cramped([], 'guarded', path.join(folder, 'sessions')), [
-    'file: replace failed: EACCES',
-    'file: create failed: EACCES',
-    'file: touch failed: EACCES',
-    'file: destroy failed: EACCES',
+    'file: replace failed: the process may not do this in the folder (EACCES)',
+    'file: create failed: the process may not do this in the folder (EACCES)',
+    'file: touch failed: the process may not do this in the folder (EACCES)',
+    'file: destroy failed: the process may not do this in the folder (EACCES)',
     true,
     2,
     'ok',
@@ -194,8 +216,8 @@ test('F13: in a folder without write permission reads succeed, the other verbs r
 test('F13: a file size limit is a failed write, and the stored session is intact', async (t) => {
   t.deepEqual(await cramped(limited('-f 8'), 'room', folderName()), [
     'ok',
-    'file: replace failed: EFBIG',
-    'file: create failed: EFBIG',
+    'file: replace failed: the file would be larger than the process may write (EFBIG)',
+    'file: create failed: the file would be larger than the process may write (EFBIG)',
     true,
   ])
 })
@@ -206,9 +228,9 @@ test('F13: ten thousand concurrent calls need only a few file descriptors', asyn
 
 test('F13: without a free file descriptor every verb reports it, and the stored session is intact', async (t) => {
   t.deepEqual(await cramped(limited('-n 64'), 'handles', folderName()), [
-    'file: read failed: EMFILE',
-    'file: replace failed: EMFILE',
-    'file: create failed: EMFILE',
+    'file: read failed: the process has too many open files (EMFILE)',
+    'file: replace failed: the process has too many open files (EMFILE)',
+    'file: create failed: the process has too many open files (EMFILE)',
     true,
     'ok',
   ])
@@ -219,7 +241,7 @@ test('open and every verb name a folder that is not accessible', async (t) => {
   await storeAt(folder, START).open()
   await fs.chmod(folder, 0)
   const [open, read, below] = [folder, folder, `${folder}/below`].map(
-    (name) => `file: the folder "${name}" cannot be used: EACCES`,
+    (name) => `file: the folder "${name}" cannot be used: the process may not do this in the folder (EACCES)`,
   )
   t.deepEqual(await cramped([], 'rights', folder), [open, read, below])
   await fs.chmod(folder, 0o700)
@@ -256,4 +278,19 @@ test('after a failed open the next verb tries again', async (t) => {
   await t.throwsAsync(store.read(KEY), { code: 'ERR_SESSION_STORE' })
   await fs.rm(file)
   t.is(await store.read(KEY), undefined)
+})
+
+test('F27: an error says whether the file system has answered', (t) => {
+  for (const [code, answered] of [
+    ...['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'EFBIG'].map(
+      (each) => [each, true] as const,
+    ),
+    ...['ENOTDIR', 'ENOENT', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'].map((each) => [each, true] as const),
+    ...['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'ENXIO'].map((each) => [each, false] as const),
+    ...['ERR_INVALID_ARG_TYPE', 'ABORT_ERR'].map((each) => [each, false] as const),
+  ]) {
+    const cause = errno(code, { name: 'open', args: ['/secret'], run: async () => undefined })
+    t.is(systemError('read failed', cause).answered, answered, code)
+  }
+  t.false(systemError('read failed', new TypeError('a mistake')).answered)
 })

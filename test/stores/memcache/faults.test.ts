@@ -214,3 +214,36 @@ function response(opcode: number, opaque: number, key: string): Buffer {
   header[23] = 1
   return Buffer.concat([header, Buffer.alloc(4), Buffer.from(key)])
 }
+
+test('F27: an error says whether the server has answered', async (t) => {
+  for (const status of [0x04, 0x05, 0x82, 0x83, 0x84, 0x85, 0x86, 0x1234]) {
+    const liar = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.on('data', (request: Buffer) => {
+        const header = Buffer.alloc(24)
+        request.copy(header, 0, 0, 24)
+        header[0] = 0x81
+        header.fill(0, 2, 6)
+        header.writeUInt16BE(status, 6)
+        header.writeUInt32BE(0, 8)
+        socket.write(header)
+      })
+    }).listen(0, '127.0.0.1')
+    await new Promise((resolve) => liar.once('listening', resolve))
+    const { port } = liar.address() as AddressInfo // it listens on a port
+    const store = new MemcacheStore({ url: `127.0.0.1:${port}`, timeout: 2_000 })
+    // One after the other: what answers here takes whatever comes at once for one request.
+    const verbs = [
+      async () => store.create(KEY, payload(), soon()),
+      async () => store.read(KEY),
+      async () => store.destroy(KEY),
+    ]
+    for (const verb of verbs)
+      t.like(await t.throwsAsync(verb()), { ...TROUBLE, answered: true }, String(status))
+    await store.close()
+    await new Promise((resolve) => liar.close(resolve))
+  }
+  const nobody = new MemcacheStore({ url: `127.0.0.1:${await freePort()}`, timeout: 300 })
+  t.like(await t.throwsAsync(nobody.read(KEY)), { ...TROUBLE, answered: false })
+  await nobody.close()
+})

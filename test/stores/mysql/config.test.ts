@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { cp, writeFile } from 'node:fs/promises'
+import { copyFile, cp, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { inspect, promisify } from 'node:util'
 import test from 'ava'
 import { SessionError } from '../../../src/errors.ts'
 import { parseMysqlConfig } from '../../../src/stores/mysql/config.ts'
 import { MysqlStore, type MysqlStoreOptions } from '../../../src/stores/mysql.ts'
+import { selfSigned } from '../../servers/certificates.ts'
 import { freshDatabase, privateMariadb } from '../../servers/mariadb.ts'
 import { locate, tools } from '../../servers/packages.ts'
 import { freePort } from '../../servers/server.ts'
@@ -239,6 +240,45 @@ for (const [trouble, config, complaint] of [
     await store.close()
   })
 }
+
+test.serial(
+  'tls=true checks the certificate for the host of the address, be it a name or an IP',
+  async (t) => {
+    const database = await freshDatabase(server)
+    const before = [await readFile(certFile), await readFile(keyFile)] as const
+    const folder = await temporaryFolder('kts-names-')
+    // The authorities that Node trusts are fixed when it starts.
+    const script = path.join(import.meta.dirname, 'tls.ts')
+    const opened = async (host: string): Promise<unknown> => {
+      const config = `${user}@tcp(${host}:${server.port})/kts?tls=true`
+      const { stdout } = await run(process.execPath, ['--import=tsx', script, config], {
+        env: { ...process.env, NODE_EXTRA_CA_CERTS: certFile },
+      })
+      return JSON.parse(stdout)
+    }
+    const unfit =
+      'mysql: open failed: no TLS connection; the certificate may not be trusted (HANDSHAKE_SSL_ERROR)'
+    try {
+      for (const [names, outcomes] of [
+        ['DNS:localhost', { localhost: 'open', '127.0.0.1': unfit }],
+        ['IP:127.0.0.1', { localhost: unfit, '127.0.0.1': 'open' }],
+        ['DNS:elsewhere,IP:127.0.0.2', { localhost: unfit, '127.0.0.1': unfit }],
+      ] as const) {
+        const made = await selfSigned(folder, names)
+        await copyFile(made.certificate, certFile)
+        await copyFile(made.key, keyFile)
+        await database.sql('FLUSH SSL')
+        for (const [host, outcome] of Object.entries(outcomes))
+          t.is(await opened(host), outcome, `${names} ${host}`)
+      }
+    } finally {
+      await writeFile(certFile, before[0])
+      await writeFile(keyFile, before[1])
+      await database.sql('FLUSH SSL')
+      await database.drop()
+    }
+  },
+)
 
 test.serial(
   'without the driver the error names the command that installs it, and the next verb tries again',

@@ -52,6 +52,16 @@ export async function bench(kind: 'ours' | 'classic'): Promise<Bench> {
     counts: true,
     break: () => proxy.cut(),
     mend: () => proxy.mend(),
+    // By a trigger, and with the code of a table that is full: the user of the tests may write to a server that is read-only.
+    async refuse() {
+      const signal = "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'"
+      await database.sql(`CREATE TRIGGER full_insert BEFORE INSERT ON session FOR EACH ROW ${signal}`)
+      await database.sql(`CREATE TRIGGER full_update BEFORE UPDATE ON session FOR EACH ROW ${signal}`)
+    },
+    async admit() {
+      await database.sql('DROP TRIGGER full_insert')
+      await database.sql('DROP TRIGGER full_update')
+    },
   }
   return {
     database,

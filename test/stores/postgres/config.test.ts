@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'ava'
-import { parsePostgresConfig } from '../../../src/stores/postgres/config.ts'
+import { parsePostgresConfig, type PostgresConfig } from '../../../src/stores/postgres/config.ts'
 import { PostgresStore } from '../../../src/stores/postgres.ts'
 import { temporaryFolder } from '../../support/cleanup.ts'
 
@@ -94,9 +94,96 @@ test('certificates are read from their files at once', async (t) => {
   const text = `sslcert=${cert} sslkey=${key} sslpassword=pw sslrootcert=${ca}`
   const { encryption } = parsePostgresConfig(`${text} sslmode=verify-full`)
   t.deepEqual(encryption, [
-    { cert: Buffer.from('in cert'), key: Buffer.from('in key'), ca: Buffer.from('in ca'), passphrase: 'pw' },
+    {
+      cert: Buffer.from('in cert'),
+      key: Buffer.from('in key'),
+      ca: Buffer.from('in ca'),
+      passphrase: 'pw',
+      rejectUnauthorized: true,
+    },
   ])
+  const variables = { PGSSLMODE: 'verify-full', PGSSLROOTCERT: ca, PGSSLCERT: cert, PGSSLKEY: key }
+  t.deepEqual(parsePostgresConfig('user=a sslpassword=pw', variables).encryption, encryption)
 })
+
+test("PGSSLMODE is the sslmode of a string that gives none, by libpq's meaning", (t) => {
+  for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-full']) {
+    for (const text of ['user=a', 'postgres://a@b/c']) {
+      const separator = text.includes('://') ? '?' : ' '
+      t.deepEqual(
+        shape(parsePostgresConfig(text, { PGSSLMODE: mode })),
+        shape(parsePostgresConfig(`${text}${separator}sslmode=${mode}`, {})),
+        mode,
+      )
+      // What is given takes precedence.
+      t.deepEqual(shape(parsePostgresConfig(`${text}${separator}sslmode=disable`, { PGSSLMODE: mode })), [
+        false,
+      ])
+    }
+  }
+  t.deepEqual(
+    shape(parsePostgresConfig('user=a', {})),
+    shape(parsePostgresConfig('user=a sslmode=prefer', {})),
+  )
+})
+
+test('a value of PGSSLMODE that libpq does not know is refused, and not repeated', (t) => {
+  for (const mode of ['', 'on', 'true', 'verify', 'VERIFY-FULL', 'verify_full', ' require', SECRET]) {
+    const error = t.throws(() => parsePostgresConfig('user=a', { PGSSLMODE: mode }), {
+      message: /^postgres: PGSSLMODE in the environment knows the sslmodes disable, allow, prefer, require, /,
+    })
+    t.like(error, { code: 'ERR_SESSION_OPTIONS' })
+    t.false(error.message.includes(SECRET))
+  }
+})
+
+test('a file of the environment that cannot be read is named by its variable; an empty name is none', (t) => {
+  for (const variable of ['PGSSLROOTCERT', 'PGSSLCERT', 'PGSSLKEY']) {
+    const of = (value: string): unknown =>
+      parsePostgresConfig('user=a', { PGSSLMODE: 'verify-full', [variable]: value })
+    t.throws(() => of('/nowhere/at-all'), {
+      code: 'ERR_SESSION_OPTIONS',
+      message: new RegExp(`^postgres: ${variable} in the environment names a file .*\\(ENOENT\\)$`),
+    })
+    t.notThrows(() => of(''))
+  }
+})
+
+test('sslrootcert=system is for verify-full alone, and makes it the default', (t) => {
+  const full = shape(parsePostgresConfig('user=a sslmode=verify-full', {}))
+  for (const [text, variables] of [
+    ['user=a sslrootcert=system', {}],
+    ['user=a', { PGSSLROOTCERT: 'system' }],
+    ['user=a sslmode=verify-full', { PGSSLROOTCERT: 'system' }],
+  ] as const) {
+    t.deepEqual(shape(parsePostgresConfig(text, variables)), full)
+  }
+  for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-ca']) {
+    t.throws(() => parsePostgresConfig(`user=a sslmode=${mode} sslrootcert=system`, {}), {
+      message: /must be sslmode=verify-full with sslrootcert=system/,
+    })
+    t.throws(() => parsePostgresConfig('user=a', { PGSSLMODE: mode, PGSSLROOTCERT: 'system' }), {
+      message: /^postgres: PGSSLMODE in the environment must be/,
+    })
+  }
+})
+
+test('as in libpq a socket file is not encrypted, whatever the mode, and wherever the file is named', (t) => {
+  for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-full']) {
+    t.deepEqual(parsePostgresConfig('host=/run/postgresql', { PGSSLMODE: mode }).encryption, [false])
+    t.deepEqual(parsePostgresConfig('user=a', { PGSSLMODE: mode, PGHOST: '/run/postgresql' }).encryption, [
+      false,
+    ])
+    const named = parsePostgresConfig('host=db', { PGSSLMODE: mode, PGHOST: '/run/postgresql' })
+    t.is(named.encryption[0] === false, ['disable', 'allow'].includes(mode))
+  }
+  t.throws(() => parsePostgresConfig('host=/run/postgresql', { PGSSLMODE: 'maybe' }))
+})
+
+/** The ways to encrypt, without the function that accepts any host. */
+function shape({ encryption }: PostgresConfig): unknown {
+  return encryption.map((each) => each && { ...each, checkServerIdentity: 'checkServerIdentity' in each })
+}
 
 const MALFORMED: Readonly<Record<string, RegExp>> = {
   '': /is empty/,

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { Pool } from 'pg'
 import { PostgresStore, type PostgresStoreOptions } from '../../../src/stores/postgres.ts'
+import { selfSigned } from '../../servers/certificates.ts'
 import { emptyDatabase, startPostgres } from '../../servers/postgres.ts'
 
 const server = await startPostgres()
@@ -131,6 +132,89 @@ test.serial('a certificate that is not trusted is refused', async (t) => {
       mode,
     )
     t.like(error, { code: 'ERR_SESSION_STORE' })
+  }
+})
+
+/** Runs `act` with these variables in the environment. */
+async function withVariables(
+  variables: Readonly<Record<string, string>>,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  Object.assign(process.env, variables)
+  try {
+    await act()
+  } finally {
+    for (const name of Object.keys(variables)) delete process.env[name]
+  }
+}
+
+test.serial(
+  'PGSSLMODE and PGSSLROOTCERT are honoured: another authority, another host and no TLS are refused',
+  async (t) => {
+    const { certificate: other } = await selfSigned(
+      path.dirname(server.certificate),
+      'DNS:localhost',
+      'stranger',
+    )
+    const byName = words.replace('127.0.0.1', 'localhost')
+    const urls = [byName, `postgres://${user}:${password}@localhost:${port}/${database.name}`]
+    for (const url of urls) {
+      const refused = async (
+        variables: Readonly<Record<string, string>>,
+        message: RegExp,
+        from = url,
+      ): Promise<void> =>
+        withVariables(variables, async () => {
+          t.like(await t.throwsAsync(connectionOf({ url: from }), { message }), { code: 'ERR_SESSION_STORE' })
+        })
+      const PGSSLMODE = 'verify-full'
+      await refused({ PGSSLMODE }, /certificate/)
+      await refused({ PGSSLMODE, PGSSLROOTCERT: other }, /certificate/)
+      await refused({ PGSSLMODE, PGSSLROOTCERT: server.certificate }, /altnames/, words)
+      await refused({ PGSSLMODE: 'verify-ca', PGSSLROOTCERT: other }, /certificate/)
+      await refused({ PGSSLMODE: 'require', PGSSLROOTCERT: other }, /certificate/)
+      for (const [variables, ssl] of [
+        [{ PGSSLMODE, PGSSLROOTCERT: server.certificate }, true],
+        [{ PGSSLMODE: 'verify-ca', PGSSLROOTCERT: server.certificate }, true],
+        [{ PGSSLMODE: 'require' }, true],
+        [{ PGSSLMODE: 'prefer' }, true],
+        [{ PGSSLMODE: 'allow' }, false],
+        [{ PGSSLMODE: 'disable' }, false],
+      ] as const) {
+        await withVariables(variables, async () =>
+          t.like(await connectionOf({ url }), { ssl }, variables.PGSSLMODE),
+        )
+      }
+      await reload('ALTER SYSTEM SET ssl = off')
+      try {
+        for (const mode of ['require', 'verify-ca', 'verify-full'])
+          await refused({ PGSSLMODE: mode, PGSSLROOTCERT: server.certificate }, /does not support SSL/)
+      } finally {
+        await reload('ALTER SYSTEM SET ssl = on')
+      }
+    }
+  },
+)
+
+test.serial('PGSSLCERT and PGSSLKEY are what the server asks for', async (t) => {
+  const folder = path.dirname(server.certificate)
+  const client = await selfSigned(folder, 'DNS:client', 'client')
+  const file = path.join(server.data, 'pg_hba.conf')
+  const before = await readFile(file, 'utf8')
+  await copyFile(client.certificate, path.join(server.data, 'clients.crt'))
+  await chmod(path.join(server.data, 'clients.crt'), 0o644)
+  await writeFile(file, `hostssl ${database.name} ${user} all trust clientcert=verify-ca\n${before}`)
+  await reload("ALTER SYSTEM SET ssl_ca_file = 'clients.crt'")
+  try {
+    const url = words.replace('127.0.0.1', 'localhost')
+    await withVariables({ PGSSLMODE: 'require' }, async () =>
+      t.throwsAsync(connectionOf({ url }), { message: /client certificate/ }),
+    )
+    const variables = { PGSSLMODE: 'require', PGSSLCERT: client.certificate, PGSSLKEY: client.key }
+    await withVariables(variables, async () => t.like(await connectionOf({ url }), { ssl: true }))
+  } finally {
+    await writeFile(file, before)
+    await reload('ALTER SYSTEM RESET ssl_ca_file')
   }
 })
 

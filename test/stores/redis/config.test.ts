@@ -4,7 +4,7 @@ import { parseRedisConfig, type RedisConfig, type RedisMode } from '../../../src
 import { RedisStore } from '../../../src/stores/redis.ts'
 import { redisClusterServer } from '../../servers/redis-cluster.ts'
 import { redisSentinelServer } from '../../servers/redis-sentinel.ts'
-import { observe, redisServer, startRedis, startRedisTls } from '../../servers/redis.ts'
+import { observe, option, redisServer, startRedis, startRedisTls, until } from '../../servers/redis.ts'
 import { keep } from './session.ts'
 
 const here = { host: '127.0.0.1', port: 6_379 }
@@ -264,4 +264,63 @@ test.serial('rediss: is encrypted, and an untrusted certificate is refused', asy
     error.message,
     `redis: open failed: 127.0.0.1:${server.port} cannot be reached (DEPTH_ZERO_SELF_SIGNED_CERT)`,
   )
+})
+
+for (const [preferred, answers] of [
+  ['hostname', true],
+  ['ip', false],
+] as const) {
+  test.serial(
+    `the certificate of a cluster's node is checked for the ${preferred} by which the cluster names it`,
+    async (t) => {
+      // As at managed services: it is for a name, and for no address.
+      const server = await startRedisTls('DNS:localhost', [
+        ...option('cluster-enabled', 'yes'),
+        ...option('tls-cluster', 'yes'), // so that clients are told the port of TLS
+        ...option('cluster-announce-ip', '127.0.0.1'),
+        ...option('cluster-announce-hostname', 'localhost'),
+        ...option('cluster-preferred-endpoint-type', preferred),
+      ])
+      const node = observe(server.plainPort)
+      t.teardown(async () => {
+        node.disconnect()
+        await server.stop()
+      })
+      await node.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+      await until('the cluster serves', async () =>
+        String(await node.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+      )
+      const ca = await readFile(server.certificate, 'utf8')
+      const named = {
+        url: `rediss://localhost:${server.port}`,
+        mode: 'cluster',
+        tls: { ca },
+        timeout: 3_000,
+      } as const
+      if (answers) t.true(await serves(new RedisStore(named)))
+      else await t.throwsAsync(serves(new RedisStore(named)), { code: 'ERR_SESSION_STORE' })
+      const byAddress = new RedisStore({ ...named, url: `rediss://127.0.0.1:${server.port}` })
+      await t.throwsAsync(serves(byAddress), { code: 'ERR_SESSION_STORE' }, 'it is not for an address')
+      const untrusted = new RedisStore({ ...named, tls: {} })
+      await t.throwsAsync(
+        serves(untrusted),
+        { code: 'ERR_SESSION_STORE' },
+        'nor trusted without its authority',
+      )
+    },
+  )
+}
+
+test.serial('a certificate is checked for the host of the address, be it a name or an IP', async (t) => {
+  for (const [names, good, bad] of [
+    ['DNS:localhost', 'localhost', '127.0.0.1'],
+    ['IP:127.0.0.1', '127.0.0.1', 'localhost'],
+  ] as const) {
+    const server = await startRedisTls(names)
+    t.teardown(async () => server.stop())
+    const tls = { ca: await readFile(server.certificate, 'utf8') }
+    t.true(await serves(new RedisStore({ url: `rediss://${good}:${server.port}`, tls })))
+    const other = new RedisStore({ url: `rediss://${bad}:${server.port}`, tls, timeout: 1_000 })
+    await t.throwsAsync(serves(other), { message: /ERR_TLS_CERT_ALTNAME_INVALID/ })
+  }
 })

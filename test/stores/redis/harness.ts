@@ -50,6 +50,8 @@ export async function openLaboratory(url: string, mode: RedisMode): Promise<Labo
         await onAll('CLIENT', 'KILL', 'USER', user)
       },
       mend: async () => onAll('ACL', 'SETUSER', user, 'on'),
+      refuse: async () => onAll('ACL', 'SETUSER', user, '-set'),
+      admit: async () => onAll('ACL', 'SETUSER', user, '+set'),
     },
     stop: async () => {
       await onAll('ACL', 'DELUSER', user)

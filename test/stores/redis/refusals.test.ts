@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { RedisStore } from '../../../src/stores/redis.ts'
+import { startProxy } from '../../servers/proxy.ts'
 import { startRedisCluster } from '../../servers/redis-cluster.ts'
 import { bulk, startRedisStub, type Reply } from '../../servers/redis-stub.ts'
 import { observe, startRedis, startSentinel } from '../../servers/redis.ts'
@@ -255,3 +256,96 @@ for (const [word, passing] of [
     }
   })
 }
+
+for (const [reply, answered] of [
+  ["OOM command not allowed when used memory > 'maxmemory'.", true],
+  ["READONLY You can't write against a read only replica.", true],
+  ["NOPERM this user has no permissions to run the 'set' command", true],
+  ["ERR The user executing the script can't run this command or subcommand script: f", true],
+  ['NOAUTH Authentication required.', true],
+  ['MISCONF Redis is configured to save RDB snapshots', true],
+  ['WRONGTYPE Operation against a key holding the wrong kind of value', true],
+  ['NOREPLICAS Not enough good replicas to write.', true],
+  ['LOADING Redis is loading the dataset in memory', true],
+  ['ERR max number of clients reached', true],
+  ['ERR anything else', true],
+  [undefined, false], // no reply at all
+] as const) {
+  // One after the other: what is waited for until the deadline must be answered in time on a busy machine, too.
+  test.serial(
+    `F27: a verb that is refused says that the server has answered: ${reply ?? 'silence'}`,
+    async (t) => {
+      const url = await stub(t, bulk('redis_version:7.0.0\r\n'), ([name]) =>
+        name?.startsWith('eval') ? (reply === undefined ? '' : `-${reply}\r\n`) : undefined,
+      )
+      const store = new RedisStore({ url, timeout: 1_000 })
+      t.teardown(async () => store.close())
+      const verbs = [
+        store.create(randomKey(), payload(), soon()),
+        store.touch(randomKey(), soon()),
+        store.read(randomKey()),
+      ]
+      for (const outcome of await Promise.allSettled(verbs)) {
+        t.is(outcome.status, 'rejected')
+        if (outcome.status === 'rejected')
+          t.like(outcome.reason, { ...FAILED, answered }, outcome.reason.message)
+      }
+    },
+  )
+}
+
+test('a write that is refused after an earlier try was lost may still be applied, so it does not count as answered', async (t) => {
+  const full = await startRedis()
+  const proxy = await startProxy(full)
+  const admin = observe(full.port)
+  t.teardown(async () => {
+    admin.disconnect()
+    await proxy.stop()
+    await full.stop()
+  })
+  const store = new RedisStore({ url: `redis://127.0.0.1:${proxy.port}` })
+  t.teardown(async () => store.close())
+  const { key, entry } = await keep(store)
+  await admin.config('SET', 'maxmemory', '1')
+  t.like(await t.throwsAsync(store.replace(key, payload(), soon(), entry)), { ...FAILED, answered: true })
+  proxy.dropReply()
+  t.like(await t.throwsAsync(store.replace(key, payload(), soon(), entry)), { ...FAILED, answered: false })
+  proxy.dropReply()
+  t.truthy(await store.read(key, soon()))
+})
+
+test('a verb that is refused for long is not waited for any more, and one that succeeds is', async (t) => {
+  let asked = 0
+  const url = await stub(t, bulk('redis_version:7.0.0\r\n'), ([name]) => {
+    if (name?.startsWith('eval') !== true) return undefined
+    asked += 1
+    return '-NOREPLICAS Not enough good replicas to write.\r\n'
+  })
+  const store = new RedisStore({ url, timeout: 1_000 })
+  t.teardown(async () => store.close())
+  await store.open()
+  const touch = async (): Promise<number> => {
+    const before = asked
+    await t.throwsAsync(store.touch(randomKey(), soon()), FAILED)
+    return asked - before
+  }
+  t.true((await touch()) > 2)
+  await touch()
+  t.is(await touch(), 2)
+})
+
+test('F27: a read that may not extend the life reads all the same, without waiting', async (t) => {
+  for (const word of ['READONLY', 'NOREPLICAS', 'MISCONF', 'NOPERM', 'OOM']) {
+    const asked: string[] = []
+    const url = await stub(t, bulk('redis_version:7.0.0\r\n'), (command) => {
+      if (command[0]?.startsWith('eval') !== true) return undefined
+      const extendTo = command.at(-1) ?? ''
+      asked.push(extendTo)
+      return extendTo === '0' ? `*2\r\n${bulk('text')}:60000\r\n` : `-${word} as it happens\r\n`
+    })
+    const store = new RedisStore({ url })
+    t.teardown(async () => store.close())
+    t.is((await store.read(randomKey(), soon()))?.payload, 'text', word)
+    t.is(asked.length, 2, word)
+  }
+})

@@ -73,4 +73,59 @@ export const failures: readonly Broken[] = [
       }
     },
   ),
+  broken(
+    'a refusal is told as silence',
+    'while the backend refuses to store, reads succeed, and a refusal says that it was answered',
+    class extends HonestStore {
+      override admit(): void {
+        if (this.backend.full) throw new SessionError('ERR_SESSION_STORE', 'full')
+      }
+    },
+  ),
+  broken(
+    'a full backend is not read',
+    'while the backend refuses to store, reads succeed, and a refusal says that it was answered',
+    class extends HonestStore {
+      override async begin(): Promise<void> {
+        await super.begin()
+        this.admit()
+      }
+    },
+  ),
+  broken(
+    'a refused write is told as applied',
+    'while the backend refuses to store, reads succeed, and a refusal says that it was answered',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        if (this.backend.full) return { entry: { payload, expiresAt: at } }
+        return super.create(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'a refusal names the key',
+    'a refusal names no key, and neither it nor its cause shows a payload',
+    class extends HonestStore {
+      override async create(key: string, payload: string, at: number): ReturnType<Store['create']> {
+        if (this.backend.full)
+          throw new SessionError('ERR_SESSION_STORE', `no room for ${key}`, { answered: true })
+        return super.create(key, payload, at)
+      }
+    },
+  ),
+  broken(
+    'a refused replace has removed the entry',
+    'after a refusal nothing is lost or half-written, and every verb works again',
+    class extends HonestStore {
+      override async replace(
+        key: string,
+        payload: string,
+        at: number,
+        base: Entry,
+      ): ReturnType<Store['replace']> {
+        if (this.backend.full) this.backend.rows.delete(key)
+        return super.replace(key, payload, at, base)
+      }
+    },
+  ),
 ]
