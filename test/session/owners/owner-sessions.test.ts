@@ -69,7 +69,7 @@ test('a session that signs in belongs to its owner, under a new ID, and is liste
   )
 })
 
-test('one session is ended by its handle, all others, or all', async (t) => {
+test('security 25, 27: one session is ended by its handle, all others, or all', async (t) => {
   const { manager, login, usable } = fixture()
   const anns = manager.sessionsOf('ann')
   const ids = [await login('a'), await login('b'), await login('c'), await login('d')]
@@ -150,7 +150,7 @@ test('with whenFull refuse a sign-in beyond max is refused, until a session has 
   t.is(typeof (await login()), 'string')
 })
 
-test('of 20 sign-ins at once with a max of 5 never more than 5 are usable', async (t) => {
+test('security 26: of 20 sign-ins at once with a max of 5 never more than 5 are usable', async (t) => {
   const { manager, usable } = fixture({ owners: { max: 5 } })
   const ids = await Promise.all(
     Array.from({ length: 20 }, async () => {
@@ -227,7 +227,7 @@ test('if the record of an owner is lost, each of its sessions ends with the firs
   t.true(events.some(({ type }) => type === 'unlisted'))
 })
 
-test('confirm() makes the session fresh under a new ID, and time makes it stale', async (t) => {
+test('security 60: confirm() makes the session fresh under a new ID, and time makes it stale', async (t) => {
   const { manager, login, turn } = fixture()
   const session = await manager.open(await login())
   const { id } = session
@@ -258,7 +258,7 @@ test('refresh() tells all sessions of an owner that the rights have changed, unt
   t.true((await manager.open(ids[0])).isOutdated)
 })
 
-test('a stolen copy of all that is stored opens nothing', async (t) => {
+test('security 29: a stolen copy of all that is stored opens nothing', async (t) => {
   const { manager, store, login } = fixture()
   const session = await manager.open(await login('a laptop'))
   await manager.regenerate(session)
