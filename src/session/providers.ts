@@ -61,12 +61,19 @@ export function registerProvider(name: string, open: OpenProvider): void {
   providers.set(name, open)
 }
 
-/** @throws SessionError `ERR_SESSION_OPTIONS` if there is no such provider, or the config string is malformed */
+/**
+ * The error quotes neither the name, which may be a misplaced config string, nor the config string.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` if there is no such provider, or the config string is malformed
+ */
 export function openProvider(name: string, config: string, context: ProviderContext): Store {
   const open = providers.get(name)
   if (open === undefined) {
     const known = [...providers.keys()].join(', ')
-    throw new SessionError('ERR_SESSION_OPTIONS', `provider: there is no '${name}'; known are ${known}`)
+    throw new SessionError(
+      'ERR_SESSION_OPTIONS',
+      `provider: is not the name of a provider; known are ${known}`,
+    )
   }
   return open(config, context)
 }

@@ -62,6 +62,9 @@ export class FileStore implements Store, Sweeping, Counting {
 
   constructor({ folder, sync = true, now = Date.now }: FileStoreOptions) {
     if (folder === '') throw optionError('file', 'folder must name a directory')
+    // The address of a server, with its password, would become the name of a directory.
+    if (/^[a-z][a-z\d+.-]*:\/\//i.test(folder))
+      throw optionError('file', 'folder must be the path of a directory, not a URL')
     this.#folder = path.resolve(folder)
     this.#sync = sync
     this.#now = now
@@ -200,7 +203,7 @@ export class FileStore implements Store, Sweeping, Counting {
       await fs.access(this.#folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
     } catch (error) {
       this.#opening = undefined
-      throw systemError(`the folder ${JSON.stringify(this.#folder)} cannot be used`, error)
+      throw systemError('the folder cannot be used', error)
     }
   }
 }
