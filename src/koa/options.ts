@@ -64,10 +64,18 @@ export interface SessionOptions<
   /** The attributes of the cookie; `false` if the ID does not travel in a cookie. Default: those of {@link CookieOptions}. */
   readonly cookie?: CookieOptions | false
 
-  /** The HTTP header that carries the ID in requests and responses, such as `'X-Session'`. Default: none. */
+  /**
+   * The HTTP header that carries the ID in requests and responses, such as `'X-Session'`. Scripts of the page can read it, so beside
+   * a cookie it shows them the ID that `httpOnly` hides: use it with `cookie: false`, for clients that are no browsers. Default: none.
+   */
   readonly header?: string
 
-  /** The query parameter that carries the ID in requests. URLs, and so the IDs, end up in logs. Default: none. */
+  /**
+   * The query parameter that carries the ID in requests that have no cookie of this name. URLs, and so the IDs, end up in logs, and
+   * a link can bring its reader into the session of its author. So an ID from a URL is never written to a cookie or header, and such
+   * responses have `Cache-Control: no-store` and `Referrer-Policy: no-referrer`. Not for stores that keep the session in the client.
+   * Default: none.
+   */
   readonly query?: string
 
   /** The property of `ctx` that holds the session; a second middleware needs another one. Default: `'session'`. */
@@ -249,11 +257,16 @@ export function carrierOf({ cookie, name, header }: TransportSettings): string |
 
 /** Checks that the client can hold whole sessions and send them back. */
 export function checkCarrier(transport: TransportSettings, idleTimeout: number = IDLE_TIMEOUT): void {
-  const { cookie, name } = transport
+  const { cookie, name, query } = transport
   if (carrierOf(transport) === undefined)
     throw optionError(
       'cookie',
       'is false, but this store keeps the session in the client, which needs a cookie or a header',
+    )
+  if (query !== undefined)
+    throw optionError(
+      'query',
+      'cannot be used: this store keeps the session in the client, and a link would plant one',
     )
   if (cookie === false) return
   if ((cookie.maxAge ?? Infinity) < idleTimeout)

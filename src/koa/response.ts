@@ -6,6 +6,9 @@ import { maxAgeOf } from '../session/expiry.ts'
 import type { ClientResponse, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
+/** For responses to a URL with an ID: its page is not cached, and its links do not tell the URL to other sites. */
+const forIdInUrl = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' } as const
+
 /** Headers, by names in lower case. */
 type Headers = Readonly<Record<string, unknown>>
 
@@ -14,6 +17,8 @@ export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
+  /** The ID in the URL of the request. */
+  readonly #idInUrl: string | undefined
   #state: SessionState | undefined
   /** The ID that the session was opened with. */
   #openedWith: string | undefined
@@ -32,6 +37,8 @@ export class SessionResponse implements ClientResponse {
     this.#ctx = ctx
     this.#transport = transport
     this.#events = events
+    this.#idInUrl = transport.inUrl(ctx.req)
+    if (this.#idInUrl !== undefined) ctx.set(forIdInUrl)
   }
 
   /** Makes each commit of this session write its headers. `id` is the credential it was opened with, if it was stored. */
@@ -75,7 +82,8 @@ export class SessionResponse implements ClientResponse {
 
   repeats(): boolean {
     const state = this.#state
-    return state !== undefined && this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
+    if (state === undefined || state.id === this.#idInUrl) return false
+    return this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
   }
 
   /** The route uses the session, so no shared cache may store its response, unless the route sets `Cache-Control` itself. */
@@ -90,15 +98,22 @@ export class SessionResponse implements ClientResponse {
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 
-  /** A response that carries a credential is never cached, even if the route has set `Cache-Control` after an early commit. */
+  /**
+   * A response that carries a credential is never cached, whatever the route has set, and neither is one whose URL has an ID: nor
+   * does the browser tell that URL to other sites.
+   */
   finish(): void {
     const { res } = this.#ctx
-    if (this.#isWritten && !res.headersSent) res.setHeader('cache-control', 'no-store')
+    const isInUrl = this.#idInUrl !== undefined
+    if ((!this.#isWritten && !isInUrl) || res.headersSent) return
+    if (!isNoStore(res.getHeader('cache-control'))) res.setHeader('cache-control', 'no-store')
+    if (isInUrl) res.setHeader('referrer-policy', 'no-referrer')
   }
 
   /** Koa drops all headers from an error response except those of the error, so the session's are added to these. */
   attach(): void {
-    if (this.#isAttached || (!this.#isUsed && this.#lines.length === 0)) return
+    const isNeeded = this.#isUsed || this.#lines.length > 0 || this.#idInUrl !== undefined
+    if (this.#isAttached || !isNeeded) return
     this.#isAttached = true
     const ctx = this.#ctx
     const respond = ctx.onerror
@@ -125,10 +140,12 @@ export class SessionResponse implements ClientResponse {
       ...(vary.length > 0 && { vary: vary.join(', ') }),
       ...(cookies.length > 0 && { 'set-cookie': cookies }),
       ...(lines.length > 0 && { 'cache-control': 'no-store' }),
+      ...(this.#idInUrl !== undefined && forIdInUrl),
     }
   }
 
   #write(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
+    if (credential !== undefined && credential === this.#idInUrl) return
     const extendsCookie =
       credential !== undefined && (this.#extendsCookie(maxAge, passive) || maxAge !== this.#maxAge)
     if (credential === this.#credential && !extendsCookie) return
@@ -163,6 +180,10 @@ export class SessionResponse implements ClientResponse {
         : 'the session is saved, but cookie.secure is true and this connection is not HTTPS, so its cookie was not sent; behind a proxy set app.proxy'
     this.#ctx.app.emit('error', new SessionError('ERR_SESSION_STATE', text), this.#ctx)
   }
+}
+
+function isNoStore(cacheControl: unknown): boolean {
+  return /(?:^|,)\s*no-store\s*(?:,|$)/i.test(String(cacheControl ?? ''))
 }
 
 /**

@@ -54,10 +54,15 @@ export class Transport {
   read({ headers, url }: Incoming): readonly string[] {
     const cookies = this.#cookies(headers.cookie)
     if (cookies.length > 0) return cookies
-    const inQuery = this.#query === undefined ? undefined : queryValue(url, this.#query)
-    if (inQuery !== undefined) return [inQuery]
+    const inUrl = this.inUrl({ url })
+    if (inUrl !== undefined) return [inUrl]
     const inHeader = this.#header === undefined ? undefined : headers[this.#header]
     return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
+  }
+
+  /** The ID in the query string, if the ID may travel there. Whoever made the link knows it, so it is never put into a cookie. */
+  inUrl({ url }: Pick<Incoming, 'url'>): string | undefined {
+    return this.#query === undefined ? undefined : queryValue(url, this.#query)
   }
 
   /** Whether the ID came in a cookie or header, which the response can replace; an ID in the query string stays in its links. */
@@ -127,7 +132,7 @@ const none: readonly string[] = []
 function queryValue(url: string | undefined, name: string): string | undefined {
   const at = url?.indexOf('?') ?? -1
   if (url === undefined || at === -1) return undefined
-  return new URLSearchParams(url.slice(at + 1)).get(name) ?? undefined
+  return new URLSearchParams(url.slice(at + 1)).get(name) || undefined
 }
 
 /** The `Set-Cookie` lines of other cookies, so that each of ours is set once. */
