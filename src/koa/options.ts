@@ -78,6 +78,13 @@ export interface SessionOptions<
    */
   readonly query?: string
 
+  /**
+   * What a browser forgets when the route calls `session.destroy()`, by the header `Clear-Site-Data`: `['cache', 'storage']` removes
+   * pages and scripts' data of this origin; `'cookies'` removes all cookies of the registrable domain, those of other applications
+   * and subdomains too. Browsers obey over HTTPS only. Not sent if the route begins a new session afterwards. Default: nothing.
+   */
+  readonly clearSiteData?: readonly ('cache' | 'cookies' | 'storage' | '*')[]
+
   /** The property of `ctx` that holds the session; a second middleware needs another one. Default: `'session'`. */
   readonly property?: P
 
@@ -113,6 +120,7 @@ export interface TransportSettings {
   readonly cookie: CookieOptions | false
   readonly header: string | undefined
   readonly query: string | undefined
+  readonly clearSiteData: readonly string[]
 }
 
 /** The options that decide about one request. */
@@ -129,6 +137,8 @@ export interface SessionSettings<S extends Schema | undefined, P extends string>
   /** The options of the manager, which checks them again. */
   readonly managerOptions: ManagerOptions<S>
 }
+
+const SITE_DATA: ReadonlySet<unknown> = new Set(['cache', 'cookies', 'storage', '*'])
 
 const isToken = matches(/^[!#$%&'*+\-.^_`|~\w]+$/, 'must be a name of letters, digits and -_. only')
 
@@ -149,6 +159,10 @@ const sessionChecks: Checks<SessionOptions> = {
   cookie: (value, field) => value === false || checkCookie(value, field),
   header: isToken,
   query: isName,
+  clearSiteData: must(
+    "must be a list of 'cache', 'cookies', 'storage' and '*'",
+    (value) => Array.isArray(value) && value.length > 0 && value.every((part) => SITE_DATA.has(part)),
+  ),
   property: isName,
   commitOnError: must(
     'must be true, false or a function',
@@ -181,11 +195,12 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
     cookie = {},
     header,
     query,
+    clearSiteData = [],
     passive,
     mayCreate,
     ...managerOptions
   } = options
-  const transport = { name, cookie, header, query }
+  const transport = { name, cookie, header, query, clearSiteData }
   checkTransport(transport)
   return {
     enabled,

@@ -31,6 +31,7 @@ export class SessionResponse implements ClientResponse {
   #isWritten = false
   #isUsed = false
   #isAttached = false
+  #clearsSite = false
   #lines: readonly string[] = []
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
@@ -53,6 +54,7 @@ export class SessionResponse implements ClientResponse {
 
   update(): void {
     const state = this.#state
+    if (state !== undefined) this.#clearSite(state.isDestroyed && state.status !== 'stored')
     // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
@@ -82,7 +84,7 @@ export class SessionResponse implements ClientResponse {
 
   repeats(): boolean {
     const state = this.#state
-    if (state === undefined || state.id === this.#idInUrl) return false
+    if (state === undefined || (state.id !== undefined && state.id === this.#idInUrl)) return false
     return this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
   }
 
@@ -136,12 +138,23 @@ export class SessionResponse implements ClientResponse {
     const cookies = [own['set-cookie'] ?? [], lines].flat()
     return {
       'cache-control': 'private',
+      ...(this.#clearsSite && { 'clear-site-data': this.#transport.clearSiteData }),
       ...own,
       ...(vary.length > 0 && { vary: vary.join(', ') }),
       ...(cookies.length > 0 && { 'set-cookie': cookies }),
       ...(lines.length > 0 && { 'cache-control': 'no-store' }),
       ...(this.#idInUrl !== undefined && forIdInUrl),
     }
+  }
+
+  /** Sends `Clear-Site-Data`, or no longer does: it could also remove the cookie of a new session. */
+  #clearSite(clears: boolean): void {
+    const { clearSiteData } = this.#transport
+    const { res } = this.#ctx
+    if (clears === this.#clearsSite || clearSiteData === undefined || res.headersSent) return
+    this.#clearsSite = clears
+    if (clears) res.setHeader('clear-site-data', clearSiteData)
+    else res.removeHeader('clear-site-data')
   }
 
   #write(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
@@ -163,6 +176,7 @@ export class SessionResponse implements ClientResponse {
     this.#isWritten = true
     this.#payload = payload
     this.#lines = this.#transport.write(res, credential, secure, maxAge)
+    if (credential !== undefined) this.#transport.warnIfPlain(secure, this.#ctx.app.env)
   }
 
   /** Whether the cookie is sent again with the same credential, so that its `Max-Age` starts again. */
@@ -182,8 +196,8 @@ export class SessionResponse implements ClientResponse {
   }
 }
 
-function isNoStore(cacheControl: unknown): boolean {
-  return /(?:^|,)\s*no-store\s*(?:,|$)/i.test(String(cacheControl ?? ''))
+function isNoStore(cacheControl: string | number | string[] | undefined): boolean {
+  return [cacheControl].flat().some((each) => /(?:^|,)\s*no-store\s*(?:,|$)/i.test(String(each)))
 }
 
 /**

@@ -18,6 +18,8 @@ export class Transport {
   readonly hasMaxAge: boolean
   /** The request headers that a response depends on after the session was used. */
   readonly vary: string[]
+  /** The value of `Clear-Site-Data` after a logout, if it is to be sent. */
+  readonly clearSiteData: string | undefined
   /** Whether the credential is the sealed session instead of its ID. */
   readonly carriesSession: boolean
   /** For a credential that may be too long for one cookie. */
@@ -29,13 +31,16 @@ export class Transport {
   readonly #attributes: (maxAge: number | undefined) => string
   /** The same for a cookie that is removed. */
   readonly #removal: string
+  #hasWarned = false
 
-  constructor({ name, cookie, header, query }: TransportSettings, carriesSession: boolean) {
+  constructor(settings: TransportSettings, carriesSession: boolean) {
+    const { name, cookie, header, query, clearSiteData } = settings
     this.carriesSession = carriesSession
     this.#chunks = carriesSession && cookie !== false ? new CookieChunks(name) : undefined
     this.cookieName = cookie === false ? undefined : name
     this.#header = header?.toLowerCase()
     this.#query = query
+    this.clearSiteData = clearSiteData.map((part) => `"${part}"`).join(', ') || undefined
     this.vary = [...(cookie === false ? [] : ['Cookie']), ...(header === undefined ? [] : [header])]
     const { maxAge, secure = 'auto', path = '/', sameSite = 'lax', httpOnly = true, ...rest } = cookie || {}
     this.hasMaxAge = maxAge !== undefined
@@ -104,6 +109,19 @@ export class Transport {
     const names = this.#chunks?.names ?? [cookieName]
     response.setHeader('set-cookie', [...otherCookies(response, names), ...lines])
     return lines
+  }
+
+  /** Warns once if a cookie with a credential was sent without `Secure` in production because HTTPS was not seen. */
+  warnIfPlain(secure: boolean, env: string): void {
+    if (secure || env !== 'production' || this.#hasWarned) return
+    if (this.#secure !== 'auto' || this.cookieName === undefined) return
+    this.#hasWarned = true
+    process.emitWarning(
+      'The session cookie was sent without Secure, because the request did not come over HTTPS as far as Koa can see. ' +
+        'If a proxy ends HTTPS, set app.proxy = true and make it set X-Forwarded-Proto. With HTTPS everywhere set ' +
+        'cookie.secure to true; set it to false to send the cookie over plain HTTP.',
+      { type: 'SessionWarning', code: 'KTS_COOKIE_NOT_SECURE' },
+    )
   }
 
   #cookies(header: string | undefined): readonly string[] {

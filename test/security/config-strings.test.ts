@@ -128,7 +128,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
 
 /** Random letters, so that no sentence of ours has four of them in a row; the digits of the last one look like a port. */
 const [HEAD, TAIL, DIGITS] = ['Kq7vTzXw', 'mX4pWbQy', '48215'] as const
-const SEPARATORS = [...'?#/\\@:;,&=%+|\'"`$!<>()[]{} \t', '%zz', '://', '@@', '\u00e9', '\u{1f511}']
+const SEPARATORS = [...'?#/\\@:;,&=%+|\'"`$!<>()[]{} \t'.split(''), '%zz', '://', '@@', '\u00e9', '\u{1f511}']
 const secrets: readonly string[] = [
   HEAD,
   ...SEPARATORS.flatMap((each) => [`${HEAD}${each}${TAIL}`, `${DIGITS}${each}${TAIL}`]),

@@ -125,7 +125,7 @@ test('security 37: a handler may make the headers of a URL with an ID stricter, 
     ['NO-STORE', 'NO-STORE'],
   ] as const) {
     const query = new URLSearchParams({ s: planted, control, policy: 'unsafe-url' })
-    const { headers } = await client().get(`/read?${query}`)
+    const { headers } = await client().get(`/read?${query.toString()}`)
     t.is(headers.get('cache-control'), expected)
     t.is(headers.get('referrer-policy'), 'no-referrer')
   }
