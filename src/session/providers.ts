@@ -1,5 +1,6 @@
+import type Cluster from 'node:cluster'
 import { SessionError } from '../errors.ts'
-import type { Store } from '../store.ts'
+import type { Store, Written } from '../store.ts'
 import { CookieStore } from '../stores/cookie.ts'
 import { parseCookieConfig, type CookieWishes } from '../stores/cookie/config.ts'
 import { CouchbaseStore } from '../stores/couchbase.ts'
@@ -34,6 +35,36 @@ const providers = new Map<string, OpenProvider>([
   ['postgres', (config, context) => PostgresStore.fromConfig(config, context)],
   ['postgresql', (config, context) => PostgresStore.fromConfig(config, context)],
 ])
+
+/** The store of a program that names none. */
+class DefaultStore extends MemoryStore {
+  static #hasWarned = false
+
+  override create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    if (!DefaultStore.#hasWarned) DefaultStore.#warn()
+    return super.create(key, payload, expiresAt)
+  }
+
+  static #warn(): void {
+    DefaultStore.#hasWarned = true
+    const isProduction = process.env['NODE_ENV'] === 'production'
+    // Loaded in this case only. What is returned is the default export of the module, contrary to its type.
+    const { isWorker } = process.getBuiltinModule('node:cluster') as unknown as typeof Cluster
+    if (!isProduction && !isWorker) return
+    const where = isWorker
+      ? 'of one worker, and the other workers do not see them'
+      : 'of this process, and a restart ends them'
+    process.emitWarning(
+      `Sessions are kept in the memory ${where}: no store was chosen. Set provider and providerConfig, or store; provider: 'memory' says that this one is meant.`,
+      { type: 'SessionWarning', code: 'KTS_MEMORY_DEFAULT' },
+    )
+  }
+}
+
+/** The store of a program that names none: in memory, with a warning when that may not be meant. */
+export function openDefaultStore({ now }: ProviderContext): Store {
+  return new DefaultStore({ now })
+}
 
 /** What a config string says about the cookie; only that of beego's cookie provider says anything. */
 export function cookieSettings(provider = '', config = ''): CookieWishes {
