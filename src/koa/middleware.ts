@@ -57,7 +57,8 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const manager = new SessionManager<S>(settings.managerOptions, carrierOf(settings.transport))
   const carriesSession = manager.traits.location === 'client'
   if (carriesSession) checkCarrier(settings.transport, options.idleTimeout)
-  const transport = new Transport(settings.transport, carriesSession)
+  const query = enabled ? settings.transport.query : undefined // an ID in a URL is none if sessions are off
+  const transport = new Transport({ ...settings.transport, query }, carriesSession)
   const events = new Events(options.onEvent)
   const { cookieName } = transport
   const property = new ContextProperty(settings.property)

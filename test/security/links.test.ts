@@ -139,6 +139,12 @@ test('security 37: a URL without an ID, and a parameter that is not configured, 
   }
 })
 
+test('where sessions are off, a URL with an ID changes no header', async (t) => {
+  const app = new Koa().use(session({ enabled: false, query: 's' })).use((ctx) => void (ctx.body = 'plain'))
+  const { headers } = await (await serve(t, app)).client().get(`/?s=${UNKNOWN}`)
+  t.deepEqual([headers.get('cache-control'), headers.get('referrer-policy')], [null, null])
+})
+
 test('security 11: a store on the client refuses the query string, since a link would plant a whole session', (t) => {
   const store = new CookieStore({ keys: [randomBytes(32)] })
   t.throws(() => session({ store, query: 's' }), {

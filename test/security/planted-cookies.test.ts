@@ -18,7 +18,12 @@ async function world(
   t: ExecutionContext,
   store: Store,
   now: () => number = Date.now,
-): Promise<{ client: () => Client; login: (user: string) => Promise<string>; reports: () => number }> {
+): Promise<{
+  client: () => Client
+  login: (user: string) => Promise<string>
+  reports: () => number
+  events: readonly SessionEvent[]
+}> {
   const events: SessionEvent[] = []
   const app = new Koa<DefaultState, SessionContext>().use(
     session({ store, now, onEvent: (event) => events.push(event) }),
@@ -33,17 +38,29 @@ async function world(
     await visitor.get(`/login?as=${user}`)
     return `sid=${visitor.cookies.get('sid')}`
   }
-  return { client, login, reports: () => events.filter(({ type }) => type === 'several-sessions').length }
+  return {
+    client,
+    login,
+    events,
+    reports: () => events.filter(({ type }) => type === 'several-sessions').length,
+  }
 }
 
 for (const [name, open] of Object.entries(stores)) {
   test(`security 9: two cookies that both open a session of the ${name} store are reported, and the first one is used`, async (t) => {
-    const { client, login, reports } = await world(t, open())
+    const { client, login, reports, events } = await world(t, open())
     const [ann, eve] = [await login('ann'), await login('eve')]
     const user = async (cookie: string): Promise<string> =>
       (await client().get('/', { headers: { cookie } })).text
     t.is(await user(`${ann}; ${eve}`), 'ann')
     t.is(reports(), 1)
+    const [report] = events.filter(({ type }) => type === 'several-sessions')
+    const handles = events.flatMap((event) => (event.type === 'created' ? [event.handle] : []))
+    t.deepEqual(report, {
+      type: 'several-sessions',
+      handle: handles[0],
+      other: handles[1],
+    } as unknown as SessionEvent)
     t.is(await user(`${eve}; ${ann}`), 'eve')
     t.is(reports(), 2)
     t.is(await user(`${ann}; sid=${UNKNOWN}; ${eve}`), 'ann')
