@@ -4,7 +4,7 @@ import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
 import { Capacity } from './file/capacity.ts'
 import { systemError } from './file/errors.ts'
-import { prepareFolder } from './file/folder.ts'
+import { prepareFolder, refusal } from './file/folder.ts'
 import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
 import { FileRecord } from './file/record.ts'
 import { Semaphore } from './file/semaphore.ts'
@@ -131,7 +131,10 @@ export class FileStore implements Store, Sweeping, Counting {
         this.#create(record, payload, expiresAt),
       )
       if (outcome !== 'full') return outcome
-      if (!(await this.#attempt('create', async () => this.#capacity.makeRoom()))) throw noRoom()
+      if (!(await this.#attempt('create', async () => this.#capacity.makeRoom())))
+        throw refusal(
+          'create failed: there is no room: maxEntries sessions are stored, and none of them has expired',
+        )
     }
   }
 
@@ -262,12 +265,4 @@ export class FileStore implements Store, Sweeping, Counting {
       throw systemError('the folder cannot be used', error)
     }
   }
-}
-
-/** A refusal by the store itself: no outage. */
-function noRoom(): SessionError {
-  return storeError(
-    'file',
-    'create failed: there is no room: maxEntries sessions are stored, and none of them has expired',
-  )
 }

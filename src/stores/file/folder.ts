@@ -91,7 +91,7 @@ function octal(mode: number): string {
   return (mode & 0o7777).toString(8)
 }
 
-/** A refusal by the store itself: no outage. */
-function refusal(problem: string): SessionError {
+/** A refusal by the store itself, which is no outage. */
+export function refusal(problem: string): SessionError {
   return storeError('file', problem)
 }
