@@ -72,7 +72,7 @@ export class Transport {
 
   /** Whether the ID came in a cookie or header, which the response can replace; an ID in the query string stays in its links. */
   canReplace({ headers }: Incoming, id: string): boolean {
-    if (this.cookieName !== undefined && cookieValues(headers.cookie, this.cookieName).includes(id))
+    if (this.cookieName !== undefined && cookieValues(headers.cookie, this.cookieName, Infinity).includes(id))
       return true
     return this.#header !== undefined && headers[this.#header] === id
   }
@@ -126,7 +126,7 @@ export class Transport {
 
   #cookies(header: string | undefined): readonly string[] {
     if (this.cookieName === undefined) return none
-    return this.#chunks?.join(header) ?? cookieValues(header, this.cookieName)
+    return this.#chunks?.join(header) ?? idsIn(cookieValues(header, this.cookieName, Infinity))
   }
 
   /** The name and value of each cookie to set; the value is `undefined` for a cookie to remove. */
@@ -146,6 +146,17 @@ export class Transport {
 }
 
 const none: readonly string[] = []
+
+/** Each of these costs a read of the store. */
+const MAX_IDS = 3
+/** What may be an ID, with a prefix of its own: anything else costs no read. */
+const ID_LIKE = /^[\w-]{43,107}$/
+
+/** The first IDs of several cookies of one name, each once. What cannot be one does not count, as the cookie of another program. */
+function idsIn(values: readonly string[]): readonly string[] {
+  if (values.length < 2) return values
+  return [...new Set(values)].filter((value) => ID_LIKE.test(value)).slice(0, MAX_IDS)
+}
 
 function queryValue(url: string | undefined, name: string): string | undefined {
   const at = url?.indexOf('?') ?? -1

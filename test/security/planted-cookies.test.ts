@@ -77,6 +77,22 @@ for (const [name, open] of Object.entries(stores)) {
   })
 }
 
+test('security 9: cookies of our name that hold no ID, and copies of one, do not use up the three IDs that are tried', async (t) => {
+  const store = new SpiedStore()
+  const { client, login } = await world(t, store)
+  const ann = await login('ann')
+  const unknown = (fill: number): string => `sid=${Buffer.alloc(32, fill).toString('base64url')}`
+  const user = async (...cookies: readonly string[]): Promise<string> =>
+    (await client().get('/', { headers: { cookie: cookies.join('; ') } })).text
+  const foreign = ['sid=', 'sid=x', 'sid=s%3Aabc.def', `sid=${'a'.repeat(200)}`, 'sid=a.b', 'sid="quoted"']
+  t.is(await user(...foreign, ann), 'ann')
+  t.is(await user(...Array<string>(20).fill(unknown(1)), ann), 'ann')
+  t.is(await user(unknown(1), ...foreign, unknown(2), ...foreign, ann), 'ann')
+  store.calls.length = 0
+  t.is(await user(...Array.from({ length: 100 }, (_, at) => unknown(at)), ann), 'undefined')
+  t.deepEqual(store.calls, ['read', 'read', 'read'])
+})
+
 test('security 9: whether a second cookie opens a session is asked once, and extends no life', async (t) => {
   let time = 1_000_000
   const now = (): number => time
