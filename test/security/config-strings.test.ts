@@ -134,6 +134,15 @@ const secrets: readonly string[] = [
   ...SEPARATORS.flatMap((each) => [`${HEAD}${each}${TAIL}`, `${DIGITS}${each}${TAIL}`]),
 ]
 
+/** Those that are tried together with slips of the keyboard. */
+const slipped: readonly string[] = [
+  HEAD,
+  `${HEAD}?${TAIL}`,
+  `${HEAD} ${TAIL}`,
+  `${DIGITS}/${TAIL}`,
+  `${DIGITS}@${TAIL}`,
+]
+
 /** Each part of four characters, in lower case: a URL changes the case of some of its parts. */
 function partsOf(secret: string): readonly string[] {
   const text = secret.toLowerCase()
@@ -146,7 +155,6 @@ function partsOf(secret: string): readonly string[] {
 function slipsOf(template: string): readonly string[] {
   const marks = [...template.matchAll(/[^\w§]/g)].map(({ index }) => index)
   return [
-    template,
     ...marks.map((at) => template.slice(0, at) + template.slice(at + 1)),
     ...marks.map((at) => template.slice(0, at) + template.slice(at, at + 1) + template.slice(at)),
     ...marks.map((at) => template.slice(0, at)).filter((text) => text.includes('§')),
@@ -184,12 +192,13 @@ function refuses(t: ExecutionContext, config: string, secret: string, open: () =
 for (const [provider, configs] of Object.entries(templates)) {
   test(`security 38: no error about a config string of ${provider} quotes a part of it`, (t) => {
     let refused = 0
-    for (const secret of secrets) {
-      for (const config of configs.flatMap(slipsOf).map((text) => text.replaceAll('§', () => secret))) {
-        if (refuses(t, config, secret, () => void openProvider(provider, config, { now: Date.now })))
-          refused += 1
-      }
+    const attempt = (template: string, secret: string): void => {
+      const config = template.replaceAll('§', () => secret)
+      if (refuses(t, config, secret, () => void openProvider(provider, config, { now: Date.now })))
+        refused += 1
     }
+    for (const template of configs) for (const secret of secrets) attempt(template, secret)
+    for (const template of configs.flatMap(slipsOf)) for (const secret of slipped) attempt(template, secret)
     if (provider === 'memory') t.is(refused, 0)
     else t.true(refused > 100, String(refused))
   })
