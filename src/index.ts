@@ -2,6 +2,7 @@ export { fromConfig, type ConfigObject, type ConfigValue } from './koa/config.ts
 export { requireFresh } from './koa/require-fresh.ts'
 export { session, type SessionContext, type SessionMiddleware } from './koa/middleware.ts'
 export type { CookieOptions, SessionOptions } from './koa/options.ts'
+export type { OpenRequestOptions } from './koa/origin.ts'
 export { SessionManager } from './session/manager.ts'
 export { Session, type SessionKey } from './session/session.ts'
 export type { Committed } from './session/state.ts'

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { SessionError } from '../errors.ts'
+import { nearestName } from '../session/nearest-name.ts'
 import { cookieSettings } from '../session/providers.ts'
 import type { CookieOptions, SessionOptions } from './options.ts'
 
@@ -15,7 +16,8 @@ export type ConfigObject = Readonly<Record<string, ConfigValue | Readonly<Record
 type Environment = Readonly<Record<string, string | undefined>>
 /** By names in lower case without underscores. */
 type Settings = ReadonlyMap<string, ConfigValue>
-type ConfigLine = readonly [section: string | undefined, name: string, value: ConfigValue]
+/** `where` is the line of an ini file. */
+type ConfigLine = readonly [section: string | undefined, name: string, value: ConfigValue, where?: string]
 
 /** The fields of the JSON in `sessionConfig`, and the setting that each stands for. */
 const jsonNames: Readonly<Record<string, string>> = {
@@ -57,7 +59,8 @@ const known = new Set([
  *
  * @param source the path of an ini file, or an object
  * @param env the environment variables for `${NAME||default}` and the run mode
- * @throws SessionError `ERR_SESSION_OPTIONS` that names the setting and what is allowed, but not its value
+ * @throws SessionError `ERR_SESSION_OPTIONS` that names the setting and what is allowed. It quotes nothing from the file or
+ *   object but the names of settings that exist: any other text may be a misplaced password
  */
 export function fromConfig(
   source: string | ConfigObject,
@@ -78,11 +81,15 @@ function settingsOf(source: string | ConfigObject, env: Environment): Settings {
   const top = new Map<string, ConfigValue>()
   const sections = new Map<string, Map<string, ConfigValue>>()
   const lines = typeof source === 'string' ? readIni(source, env) : readObject(source)
-  for (const [section, name, value] of lines) {
+  for (const [section, name, value, where] of lines) {
     const plain = name.replaceAll('_', '').toLowerCase()
     if (plain !== 'runmode' && !known.has(plain)) {
       // A misspelled setting is an error; a name with an underscore may be a variable of another program: SESSION_MANAGER.
-      if (plain.startsWith('session') && !name.includes('_')) throw configError(plain, 'is not a setting')
+      if (plain.startsWith('session') && !name.includes('_'))
+        throw configError(
+          where ?? 'options',
+          `has an unknown setting that begins with 'session'${hint(plain, known)}`,
+        )
       continue
     }
     let settings = section === undefined ? top : sections.get(section)
@@ -118,16 +125,24 @@ function* readIni(path: string, env: Environment): Generator<ConfigLine> {
     const header = /^\[([^\]]+)\]$/.exec(line)?.[1]
     const at = line.indexOf('=')
     if (header !== undefined) section = header.trim().toLowerCase()
-    else if (at < 1) throw configError(`${path}, line ${index + 1}`, 'is neither name = value nor [section]')
-    else yield [section, line.slice(0, at).trim(), expand(unquote(line.slice(at + 1).trim()), env)]
+    else if (at < 1) throw configError(`line ${index + 1}`, 'is neither name = value nor [section]')
+    else {
+      const value = expand(unquote(line.slice(at + 1).trim()), env)
+      yield [section, line.slice(0, at).trim(), value, `line ${index + 1}`]
+    }
   }
 }
 
 function readFile(path: string): string {
   try {
     return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new SessionError('ERR_SESSION_OPTIONS', `fromConfig: ${path} cannot be read`, { cause })
+  } catch (error) {
+    // The error of the file system contains the path, which is a config string where the two were mixed up.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    throw configError(
+      'source',
+      `the file cannot be read (${code}); give the path of an ini file, or an object`,
+    )
   }
 }
 
@@ -196,7 +211,8 @@ function fromJson(json: string): Map<string, ConfigValue> {
   for (const [field, value] of Object.entries(parsed)) {
     const lower = field.toLowerCase()
     const name = Object.hasOwn(jsonNames, lower) ? jsonNames[lower] : undefined
-    if (name === undefined) throw configError(`sessionconfig.${field}`, 'is not a setting')
+    if (name === undefined)
+      throw configError('sessionconfig', `has an unknown field${hint(lower, Object.keys(jsonNames))}`)
     settings.set(name, typeof value === 'object' ? JSON.stringify(value) : value)
   }
   return settings
@@ -220,6 +236,12 @@ function secondsOf(settings: Settings, name: string): number | undefined {
   if (text === undefined) return undefined
   if (!/^\d{1,10}$/.test(text)) throw configError(name, 'must be a whole number, 0 or more')
   return Number(text)
+}
+
+/** The end of a sentence about an unknown name: the name that may have been meant, if one is similar. */
+function hint(unknown: string, names: Iterable<string>): string {
+  const similar = nearestName(unknown, names)
+  return similar === undefined ? '' : `; did you mean ${similar}?`
 }
 
 function configError(name: string, text: string): SessionError {

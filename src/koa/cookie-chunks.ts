@@ -1,3 +1,4 @@
+import * as crypto from 'node:crypto'
 import { SessionError } from '../errors.ts'
 import { cookieValues } from './cookie-header.ts'
 
@@ -5,14 +6,20 @@ import { cookieValues } from './cookie-header.ts'
 const COOKIE_BYTES = 4_096
 /** Node accepts 16 KiB of request headers, which the session shares with other cookies and headers. */
 const MAX_CHUNKS = 3
-/** How many combinations of chunks are tried, where there are several cookies of one name. */
-const MAX_CREDENTIALS = 9
-const COUNTED = /^([2-9])!/
+/** No sealed session is shorter: its ID alone has 43 characters. Shorter cookies cost no attempt to open them. */
+const LEAST_CREDENTIAL = 64
+
+const TAG_LENGTH = 11
+/** The number of chunks and the tag at the beginning of the first one. Version 0.1.0 wrote no tags. */
+const FIRST = /^([2-9])!(?:([\w-]{11})!)?/
+/** The tag at the beginning of the others. */
+const NEXT = /^(?:([\w-]{11})!)?/
 
 /**
  * Splits a credential that is too long for one cookie into chunks: `sid`, `sid.1`, `sid.2`. The first one begins with the number
- * of chunks (`3!`), so a chunk that is left over from a longer credential is ignored. Chunks of different credentials are told
- * apart by the seal, which does not open.
+ * of chunks, and each has a tag, a hash of the credential: `3!tag!…`, `tag!…`, `tag!…`. So chunks of different credentials are
+ * told apart, such as those left over from a longer one, and those that a neighbouring subdomain has planted: it cannot know the
+ * tag, however many it plants, so each first chunk makes at most one credential.
  */
 export class CookieChunks {
   /** The names of all chunks; the first is the name of the cookie itself. */
@@ -30,36 +37,73 @@ export class CookieChunks {
   cut(credential: string): readonly string[] {
     const rooms = this.names.map((name) => COOKIE_BYTES - name.length)
     if (credential.length <= (rooms[0] ?? 0)) return [credential]
+    const tag = `${crypto.hash('sha256', credential, 'base64url').slice(0, TAG_LENGTH)}!`
     for (let count = 2; count <= MAX_CHUNKS; count += 1) {
-      const text = `${count}!${credential}`
       let end = 0
-      const values = rooms.slice(0, count).map((room) => text.slice(end, (end += room)))
-      if (end >= text.length) return values
+      const values = rooms.slice(0, count).map((room, at) => {
+        const head = at === 0 ? `${count}!${tag}` : tag
+        return head + credential.slice(end, (end += room - head.length))
+      })
+      if (end >= credential.length) return values
     }
-    const most = rooms.reduce((sum, room) => sum + room, -2)
+    const most = rooms.reduce((sum, room) => sum + room - tag.length, -'3!'.length)
     throw new SessionError(
       'ERR_SESSION_LIMIT',
       `the session needs ${credential.length} bytes of cookies, and ${MAX_CHUNKS} cookies hold at most ${most}; store less in it`,
     )
   }
 
-  /** The credentials that the cookies of a request may be chunks of. */
+  /**
+   * The credentials that the cookies of a request may be chunks of, in the order of their first cookies. Each cookie is a part of
+   * one credential at most, so that opening them all takes time in proportion to the length of the header.
+   */
   join(header: string | undefined): readonly string[] {
-    const [firsts = [], ...rest] = this.names.map((name) => cookieValues(header, name))
-    const credentials: string[] = []
-    for (const first of firsts) {
-      const count = Number(COUNTED.exec(first)?.[1] ?? 1)
-      let joined = [count === 1 ? first : first.slice('2!'.length)]
-      if (count > MAX_CHUNKS) joined = []
-      for (const values of rest.slice(0, count - 1))
-        joined = joined.flatMap((text) => values.map((value) => text + value))
-      credentials.push(...joined)
+    const [name = '', ...otherNames] = this.names
+    const credentials = new Set<string>()
+    const tags = new Set<string>()
+    let others: readonly ReadonlyMap<string, string>[] | undefined
+    for (const first of cookieValues(header, name, Infinity)) {
+      const [head = '', count = '1', tag = ''] = FIRST.exec(first) ?? []
+      let joined: string | undefined = first.slice(head.length)
+      if (head !== '') {
+        if (tags.has(tag)) continue
+        tags.add(tag)
+        others ??= otherNames.map((each) => byTag(cookieValues(header, each, Infinity)))
+        joined = joinChunks(joined, others, Number(count) - 1, tag)
+      }
+      if (joined !== undefined && joined.length >= LEAST_CREDENTIAL) credentials.add(joined)
     }
-    return credentials.slice(0, MAX_CREDENTIALS)
+    return [...credentials]
   }
 
   /** The names of the chunks that a request carries. */
   heldIn(header: string | undefined): readonly string[] {
     return this.names.filter((name) => cookieValues(header, name, 1).length > 0)
   }
+}
+
+/** The first chunk and the next ones with its tag, or `undefined` if one of them is missing. */
+function joinChunks(
+  first: string,
+  others: readonly ReadonlyMap<string, string>[],
+  count: number,
+  tag: string,
+): string | undefined {
+  let joined = first
+  for (let at = 0; at < count; at += 1) {
+    const next = others[at]?.get(tag)
+    if (next === undefined) return undefined
+    joined += next
+  }
+  return joined
+}
+
+/** The text of the first chunk with each tag. */
+function byTag(values: readonly string[]): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>()
+  for (const value of values) {
+    const [head = '', tag = ''] = NEXT.exec(value) ?? []
+    if (!texts.has(tag)) texts.set(tag, value.slice(head.length))
+  }
+  return texts
 }

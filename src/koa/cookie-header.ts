@@ -1,6 +1,3 @@
-/** How many cookies of one name are tried: a neighbouring subdomain can set several beside the right one. */
-export const MAX_COOKIES = 3
-
 const SPACE = 0x20
 const TAB = 0x09
 const EQUALS = 0x3d
@@ -10,7 +7,7 @@ const SEMICOLON = 0x3b
  * The values of the first `most` cookies called `name` in a `Cookie` header. They are neither unquoted nor decoded, since our
  * values never need it. Takes time in proportion to the length of the header, whatever it contains.
  */
-export function cookieValues(header: string | undefined, name: string, most: number = MAX_COOKIES): string[] {
+export function cookieValues(header: string | undefined, name: string, most: number): string[] {
   const values: string[] = []
   if (header === undefined) return values
   for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + name.length)) {

@@ -6,6 +6,7 @@ import { SessionManager } from '../session/manager.ts'
 import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
 import { abandonRequest, commitRequest, type Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
+import { checkOpenRequestOptions, isFromOrigin, type OpenRequestOptions } from './origin.ts'
 import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
 import { RequestOptions, RequestSession } from './request.ts'
 import { SessionResponse } from './response.ts'
@@ -26,8 +27,13 @@ export interface SessionMiddleware<
   /**
    * Opens the session of a request that Koa does not handle, such as a WebSocket upgrade, or begins one. Call `commit()` on it
    * to store changes: there is no response that does so.
+   *
+   * A request of a page of another origin is refused, since browsers let any page open a WebSocket to any host, and may send the
+   * cookies of that host with it: cross-site WebSocket hijacking. `origins` names the pages that may.
+   *
+   * @throws SessionError `ERR_SESSION_STATE` with status 403 if the page is of another origin; `ERR_SESSION_STORE` if the store fails
    */
-  open(request: IncomingMessage): Promise<Session<ValuesOf<S>>>
+  open(request: IncomingMessage, options?: OpenRequestOptions): Promise<Session<ValuesOf<S>>>
 }
 
 /**
@@ -51,7 +57,8 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const manager = new SessionManager<S>(settings.managerOptions, carrierOf(settings.transport))
   const carriesSession = manager.traits.location === 'client'
   if (carriesSession) checkCarrier(settings.transport, options.idleTimeout)
-  const transport = new Transport(settings.transport, carriesSession)
+  const query = enabled ? settings.transport.query : undefined // an ID in a URL is none if sessions are off
+  const transport = new Transport({ ...settings.transport, query }, carriesSession)
   const events = new Events(options.onEvent)
   const { cookieName } = transport
   const property = new ContextProperty(settings.property)
@@ -65,7 +72,15 @@ export function session<S extends Schema | undefined = undefined, const P extend
     const response = new SessionResponse(ctx, transport, events)
     const openOptions = new RequestOptions(ctx, hooks, property.expression)
     const credentials = enabled ? transport.read(ctx.req) : []
-    const request = new RequestSession(manager, cookieName, credentials, openOptions, onStoreError, response)
+    const request = new RequestSession(
+      manager,
+      cookieName,
+      credentials,
+      openOptions,
+      onStoreError,
+      events,
+      response,
+    )
     property.set(ctx, enabled ? request : disabled)
     if (credentials.length > 0) await request.open()
     try {
@@ -88,8 +103,16 @@ export function session<S extends Schema | undefined = undefined, const P extend
     }
   }
 
-  async function open(message: IncomingMessage): Promise<Session<ValuesOf<S>>> {
-    const request = new RequestSession(manager, cookieName, transport.read(message), {}, onStoreError)
+  async function open(
+    message: IncomingMessage,
+    openRequestOptions: OpenRequestOptions = {},
+  ): Promise<Session<ValuesOf<S>>> {
+    checkOpenRequestOptions(openRequestOptions)
+    if (!isFromOrigin(message, openRequestOptions)) {
+      events.emit({ type: 'origin-refused' })
+      throw otherOrigin()
+    }
+    const request = new RequestSession(manager, cookieName, transport.read(message), {}, onStoreError, events)
     await request.open()
     return request.use()
   }
@@ -101,6 +124,14 @@ function throwDisabled(): never {
   throw new SessionError(
     'ERR_SESSION_STATE',
     'sessions are turned off: set `enabled: true` (SessionOn) to use them',
+  )
+}
+
+function otherOrigin(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STATE',
+    'the request came from a page of another origin than its host, so its session is not opened; name the pages that may open it in `origins`',
+    { status: 403 },
   )
 }
 

@@ -64,11 +64,26 @@ export interface SessionOptions<
   /** The attributes of the cookie; `false` if the ID does not travel in a cookie. Default: those of {@link CookieOptions}. */
   readonly cookie?: CookieOptions | false
 
-  /** The HTTP header that carries the ID in requests and responses, such as `'X-Session'`. Default: none. */
+  /**
+   * The HTTP header that carries the ID in requests and responses, such as `'X-Session'`. Scripts of the page can read it, so beside
+   * a cookie it shows them the ID that `httpOnly` hides: use it with `cookie: false`, for clients that are no browsers. Default: none.
+   */
   readonly header?: string
 
-  /** The query parameter that carries the ID in requests. URLs, and so the IDs, end up in logs. Default: none. */
+  /**
+   * The query parameter that carries the ID in requests that have no cookie of this name. URLs, and so the IDs, end up in logs, and
+   * a link can bring its reader into the session of its author. So an ID from a URL is never written to a cookie or header, and such
+   * responses have `Cache-Control: no-store` and `Referrer-Policy: no-referrer`. Not for stores that keep the session in the client.
+   * Default: none.
+   */
   readonly query?: string
+
+  /**
+   * What a browser forgets when the route calls `session.destroy()`, by the header `Clear-Site-Data`: `['cache', 'storage']` removes
+   * pages and scripts' data of this origin; `'cookies'` removes all cookies of the registrable domain, those of other applications
+   * and subdomains too. Browsers obey over HTTPS only. Not sent if the route begins a new session afterwards. Default: nothing.
+   */
+  readonly clearSiteData?: readonly ('cache' | 'cookies' | 'storage' | '*')[]
 
   /** The property of `ctx` that holds the session; a second middleware needs another one. Default: `'session'`. */
   readonly property?: P
@@ -105,6 +120,7 @@ export interface TransportSettings {
   readonly cookie: CookieOptions | false
   readonly header: string | undefined
   readonly query: string | undefined
+  readonly clearSiteData: readonly string[]
 }
 
 /** The options that decide about one request. */
@@ -121,6 +137,8 @@ export interface SessionSettings<S extends Schema | undefined, P extends string>
   /** The options of the manager, which checks them again. */
   readonly managerOptions: ManagerOptions<S>
 }
+
+const SITE_DATA: ReadonlySet<unknown> = new Set(['cache', 'cookies', 'storage', '*'])
 
 const isToken = matches(/^[!#$%&'*+\-.^_`|~\w]+$/, 'must be a name of letters, digits and -_. only')
 
@@ -141,6 +159,10 @@ const sessionChecks: Checks<SessionOptions> = {
   cookie: (value, field) => value === false || checkCookie(value, field),
   header: isToken,
   query: isName,
+  clearSiteData: must(
+    "must be a list of 'cache', 'cookies', 'storage' and '*'",
+    (value) => Array.isArray(value) && value.length > 0 && value.every((part) => SITE_DATA.has(part)),
+  ),
   property: isName,
   commitOnError: must(
     'must be true, false or a function',
@@ -173,11 +195,12 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
     cookie = {},
     header,
     query,
+    clearSiteData = [],
     passive,
     mayCreate,
     ...managerOptions
   } = options
-  const transport = { name, cookie, header, query }
+  const transport = { name, cookie, header, query, clearSiteData }
   checkTransport(transport)
   return {
     enabled,
@@ -249,11 +272,16 @@ export function carrierOf({ cookie, name, header }: TransportSettings): string |
 
 /** Checks that the client can hold whole sessions and send them back. */
 export function checkCarrier(transport: TransportSettings, idleTimeout: number = IDLE_TIMEOUT): void {
-  const { cookie, name } = transport
+  const { cookie, name, query } = transport
   if (carrierOf(transport) === undefined)
     throw optionError(
       'cookie',
       'is false, but this store keeps the session in the client, which needs a cookie or a header',
+    )
+  if (query !== undefined)
+    throw optionError(
+      'query',
+      'cannot be used: this store keeps the session in the client, and a link would plant one',
     )
   if (cookie === false) return
   if ((cookie.maxAge ?? Infinity) < idleTimeout)

@@ -1,5 +1,6 @@
 import type { ParameterizedContext } from 'koa'
 import { SessionError } from '../errors.ts'
+import type { Events } from '../session/events.ts'
 import type { SessionManager } from '../session/manager.ts'
 import type { OpenOptions } from '../session/options.ts'
 import type { Schema, ValuesOf } from '../session/schema.ts'
@@ -9,6 +10,8 @@ import type { SessionState } from '../session/state.ts'
 import type { RequestHooks, SessionSettings } from './options.ts'
 import type { SessionResponse } from './response.ts'
 
+type OpenDeadline = ReturnType<SessionManager['openDeadline']>
+
 /** The session of one request: opened from its credentials before the route, or begun when the route first uses it. */
 export class RequestSession<S extends Schema | undefined> implements ContextSession {
   readonly manager: SessionManager<S>
@@ -16,6 +19,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   readonly #credentials: readonly string[]
   readonly #openOptions: OpenOptions
   readonly #onStoreError: SessionSettings<S, string>['onStoreError']
+  readonly #events: Events
   readonly #response: SessionResponse | undefined
   #session: Session<ValuesOf<S>> | undefined
   /** The state behind it. */
@@ -30,6 +34,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     credentials: readonly string[],
     openOptions: OpenOptions,
     onStoreError: SessionSettings<S, string>['onStoreError'],
+    events: Events,
     response?: SessionResponse,
   ) {
     this.manager = manager
@@ -37,6 +42,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     this.#credentials = credentials
     this.#openOptions = openOptions
     this.#onStoreError = onStoreError
+    this.#events = events
     this.#response = response
   }
 
@@ -53,12 +59,35 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     // One time limit for all credentials.
     const deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
     try {
-      for (const credential of this.#credentials) {
+      for (const [at, credential] of this.#credentials.entries()) {
         const session = await this.manager.find(credential, this.#openOptions, deadline)
-        if (session !== undefined) return this.#follow(session, credential)
+        if (session === undefined) continue
+        this.#follow(session, credential)
+        if (deadline !== undefined)
+          await this.#reportOther(session, this.#credentials.slice(at + 1), deadline)
+        return
       }
     } catch (error) {
       this.#failure = error
+    }
+  }
+
+  /** Reports, once, that one of the credentials opens another session than the one that was found. */
+  async #reportOther(
+    { handle }: Session<ValuesOf<S>>,
+    credentials: readonly string[],
+    deadline: OpenDeadline,
+  ): Promise<void> {
+    if (!this.#events.heard) return
+    try {
+      for (const credential of credentials) {
+        const other = await this.manager.find(credential, { passive: true }, deadline)
+        if (other === undefined || other.handle === handle) continue
+        this.#events.emit({ type: 'several-sessions', handle, other: other.handle })
+        return
+      }
+    } catch {
+      // The session was found, and the failure of the store is an event of its own.
     }
   }
 

@@ -6,6 +6,9 @@ import { maxAgeOf } from '../session/expiry.ts'
 import type { ClientResponse, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
+/** For responses to a URL with an ID: its page is not cached, and its links do not tell the URL to other sites. */
+const forIdInUrl = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' } as const
+
 /** Headers, by names in lower case. */
 type Headers = Readonly<Record<string, unknown>>
 
@@ -14,6 +17,8 @@ export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
+  /** The ID in the URL of the request. */
+  readonly #idInUrl: string | undefined
   #state: SessionState | undefined
   /** The ID that the session was opened with. */
   #openedWith: string | undefined
@@ -26,12 +31,15 @@ export class SessionResponse implements ClientResponse {
   #isWritten = false
   #isUsed = false
   #isAttached = false
+  #clearsSite = false
   #lines: readonly string[] = []
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
     this.#ctx = ctx
     this.#transport = transport
     this.#events = events
+    this.#idInUrl = transport.inUrl(ctx.req)
+    if (this.#idInUrl !== undefined) ctx.set(forIdInUrl)
   }
 
   /** Makes each commit of this session write its headers. `id` is the credential it was opened with, if it was stored. */
@@ -46,6 +54,7 @@ export class SessionResponse implements ClientResponse {
 
   update(): void {
     const state = this.#state
+    if (state !== undefined) this.#clearSite(state.isDestroyed && state.status !== 'stored')
     // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
@@ -75,7 +84,8 @@ export class SessionResponse implements ClientResponse {
 
   repeats(): boolean {
     const state = this.#state
-    return state !== undefined && this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
+    if (state === undefined || (state.id !== undefined && state.id === this.#idInUrl)) return false
+    return this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
   }
 
   /** The route uses the session, so no shared cache may store its response, unless the route sets `Cache-Control` itself. */
@@ -90,15 +100,22 @@ export class SessionResponse implements ClientResponse {
     if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
   }
 
-  /** A response that carries a credential is never cached, even if the route has set `Cache-Control` after an early commit. */
+  /**
+   * A response that carries a credential is never cached, whatever the route has set, and neither is one whose URL has an ID: nor
+   * does the browser tell that URL to other sites.
+   */
   finish(): void {
     const { res } = this.#ctx
-    if (this.#isWritten && !res.headersSent) res.setHeader('cache-control', 'no-store')
+    const isInUrl = this.#idInUrl !== undefined
+    if ((!this.#isWritten && !isInUrl) || res.headersSent) return
+    if (!isNoStore(res.getHeader('cache-control'))) res.setHeader('cache-control', 'no-store')
+    if (isInUrl) res.setHeader('referrer-policy', 'no-referrer')
   }
 
   /** Koa drops all headers from an error response except those of the error, so the session's are added to these. */
   attach(): void {
-    if (this.#isAttached || (!this.#isUsed && this.#lines.length === 0)) return
+    const isNeeded = this.#isUsed || this.#lines.length > 0 || this.#idInUrl !== undefined
+    if (this.#isAttached || !isNeeded) return
     this.#isAttached = true
     const ctx = this.#ctx
     const respond = ctx.onerror
@@ -121,14 +138,27 @@ export class SessionResponse implements ClientResponse {
     const cookies = [own['set-cookie'] ?? [], lines].flat()
     return {
       'cache-control': 'private',
+      ...(this.#clearsSite && { 'clear-site-data': this.#transport.clearSiteData }),
       ...own,
       ...(vary.length > 0 && { vary: vary.join(', ') }),
       ...(cookies.length > 0 && { 'set-cookie': cookies }),
       ...(lines.length > 0 && { 'cache-control': 'no-store' }),
+      ...(this.#idInUrl !== undefined && forIdInUrl),
     }
   }
 
+  /** Sends `Clear-Site-Data`, or no longer does: it could also remove the cookie of a new session. */
+  #clearSite(clears: boolean): void {
+    const { clearSiteData } = this.#transport
+    const { res } = this.#ctx
+    if (clears === this.#clearsSite || clearSiteData === undefined || res.headersSent) return
+    this.#clearsSite = clears
+    if (clears) res.setHeader('clear-site-data', clearSiteData)
+    else res.removeHeader('clear-site-data')
+  }
+
   #write(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
+    if (credential !== undefined && credential === this.#idInUrl) return
     const extendsCookie =
       credential !== undefined && (this.#extendsCookie(maxAge, passive) || maxAge !== this.#maxAge)
     if (credential === this.#credential && !extendsCookie) return
@@ -146,6 +176,7 @@ export class SessionResponse implements ClientResponse {
     this.#isWritten = true
     this.#payload = payload
     this.#lines = this.#transport.write(res, credential, secure, maxAge)
+    if (credential !== undefined) this.#transport.warnIfPlain(secure, this.#ctx.app.env)
   }
 
   /** Whether the cookie is sent again with the same credential, so that its `Max-Age` starts again. */
@@ -163,6 +194,10 @@ export class SessionResponse implements ClientResponse {
         : 'the session is saved, but cookie.secure is true and this connection is not HTTPS, so its cookie was not sent; behind a proxy set app.proxy'
     this.#ctx.app.emit('error', new SessionError('ERR_SESSION_STATE', text), this.#ctx)
   }
+}
+
+function isNoStore(cacheControl: string | number | string[] | undefined): boolean {
+  return [cacheControl].flat().some((each) => /(?:^|,)\s*no-store\s*(?:,|$)/i.test(String(each)))
 }
 
 /**

@@ -18,6 +18,8 @@ export class Transport {
   readonly hasMaxAge: boolean
   /** The request headers that a response depends on after the session was used. */
   readonly vary: string[]
+  /** The value of `Clear-Site-Data` after a logout, if it is to be sent. */
+  readonly clearSiteData: string | undefined
   /** Whether the credential is the sealed session instead of its ID. */
   readonly carriesSession: boolean
   /** For a credential that may be too long for one cookie. */
@@ -29,13 +31,16 @@ export class Transport {
   readonly #attributes: (maxAge: number | undefined) => string
   /** The same for a cookie that is removed. */
   readonly #removal: string
+  #hasWarned = false
 
-  constructor({ name, cookie, header, query }: TransportSettings, carriesSession: boolean) {
+  constructor(settings: TransportSettings, carriesSession: boolean) {
+    const { name, cookie, header, query, clearSiteData } = settings
     this.carriesSession = carriesSession
     this.#chunks = carriesSession && cookie !== false ? new CookieChunks(name) : undefined
     this.cookieName = cookie === false ? undefined : name
     this.#header = header?.toLowerCase()
     this.#query = query
+    this.clearSiteData = clearSiteData.map((part) => `"${part}"`).join(', ') || undefined
     this.vary = [...(cookie === false ? [] : ['Cookie']), ...(header === undefined ? [] : [header])]
     const { maxAge, secure = 'auto', path = '/', sameSite = 'lax', httpOnly = true, ...rest } = cookie || {}
     this.hasMaxAge = maxAge !== undefined
@@ -54,15 +59,20 @@ export class Transport {
   read({ headers, url }: Incoming): readonly string[] {
     const cookies = this.#cookies(headers.cookie)
     if (cookies.length > 0) return cookies
-    const inQuery = this.#query === undefined ? undefined : queryValue(url, this.#query)
-    if (inQuery !== undefined) return [inQuery]
+    const inUrl = this.inUrl({ url })
+    if (inUrl !== undefined) return [inUrl]
     const inHeader = this.#header === undefined ? undefined : headers[this.#header]
     return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
   }
 
+  /** The ID in the query string, if the ID may travel there. Whoever made the link knows it, so it is never put into a cookie. */
+  inUrl({ url }: Pick<Incoming, 'url'>): string | undefined {
+    return this.#query === undefined ? undefined : queryValue(url, this.#query)
+  }
+
   /** Whether the ID came in a cookie or header, which the response can replace; an ID in the query string stays in its links. */
   canReplace({ headers }: Incoming, id: string): boolean {
-    if (this.cookieName !== undefined && cookieValues(headers.cookie, this.cookieName).includes(id))
+    if (this.cookieName !== undefined && cookieValues(headers.cookie, this.cookieName, Infinity).includes(id))
       return true
     return this.#header !== undefined && headers[this.#header] === id
   }
@@ -101,9 +111,22 @@ export class Transport {
     return lines
   }
 
+  /** Warns once if a cookie with a credential was sent without `Secure` in production because HTTPS was not seen. */
+  warnIfPlain(secure: boolean, env: string): void {
+    if (secure || env !== 'production' || this.#hasWarned) return
+    if (this.#secure !== 'auto' || this.cookieName === undefined) return
+    this.#hasWarned = true
+    process.emitWarning(
+      'The session cookie was sent without Secure, because the request did not come over HTTPS as far as Koa can see. ' +
+        'If a proxy ends HTTPS, set app.proxy = true and make it set X-Forwarded-Proto. With HTTPS everywhere set ' +
+        'cookie.secure to true; set it to false to send the cookie over plain HTTP.',
+      { type: 'SessionWarning', code: 'KTS_COOKIE_NOT_SECURE' },
+    )
+  }
+
   #cookies(header: string | undefined): readonly string[] {
     if (this.cookieName === undefined) return none
-    return this.#chunks?.join(header) ?? cookieValues(header, this.cookieName)
+    return this.#chunks?.join(header) ?? idsIn(cookieValues(header, this.cookieName, Infinity))
   }
 
   /** The name and value of each cookie to set; the value is `undefined` for a cookie to remove. */
@@ -124,10 +147,21 @@ export class Transport {
 
 const none: readonly string[] = []
 
+/** Each of these costs a read of the store. */
+const MAX_IDS = 3
+/** What may be an ID, with a prefix of its own: anything else costs no read. */
+const ID_LIKE = /^[\w-]{43,107}$/
+
+/** The first IDs of several cookies of one name, each once. What cannot be one does not count, as the cookie of another program. */
+function idsIn(values: readonly string[]): readonly string[] {
+  if (values.length < 2) return values
+  return [...new Set(values)].filter((value) => ID_LIKE.test(value)).slice(0, MAX_IDS)
+}
+
 function queryValue(url: string | undefined, name: string): string | undefined {
   const at = url?.indexOf('?') ?? -1
   if (url === undefined || at === -1) return undefined
-  return new URLSearchParams(url.slice(at + 1)).get(name) ?? undefined
+  return new URLSearchParams(url.slice(at + 1)).get(name) || undefined
 }
 
 /** The `Set-Cookie` lines of other cookies, so that each of ours is set once. */

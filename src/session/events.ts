@@ -37,6 +37,9 @@ import type { SessionError } from '../errors.ts'
  * - `swept`: expired entries were removed from the store.
  * - `cookie-not-sent`: the session was saved, but its ID could not be sent to the client: the headers were already sent, the
  *   connection is not HTTPS although `cookie.secure` is true, or the route threw a value that cannot carry headers.
+ * - `several-sessions`: the request carried cookies of our name with the IDs of two sessions, both valid. The first one was used, and
+ *   `other` is the handle of the second. One of them is left over from another path or domain, or was planted by a neighbouring subdomain.
+ * - `origin-refused`: `sessions.open(request)` was asked by a page of another origin, as in cross-site WebSocket hijacking.
  */
 export type SessionEvent =
   | {
@@ -86,6 +89,8 @@ export type SessionEvent =
       readonly handle: string | undefined
       readonly reason: 'headers-sent' | 'not-secure' | 'not-an-error'
     }
+  | { readonly type: 'several-sessions'; readonly handle: string; readonly other: string }
+  | { readonly type: 'origin-refused' }
 
 /** The call to the store that an event is about. */
 export type StoreVerb =

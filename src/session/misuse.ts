@@ -1,6 +1,7 @@
 import { renderPath } from '../codec/value/path.ts'
 import { types } from 'node:util'
 import { SessionError } from '../errors.ts'
+import { nearestName } from './nearest-name.ts'
 
 /** How a program uses a property: `ask` is `in` and `hasOwn`. */
 export type Use = 'read' | 'assign' | 'delete' | 'ask'
@@ -45,7 +46,7 @@ export function unknownProperty(
   const name = quote(property)
   const habit = use === 'read' && Object.hasOwn(habits, property) ? habits[property] : undefined
   const instead = habit?.(session) ?? keyed[use](session, name)
-  const member = use === 'read' && habit === undefined ? nearest(property, members) : undefined
+  const member = use === 'read' && habit === undefined ? nearestName(property, namesOf(members)) : undefined
   const near = member === undefined ? '' : `write ${session}.${member}, or for a key of that name: `
   return misused(`${session} has no property ${name}: ${near}${instead}`)
 }
@@ -167,39 +168,8 @@ function misused(text: string): SessionError {
   return new SessionError('ERR_SESSION_STATE', text)
 }
 
-/** The member whose name differs by one letter in four, or by its case, from a mistyped one. */
-function nearest(property: string, members: ReadonlyMap<PropertyKey, MemberKind>): string | undefined {
-  if (property.length > LONGEST_NAME) return undefined
-  const typed = property.toLowerCase()
-  let best: string | undefined
-  let least = Math.floor(property.length / 4) + 1
-  for (const member of members.keys()) {
-    if (typeof member !== 'string') continue
-    const edits = distance(typed, member.toLowerCase())
-    if (edits < least) [best, least] = [member, edits]
-  }
-  return best
-}
-
-/** How many letters must be added, removed, replaced or swapped with the next to turn `from` into `to`. */
-function distance(from: string, to: string): number {
-  const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, column) => column)]
-  const at = (row: number, column: number): number => rows[row]?.[column] ?? Infinity
-  for (let row = 1; row <= from.length; row += 1) {
-    const current = [row]
-    rows.push(current)
-    for (let column = 1; column <= to.length; column += 1) {
-      const isSame = from[row - 1] === to[column - 1]
-      const isSwapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
-      current[column] = Math.min(
-        at(row - 1, column) + 1,
-        at(row, column - 1) + 1,
-        at(row - 1, column - 1) + (isSame ? 0 : 1),
-        isSwapped ? at(row - 2, column - 2) + 1 : Infinity,
-      )
-    }
-  }
-  return at(from.length, to.length)
+function namesOf(members: ReadonlyMap<PropertyKey, MemberKind>): string[] {
+  return [...members.keys()].filter((member) => typeof member === 'string')
 }
 
 const warned = new Set<string>()

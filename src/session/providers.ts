@@ -1,5 +1,6 @@
+import type Cluster from 'node:cluster'
 import { SessionError } from '../errors.ts'
-import type { Store } from '../store.ts'
+import type { Store, Written } from '../store.ts'
 import { CookieStore } from '../stores/cookie.ts'
 import { parseCookieConfig, type CookieWishes } from '../stores/cookie/config.ts'
 import { CouchbaseStore } from '../stores/couchbase.ts'
@@ -35,6 +36,36 @@ const providers = new Map<string, OpenProvider>([
   ['postgresql', (config, context) => PostgresStore.fromConfig(config, context)],
 ])
 
+/** The store of a program that names none. */
+class DefaultStore extends MemoryStore {
+  static #hasWarned = false
+
+  override create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    if (!DefaultStore.#hasWarned) DefaultStore.#warn()
+    return super.create(key, payload, expiresAt)
+  }
+
+  static #warn(): void {
+    DefaultStore.#hasWarned = true
+    const isProduction = process.env['NODE_ENV'] === 'production'
+    // Loaded in this case only. What is returned is the default export of the module, contrary to its type.
+    const { isWorker } = process.getBuiltinModule('node:cluster') as unknown as typeof Cluster
+    if (!isProduction && !isWorker) return
+    const where = isWorker
+      ? 'of one worker, and the other workers do not see them'
+      : 'of this process, and a restart ends them'
+    process.emitWarning(
+      `Sessions are kept in the memory ${where}: no store was chosen. Set provider and providerConfig, or store; provider: 'memory' says that this one is meant.`,
+      { type: 'SessionWarning', code: 'KTS_MEMORY_DEFAULT' },
+    )
+  }
+}
+
+/** The store of a program that names none: in memory, with a warning when that may not be meant. */
+export function openDefaultStore({ now }: ProviderContext): Store {
+  return new DefaultStore({ now })
+}
+
 /** What a config string says about the cookie; only that of beego's cookie provider says anything. */
 export function cookieSettings(provider = '', config = ''): CookieWishes {
   return provider === 'cookie' ? parseCookieConfig(config).cookie : {}
@@ -61,12 +92,19 @@ export function registerProvider(name: string, open: OpenProvider): void {
   providers.set(name, open)
 }
 
-/** @throws SessionError `ERR_SESSION_OPTIONS` if there is no such provider, or the config string is malformed */
+/**
+ * The error quotes neither the name, which may be a misplaced config string, nor the config string.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS` if there is no such provider, or the config string is malformed
+ */
 export function openProvider(name: string, config: string, context: ProviderContext): Store {
   const open = providers.get(name)
   if (open === undefined) {
     const known = [...providers.keys()].join(', ')
-    throw new SessionError('ERR_SESSION_OPTIONS', `provider: there is no '${name}'; known are ${known}`)
+    throw new SessionError(
+      'ERR_SESSION_OPTIONS',
+      `provider: is not the name of a provider; known are ${known}`,
+    )
   }
   return open(config, context)
 }

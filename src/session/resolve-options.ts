@@ -7,7 +7,7 @@ import { checkManagerOptions, optionError } from './check-options.ts'
 import { Events } from './events.ts'
 import { KeyRules } from './isolation.ts'
 import { IDLE_TIMEOUT, type ManagerOptions, type ManagerSettings, type SealOptions } from './options.ts'
-import { openProvider } from './providers.ts'
+import { openDefaultStore, openProvider } from './providers.ts'
 import { SessionSchema } from './schema.ts'
 
 /** A request that lasts longer than this while its session gets a new ID is refused even to `destroy()`. In ms. */
@@ -38,7 +38,12 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   const commitTimeout = options.commitTimeout ?? 12_000
   const registry = options.registry ?? defaultRegistry
   // Last, so that options that are refused leave no store open.
-  const opened = store ?? openProvider(provider ?? 'memory', providerConfig ?? '', { now })
+  const isDefault = provider === undefined && providerConfig === undefined
+  const opened =
+    store ??
+    (isDefault
+      ? openDefaultStore({ now })
+      : openProvider(provider ?? 'memory', providerConfig ?? '', { now }))
   return {
     store: prepared(opened, options.seal, carrier, now),
     idleTimeout,

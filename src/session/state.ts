@@ -105,6 +105,8 @@ class State {
   closed = false
   /** This object ended a stored session, so the client should delete its cookie. */
   ended = false
+  /** `destroy()` was called, whether or not there was a stored session. */
+  isDestroyed = false
   response: ClientResponse | undefined = undefined
 
   constructor(openOptions: OpenOptions, createdAt: number, knownAt: number, draft: Draft, origin?: Origin) {
@@ -337,6 +339,7 @@ class State {
   destroyed(wasStored: boolean, now: number, draft: Draft): void {
     this.#forget()
     this.ended ||= wasStored
+    this.isDestroyed = true
     this.createdAt = now
     this.draft = draft
     this.deadline = noDeadline

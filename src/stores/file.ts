@@ -1,20 +1,30 @@
 import * as crypto from 'node:crypto'
-import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { SessionError } from '../errors.ts'
 import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
+import { Capacity } from './file/capacity.ts'
 import { systemError } from './file/errors.ts'
+import { prepareFolder, refusal } from './file/folder.ts'
 import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
 import { FileRecord } from './file/record.ts'
 import { Semaphore } from './file/semaphore.ts'
 import { FileSweeper } from './file/sweeper.ts'
 import { closedError, refusedError } from './shared/errors.ts'
-import { optionError } from './shared/options.ts'
+import { assertWhole, optionError } from './shared/options.ts'
 
 /** Options of the {@link FileStore}. */
 export interface FileStoreOptions {
-  /** The directory of the sessions, and of nothing else. If it is missing, it is created with mode 0700. */
+  /**
+   * The directory of the sessions, and of nothing else. If it is missing, it is created with mode 0700. One that belongs to another
+   * user than that of the process, or to which others may write, is refused; Windows has neither.
+   */
   readonly folder: string
+  /**
+   * The largest number of sessions; each takes three inodes. Beyond it `create` is refused with `ERR_SESSION_STORE`, after expired
+   * sessions were removed, and all other verbs go on. Several processes may exceed it by a 64th each, at least by 16. `Infinity`: no
+   * limit. Default: 1,000,000.
+   */
+  readonly maxEntries?: number
   /**
    * Whether a write waits until it is on disk, so that a power failure loses no write that was answered. With `false` a
    * killed process still loses nothing, but a power failure may lose the last seconds, and undo a logout. Default: `true`.
@@ -23,6 +33,9 @@ export interface FileStoreOptions {
   /** The clock, in ms since the epoch. The clocks of processes that share a folder should agree. Default: `Date.now`. */
   readonly now?: () => number
 }
+
+const MAX_ENTRIES = 1_000_000
+const OPTIONS = new Set(['folder', 'maxEntries', 'sync', 'now'])
 
 const KEY = /^[\w-]{1,128}$/
 
@@ -52,20 +65,42 @@ export class FileStore implements Store, Sweeping, Counting {
     maxBytes: Infinity,
   }
 
-  readonly #folder: string
+  /** From the first use on without symbolic links. */
+  #folder: string
   readonly #sync: boolean
   readonly #now: () => number
   readonly #sweeper: FileSweeper
+  readonly #capacity: Capacity
   readonly #semaphore = new Semaphore(WIDTH)
   #opening: Promise<void> | undefined
   #closed = false
 
-  constructor({ folder, sync = true, now = Date.now }: FileStoreOptions) {
+  constructor(options: FileStoreOptions) {
+    const { folder, maxEntries = MAX_ENTRIES, sync = true, now = Date.now } = options
+    const unknown = Object.keys(options).find((option) => !OPTIONS.has(option))
+    // A misspelled `maxEntries` would limit nothing.
+    if (unknown !== undefined)
+      throw optionError('file', `${unknown}: is not a setting; there are ${[...OPTIONS].join(', ')}`)
     if (folder === '') throw optionError('file', 'folder must name a directory')
+    // The address of a server, with its password, would become the name of a directory.
+    if (/^[a-z][a-z\d+.-]*:\/\//i.test(folder))
+      throw optionError('file', 'folder must be the path of a directory, not a URL')
     this.#folder = path.resolve(folder)
     this.#sync = sync
     this.#now = now
-    this.#sweeper = new FileSweeper(this.#folder, now, (digest) => this.#record(digest))
+    if (maxEntries !== Infinity) assertWhole('file', 'maxEntries', maxEntries, 1)
+    const sweeper = new FileSweeper(
+      () => this.#folder,
+      now,
+      (digest) => this.#record(digest),
+    )
+    this.#sweeper = sweeper
+    this.#capacity = new Capacity({
+      maxEntries,
+      now,
+      count: async () => sweeper.countAll(),
+      sweep: async (limit) => sweeper.sweep(limit),
+    })
   }
 
   /** Creates the folder if it is missing; rejects if it cannot be created, read or written. */
@@ -91,13 +126,32 @@ export class FileStore implements Store, Sweeping, Counting {
   }
 
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    return this.#run('create', key, async (record) => {
-      for (;;) {
-        if ((await this.#living(record)) !== undefined) return 'exists'
-        const next = await record.found(payload, expiresAt)
-        if (next !== undefined) return { entry: { payload, expiresAt: next.expiresAt } }
-      }
-    })
+    for (;;) {
+      const outcome = await this.#run('create', key, async (record) =>
+        this.#create(record, payload, expiresAt),
+      )
+      if (outcome !== 'full') return outcome
+      if (!(await this.#attempt('create', async () => this.#capacity.makeRoom())))
+        throw refusal(
+          'create failed: there is no room: maxEntries sessions are stored, and none of them has expired',
+        )
+    }
+  }
+
+  async #create(
+    record: FileRecord,
+    payload: string,
+    expiresAt: number,
+  ): Promise<Written | 'exists' | 'full'> {
+    for (;;) {
+      if ((await this.#living(record)) !== undefined) return 'exists'
+      const next = await this.#capacity.admit(
+        async () => record.found(payload, expiresAt),
+        (found) => found !== undefined,
+      )
+      if (next === 'full') return next
+      if (next !== undefined) return { entry: { payload, expiresAt: next.expiresAt } }
+    }
   }
 
   async replace(
@@ -136,14 +190,21 @@ export class FileStore implements Store, Sweeping, Counting {
         const current = await this.#living(record)
         if (current === undefined) return 'gone'
         if (base !== undefined && current.version !== hexVersionOf(base.payload)) return 'conflict'
-        if (await record.end(current, this.#sync)) return 'ok'
+        if (await record.end(current, this.#sync)) {
+          this.#capacity.removed(1)
+          return 'ok'
+        }
       }
     })
   }
 
   /** Also removes what killed processes left, an hour later. It reads every session, so once a minute is often enough. */
   async sweep(limit: number): Promise<number> {
-    return this.#attempt('sweep', async () => this.#sweeper.sweep(limit))
+    return this.#attempt('sweep', async () => {
+      const removed = await this.#sweeper.sweep(limit)
+      this.#capacity.removed(removed)
+      return removed
+    })
   }
 
   /** Reads every session, so it is slow. */
@@ -169,7 +230,9 @@ export class FileStore implements Store, Sweeping, Counting {
     for (;;) {
       const current = await record.look()
       if (current === undefined || current.expiresAt > this.#now()) return current
-      if (await record.end(current, false)) return undefined
+      if (!(await record.end(current, false))) continue
+      this.#capacity.removed(1)
+      return undefined
     }
   }
 
@@ -189,8 +252,8 @@ export class FileStore implements Store, Sweeping, Counting {
     if (!KEY.test(key))
       throw refusedError('file', `${verb} failed: a key has 1 to 128 characters of [0-9a-zA-Z_-]`)
     // Two keys may differ only by case, and a key may be a reserved name such as CON. A digest is always a valid file name.
-    const record = this.#record(crypto.hash('sha256', key, 'hex'))
-    return this.#attempt(verb, async () => this.#semaphore.pass(async () => task(record)))
+    const digest = crypto.hash('sha256', key, 'hex')
+    return this.#attempt(verb, async () => this.#semaphore.pass(async () => task(this.#record(digest))))
   }
 
   async #attempt<T>(verb: string, task: () => Promise<T>): Promise<T> {
@@ -208,11 +271,10 @@ export class FileStore implements Store, Sweeping, Counting {
 
   async #prepare(): Promise<void> {
     try {
-      await fs.mkdir(this.#folder, { recursive: true, mode: 0o700 })
-      await fs.access(this.#folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
+      this.#folder = await prepareFolder(this.#folder)
     } catch (error) {
       this.#opening = undefined
-      throw systemError(`the folder ${JSON.stringify(this.#folder)} cannot be used`, error)
+      throw systemError('the folder cannot be used', error)
     }
   }
 }

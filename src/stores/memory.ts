@@ -14,7 +14,10 @@ import { fits, sizeError } from './shared/payload-limit.ts'
 
 /** Options of the {@link MemoryStore}. */
 export interface MemoryStoreOptions {
-  /** The largest number of sessions; beyond it, the least recently used one is removed. `Infinity`: no limit. Default: 100,000. */
+  /**
+   * The largest number of sessions. Beyond it those are removed first whose clients never came back, and then the least recently
+   * used ones. `Infinity`: no limit. Default: 100,000.
+   */
   readonly maxEntries?: number
   /**
    * The largest sum of payloads in bytes, as they are in memory: one byte per character, or two if the payload has any
@@ -26,6 +29,8 @@ export interface MemoryStoreOptions {
 }
 
 const MAX_ENTRIES = 100_000
+/** One in so many sessions may be one that was not read since it was created, even when the store is full of others. */
+const FRESH_SHARE = 16
 const MAX_BYTES: number = 256 * 1024 * 1024
 
 // Constant answers share one promise.
@@ -39,8 +44,10 @@ const CONFLICT: Promise<'conflict'> = Promise.resolve('conflict')
  * Sessions in the memory of this process: for development, for tests, and for a single process whose sessions may be lost. It
  * keeps payloads, not objects, so a value that works here works in every other store.
  *
- * Its size is limited. When it is full, the least recently used session is removed, expired or not; when that first happens to a
- * living one, the process emits the warning `KTS_MEMORY_FULL`. In addition to payload and key, an entry takes about 165 bytes.
+ * Its size is limited. When it is full, a session makes room that was created and never read again, the oldest first: so a flood of
+ * visitors without cookies ends their sessions and no others. A sixteenth of the store is theirs nevertheless, so that a new visitor
+ * can come back; when there are no more, the least recently used session is removed, expired or not. When that first happens to a
+ * living one, the process emits the warning `KTS_MEMORY_FULL`. In addition to payload and key, an entry takes about 175 bytes.
  */
 export class MemoryStore implements Store, Sweeping, Counting {
   readonly traits: StoreTraits
@@ -51,9 +58,12 @@ export class MemoryStore implements Store, Sweeping, Counting {
   /** The clock of lives: monotonic, unless the option `now` is given. */
   readonly #steady: () => number
   readonly #shards = new Shards()
-  /** The link that closes the ring of all entries: `older` is the most recently used one, `newer` the least recently used. */
-  readonly #ring: MemoryEntry = new MemoryEntry('', '', Infinity)
+  /** The link that closes the ring of entries that were read again: `older` is the most recently used one, `newer` the least. */
+  readonly #returned: MemoryEntry = new MemoryEntry('', '', Infinity)
+  /** The same for entries that were not read since they were created. */
+  readonly #fresh: MemoryEntry = new MemoryEntry('', '', Infinity)
   #size = 0
+  #freshSize = 0
   #bytes = 0
   #warned = false
   #closed = false
@@ -81,7 +91,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     if (entry === undefined) return ABSENT
     const ahead = this.#ahead()
     if (extendTo !== undefined && extendTo - ahead > entry.expiresAt) entry.expiresAt = extendTo - ahead
-    entry.renew(this.#ring)
+    this.#comeBack(entry)
     return Promise.resolve({ payload: entry.payload, expiresAt: Math.floor(entry.expiresAt + ahead) })
   }
 
@@ -93,8 +103,9 @@ export class MemoryStore implements Store, Sweeping, Counting {
     this.#shards.add(entry)
     this.#size += 1
     this.#bytes += entry.bytes
-    entry.join(this.#ring)
-    this.#makeRoom()
+    this.#freshSize += 1
+    entry.join(this.#fresh)
+    this.#makeRoom(entry)
     return Promise.resolve({ entry: { payload, expiresAt } })
   }
 
@@ -112,8 +123,9 @@ export class MemoryStore implements Store, Sweeping, Counting {
     this.#bytes -= entry.bytes
     entry.hold(payload, expiresAt - this.#ahead())
     this.#bytes += entry.bytes
-    entry.renew(this.#ring)
-    this.#makeRoom()
+    // The request that has created it may write it again, which is no return.
+    entry.renew(entry.hasReturned ? this.#returned : this.#fresh)
+    this.#makeRoom(entry)
     return Promise.resolve({ entry: { payload, expiresAt } })
   }
 
@@ -122,7 +134,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
     const entry = this.#living(key)
     if (entry === undefined) return GONE
     entry.expiresAt = Math.max(entry.expiresAt, expiresAt - this.#ahead())
-    entry.renew(this.#ring)
+    this.#comeBack(entry)
     return OK
   }
 
@@ -167,8 +179,10 @@ export class MemoryStore implements Store, Sweeping, Counting {
   async close(): Promise<void> {
     this.#closed = true
     this.#shards.clear()
-    this.#ring.leave()
+    this.#returned.leave()
+    this.#fresh.leave()
     this.#size = 0
+    this.#freshSize = 0
     this.#bytes = 0
   }
 
@@ -188,26 +202,44 @@ export class MemoryStore implements Store, Sweeping, Counting {
     return this.#now === this.#steady ? 0 : this.#now() - this.#steady()
   }
 
+  /** Becomes the most recently used one of those that were read again. */
+  #comeBack(entry: MemoryEntry): void {
+    if (!entry.hasReturned) {
+      entry.hasReturned = true
+      this.#freshSize -= 1
+    }
+    entry.renew(this.#returned)
+  }
+
   #remove(entry: MemoryEntry): void {
     this.#shards.remove(entry)
     this.#size -= 1
+    if (!entry.hasReturned) this.#freshSize -= 1
     this.#bytes -= entry.bytes
     entry.leave()
   }
 
-  /** Never removes the entry that was just written: it is the newest one, and it fits. */
-  #makeRoom(): void {
+  /** Never removes the entry that was just written: it fits. */
+  #makeRoom(written: MemoryEntry): void {
     while (this.#size > this.#maxEntries || this.#bytes > this.#maxBytes) {
-      const oldest = this.#ring.newer
+      const oldest = this.#dispensable(written)
       if (!this.#warned && !this.#expired(oldest)) this.#warn()
       this.#remove(oldest)
     }
   }
 
+  /** The entry to remove next: the first of two rings that has one besides `written`. */
+  #dispensable(written: MemoryEntry): MemoryEntry {
+    const [fresh, returned] = [this.#fresh.newer, this.#returned.newer]
+    const isFreshFull = this.#freshSize > this.#size / FRESH_SHARE
+    const [first, second] = isFreshFull ? [fresh, returned] : [returned, fresh]
+    return first === written || first === this.#fresh || first === this.#returned ? second : first
+  }
+
   #warn(): void {
     this.#warned = true
     process.emitWarning(
-      'The memory store of sessions is full and removes the least recently used ones. ' +
+      'The memory store of sessions is full: it removes those that were never used again, and then the least recently used ones. ' +
         'Raise maxEntries or maxBytes, or use a store that keeps sessions outside of this process.',
       { type: 'SessionWarning', code: 'KTS_MEMORY_FULL' },
     )

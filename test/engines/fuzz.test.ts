@@ -95,10 +95,12 @@ for (const [transport, options] of Object.entries(transports)) {
         if (transport === 'cookie' || sealed) {
           headers = `Cookie: ${cookie}\r\n`
           const pairs = cookie.split(';').map((pair) => pair.split('='))
-          sent = pairs
+          const values = pairs
             .filter(([name]) => name?.trim() === 'sid')
             .map(([, ...rest]) => rest.join('=').trim())
-            .slice(0, 3)
+          // Three IDs are tried, and each sealed session: that costs no read of the store.
+          const ids = [...new Set(values)].filter((id) => /^[\w-]{43,107}$/.test(id)).slice(0, 3)
+          sent = sealed || values.length < 2 ? values : ids
         } else if (transport === 'header') {
           headers = `X-Session-ID: ${value}\r\nCookie: sid=${real}\r\n`
           sent = [value.trim()]

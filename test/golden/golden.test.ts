@@ -1,5 +1,6 @@
 // Every later version must read the payloads in this folder.
-import { cp, readdir, readFile } from 'node:fs/promises'
+import { chmod, cp, readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
 import test from 'ava'
 import { hashId, createId } from '../../src/session/id.ts'
 import { SessionManager, type Session } from '../../src/index.ts'
@@ -64,6 +65,8 @@ test('golden: no file was ever changed or removed', async (t) => {
 test('golden: a folder of the file store can be read and written, and needs no sweep', async (t) => {
   const folder = await temporaryFolder('kts-golden-')
   await cp(shelves, folder, { recursive: true })
+  // The modes of a checkout depend on its umask.
+  for (const name of await readdir(folder, { recursive: true })) await chmod(path.join(folder, name), 0o700)
   const files = await readdir(folder, { recursive: true })
   const store = new FileStore({ folder, now })
   t.is(await store.sweep(10), 0)

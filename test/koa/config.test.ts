@@ -138,11 +138,11 @@ const refused: readonly (readonly [setting: string, ConfigObject])[] = [
   ['sessiongcmaxlifetime', { sessiongcmaxlifetime: 'an hour' }],
   ['sessionon', { sessionon: 'perhaps' }],
   ['sessioncookiesamesite', { sessioncookiesamesite: 9 }],
-  ['sessionprovder', { sessionprovder: 'file' }],
+  ['options', { sessionprovder: 'file' }],
   ['sessionconfig', { sessionconfig: '{' }],
-  ['sessionconfig.cookieNam', { sessionconfig: '{"cookieNam":1}' }],
-  ['sessionconfig.constructor', { sessionconfig: '{"constructor":1}' }],
-  ['sessionconfig.__proto__', { sessionconfig: '{"__proto__":{"name":1}}' }],
+  ['sessionconfig', { sessionconfig: '{"cookieNam":1}' }],
+  ['sessionconfig', { sessionconfig: '{"constructor":1}' }],
+  ['sessionconfig', { sessionconfig: '{"__proto__":{"name":1}}' }],
 ]
 for (const [setting, config] of refused) {
   test(`${JSON.stringify(config)} is refused with an error that names ${setting}`, (t) => {
@@ -152,12 +152,15 @@ for (const [setting, config] of refused) {
   })
 }
 
-test('an ini file that cannot be read, or parsed, is named with the line', async (t) => {
+test('an error about an ini file that cannot be read or parsed has the code of the system or the line', async (t) => {
   const missing = t.throws(() => fromConfig('/nowhere/app.conf'), { code: 'ERR_SESSION_OPTIONS' })
-  t.is(missing?.message, 'fromConfig: /nowhere/app.conf cannot be read')
+  t.is(
+    missing?.message,
+    'fromConfig: source: the file cannot be read (ENOENT); give the path of an ini file, or an object',
+  )
   const conf = await file('sessionon = true\nwhat is this\n')
   const malformed = t.throws(() => fromConfig(conf, {}), { code: 'ERR_SESSION_OPTIONS' })
-  t.is(malformed?.message, `fromConfig: ${conf}, line 2: is neither name = value nor [section]`)
+  t.is(malformed?.message, 'fromConfig: line 2: is neither name = value nor [section]')
 })
 
 test('an application runs on an ini file alone', async (t) => {

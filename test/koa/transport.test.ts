@@ -61,6 +61,48 @@ test('security 36: a Secure cookie on a plain connection is not sent, and the pr
   t.true(errors[0] instanceof SessionError && errors[0].code === 'ERR_SESSION_STATE')
 })
 
+test.serial(
+  'security 36: a cookie without Secure in production is a warning, once, that says what to set',
+  async (t) => {
+    const warnings: Error[] = []
+    const note = (warning: Error): void => {
+      if ('code' in warning && warning.code === 'KTS_COOKIE_NOT_SECURE') warnings.push(warning)
+    }
+    process.on('warning', note)
+    t.teardown(() => process.off('warning', note))
+    const warned = async (
+      options: SessionOptions<undefined, 'session'>,
+      { env = 'production', proxy = false, path = '/set' } = {},
+    ): Promise<number> => {
+      warnings.length = 0
+      const koa = new Koa({ env, proxy }).use(session(options)).use(async (ctx) => {
+        if (ctx.path === '/set') ctx.session.update('a', (a = 0) => a + 1)
+        if (ctx.path === '/end') await ctx.session.destroy()
+        ctx.body = String(ctx.session.get('a'))
+      })
+      const { client } = await serve(t, koa)
+      const headers = { 'x-forwarded-proto': 'https' }
+      for (let visit = 0; visit < 3; visit += 1) await client().get(path, { headers })
+      await new Promise((resolve) => setImmediate(resolve))
+      return warnings.length
+    }
+    t.is(await warned({}), 1, 'a proxy ends HTTPS, and Koa does not trust its header')
+    t.regex(String(warnings[0]), /set app\.proxy = true .* X-Forwarded-Proto.* cookie\.secure/)
+    t.is(warnings[0]?.name, 'SessionWarning')
+    t.is(await warned({ cookie: { maxAge: 60_000 } }), 1)
+    t.is(await warned({}, { proxy: true }), 0, 'Koa trusts the header, so the cookie has Secure')
+    t.is(await warned({}, { env: 'development' }), 0)
+    t.is(await warned({ cookie: { secure: false } }), 0, 'on purpose')
+    t.is(
+      await warned({ cookie: { secure: true } }),
+      0,
+      'such a cookie is not sent, which is an event of its own',
+    )
+    t.is(await warned({ cookie: false, header: 'X-Session' }), 0)
+    for (const path of ['/read', '/end']) t.is(await warned({}, { path }), 0, path)
+  },
+)
+
 test('security 28: a cookie is removed with the attributes it was set with', async (t) => {
   const options = {
     name: '__Host-sid',

@@ -13,6 +13,8 @@ export interface MariadbDatabase {
   readonly url: string
   /** Runs a statement, and tells its rows. */
   sql(text: string, values?: readonly (string | number)[]): Promise<RowDataPacket[]>
+  /** The URL for another user, whom these statements make: `shop` in them is the name of the user and of the database. */
+  urlFor(statements: readonly string[]): Promise<string>
   drop(): Promise<void>
 }
 
@@ -59,8 +61,16 @@ export async function freshDatabase({ url }: Server): Promise<MariadbDatabase> {
       const [rows] = await pool.query<RowDataPacket[]>(text, [...values])
       return rows
     },
+    async urlFor(statements) {
+      for (const statement of statements) await pool.query(statement.replace(/\bshop\b/g, name))
+      const other = new URL(own)
+      other.username = name
+      other.password = 'password'
+      return other.href
+    },
     async drop() {
       await pool.query(`DROP DATABASE ${name}`)
+      await pool.query(`DROP USER IF EXISTS '${name}'@'%'`)
       await pool.end()
     },
   }

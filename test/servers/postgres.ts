@@ -37,6 +37,8 @@ export interface Database {
   /** Ends all its connections but our own, and refuses new ones until `allow`. */
   forbid(): Promise<void>
   allow(): Promise<void>
+  /** The URL for another user, whom these statements make: `shop` in them is the name of the user and of the database. */
+  urlFor(statements: readonly string[]): Promise<string>
   drop(): Promise<void>
 }
 
@@ -134,9 +136,21 @@ export async function emptyDatabase(server: PostgresServer, options = ''): Promi
     async allow() {
       await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
     },
+    async urlFor(statements) {
+      // What all users may do by default.
+      await inside.query(
+        `REVOKE ALL ON DATABASE ${name} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC`,
+      )
+      for (const statement of statements) await inside.query(statement.replace(/\bshop\b/g, name))
+      const own = new URL(url)
+      own.username = name
+      own.password = 'password'
+      return own.href
+    },
     async drop() {
       await inside.end()
       await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await admin.query(`DROP ROLE IF EXISTS ${name}`)
       await admin.end()
     },
   }

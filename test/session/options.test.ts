@@ -76,7 +76,7 @@ test('the message says where, what is wrong, and what is allowed or known', (t) 
   )
   t.regex(
     messageOf({ provider: 'rediss' }) ?? '',
-    /there is no 'rediss'; known are memory, cookie, file, redis, /,
+    /is not the name of a provider; known are memory, cookie, file, redis, /,
   )
 })
 

@@ -224,7 +224,10 @@ test('a symbolic link in the place of a session is refused by every verb', async
   await fs.rename(home, elsewhere)
   await fs.symlink(elsewhere, home)
   const before = await fs.readdir(elsewhere)
-  const refused = { code: 'ERR_SESSION_STORE', message: 'file: a session is a symbolic link' }
+  const refused = {
+    code: 'ERR_SESSION_STORE',
+    message: 'file: the directory of a session is not a directory but a symbolic link or file: remove it',
+  }
   await t.throwsAsync(store.read(KEY), refused)
   await t.throwsAsync(store.touch(KEY, LIFE + 1), refused)
   await t.throwsAsync(store.replace(KEY, NEW, LIFE, BASE), refused)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import test from 'ava'
 import { SessionError } from '../../src/errors.ts'
 import { MemoryStore, type MemoryStoreOptions } from '../../src/stores/memory.ts'
+import { Seeded } from '../../src/testing/simulation/seeded.ts'
 import { storeContract, type StoreHarness } from '../../src/testing/index.ts'
 
 // Node prints warnings by a listener of its own. Here many are to be expected, and one test listens itself.
@@ -58,7 +59,7 @@ async function othersWork(): Promise<string> {
 }
 
 test.serial(
-  'F24: above maxEntries, the least recently used session is removed, and every verb but create counts as use',
+  'F24: above maxEntries, the least recently used session is removed, those that were never read again first',
   async (t) => {
     const store = new MemoryStore({ maxEntries: 4, now })
     await fill(store, ['a', 'b', 'c', 'd'])
@@ -69,7 +70,99 @@ test.serial(
     await fill(store, ['e'])
     t.deepEqual(await names(store, ['a', 'b', 'c', 'd', 'e']), ['a', 'b', 'c', 'e'])
     await fill(store, ['f', 'g'])
-    t.deepEqual(await names(store, ['a', 'b', 'c', 'e', 'f', 'g']), ['c', 'e', 'f', 'g'])
+    // All four have come back now, so the newest one that has not makes room.
+    t.deepEqual(await names(store, ['a', 'b', 'c', 'e', 'f', 'g']), ['b', 'c', 'e', 'g'])
+    await store.read('b')
+    await fill(store, ['h'])
+    t.deepEqual(await names(store, ['b', 'c', 'e', 'g', 'h']), ['b', 'e', 'g', 'h'])
+  },
+)
+
+const keys = (name: string, count: number): string[] =>
+  Array.from({ length: count }, (_, at) => `${name}${at}`)
+
+test.serial(
+  'F24: a flood of visitors who never come back ends no session of a user who is idle',
+  async (t) => {
+    const store = new MemoryStore({ maxEntries: 1_000, now })
+    const users = keys('user', 900)
+    await fill(store, users)
+    for (const user of users) await store.read(user)
+    for (let visitor = 0; visitor < 100_000; visitor += 1)
+      await store.create(`visitor${visitor}`, payload(100), life())
+    t.is(await store.count(), 1_000)
+    t.deepEqual(await names(store, users), users)
+  },
+)
+
+test.serial(
+  'F24: the same holds for maxBytes, and for users whose sessions grow during the flood',
+  async (t) => {
+    const store = new MemoryStore({ maxBytes: 1_000_000, maxEntries: Infinity, now })
+    const users = keys('user', 400)
+    await fill(store, users, payload(1_000))
+    for (const user of users) await store.read(user)
+    for (let visitor = 0; visitor < 20_000; visitor += 1) {
+      await store.create(`visitor${visitor}`, payload(1_000), life())
+      const user = users[visitor % 50] ?? ''
+      const base = visitor % 100 === 0 ? await store.read(user) : undefined
+      if (base !== undefined) await store.replace(user, payload(10_000), life(), base)
+    }
+    t.deepEqual(await names(store, users), users)
+  },
+)
+
+test.serial(
+  'F24: when all sessions are those of users, a new visitor has a sixteenth of the store to come back',
+  async (t) => {
+    const store = new MemoryStore({ maxEntries: 1_600, now })
+    const users = keys('user', 1_600)
+    await fill(store, users)
+    for (const user of users) await store.read(user)
+    await fill(store, keys('visitor', 1_000))
+    const [first = '', ...others] = keys('visitor', 1_000).slice(-100)
+    t.truthy(await store.read(first), 'the last hundred are there, and one comes back')
+    await fill(store, keys('late', 1_000))
+    t.deepEqual(await names(store, [first, ...others]), [first])
+    t.deepEqual(await names(store, users), users.slice(101), 'the least recently used users have made room')
+  },
+)
+
+test.serial(
+  'F24: a session that its own request writes twice has not come back; one that another request extends has',
+  async (t) => {
+    const store = new MemoryStore({ maxEntries: 32, now })
+    await fill(store, ['twice', 'extended'])
+    await store.replace('twice', payload(100), life(), { payload: payload(100), expiresAt: life() })
+    await store.touch('extended', life())
+    await fill(store, keys('visitor', 100))
+    t.deepEqual(await names(store, ['twice', 'extended']), ['extended'])
+  },
+)
+
+test.serial(
+  'F24: the store stays within its limits and keeps what was written last, whatever happens in it',
+  async (t) => {
+    const choices = new Seeded(7)
+    const random = (): number => choices.pick(1_000_000) / 1_000_000
+    for (const maxEntries of [1, 2, 3, 17, 40]) {
+      const store = new MemoryStore({ maxEntries, maxBytes: 2_048 * maxEntries, now })
+      for (let step = 0; step < 3_000; step += 1) {
+        const key = `key${Math.floor(random() * 60)}`
+        const text = payload(30 + Math.floor(random() * 900))
+        const base = random() < 0.5 ? await store.read(key) : undefined
+        if (base !== undefined) await store.replace(key, text, life(), base)
+        else if (random() < 0.2) await store.destroy(key)
+        else if (random() < 0.3) await store.touch(key, life())
+        else {
+          await store.create(key, text, life() - Math.floor(random() * 70_000))
+          const kept = await store.create(key, text, life())
+          if (kept !== 'exists') t.is((await store.read(key))?.payload, text)
+        }
+        if ((await store.count()) > maxEntries) t.fail('too many')
+      }
+      t.true((await store.count()) <= maxEntries)
+    }
   },
 )
 

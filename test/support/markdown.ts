@@ -88,3 +88,12 @@ async function listening(port: number): Promise<void> {
     await delay(50)
   }
 }
+
+/** The statements of the SQL block of a page that has this text in it. */
+export async function statementsOf(file: string, text: string): Promise<string[]> {
+  const page = await readFile(file, 'utf8')
+  const block = [...page.matchAll(/^```sql\n([\s\S]*?)^```$/gm)].find(([, body = '']) => body.includes(text))
+  const statements = (block?.[1] ?? '').split(/;\n/).filter((statement) => statement.trim() !== '')
+  if (statements.length === 0) throw new Error(`${file} has no SQL with ${text}`)
+  return statements
+}

@@ -74,7 +74,9 @@ function fieldsOf(config: string): Fields {
     throw optionError('cookie', 'the config must be JSON, such as {"keys":["…"]}')
   const fields = new Map<string, unknown>()
   for (const [field, value] of Object.entries(parsed)) {
-    if (!known.has(field.toLowerCase())) throw wrong(field, 'is not a setting')
+    // An unknown name may be a misplaced key.
+    if (!known.has(field.toLowerCase()))
+      throw optionError('cookie', `the config has an unknown setting; known are ${[...known].join(', ')}`)
     fields.set(field.toLowerCase(), value)
   }
   return fields

@@ -65,7 +65,7 @@ async function openBucket(cluster: Cluster, bucket: string): Promise<void> {
       (cause: unknown) => {
         if (cause === null || cause === undefined) return resolve()
         const missing = cause instanceof Error && cause.message.startsWith('bucket_not_found')
-        const reason = missing ? `there is no bucket '${bucket}'` : `the bucket '${bucket}' cannot be opened`
+        const reason = missing ? 'there is no such bucket' : 'the bucket cannot be opened'
         const failure = missing ? refusedError : storeError
         reject(failure('couchbase', `${reason}, or this user may not use it`, cause))
       },

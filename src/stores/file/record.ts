@@ -5,6 +5,7 @@ import * as path from 'node:path'
 import { SessionError } from '../../errors.ts'
 import { errnoOf, refusedError } from '../shared/errors.ts'
 import { unless } from './errors.ts'
+import { checkDirectory } from './folder.ts'
 import { generationOf, momentOf, nameOf, hexVersionOf, type Generation } from './generation.ts'
 
 /**
@@ -44,11 +45,12 @@ export class FileRecord {
 
   /** The current generation; `undefined` if there is no home, or an empty one. */
   async look(): Promise<Generation | undefined> {
-    const found = await unless(Promise.all([fs.lstat(this.home), fs.readdir(this.home)]), 'ENOENT')
-    if (found === undefined) return undefined
-    const [stats, names] = found
-    // The store makes directories only, so a link was put there to redirect it.
-    if (!stats.isDirectory()) throw refusedError('file', 'a session is a symbolic link')
+    const [stats, names = []] = await Promise.all([
+      unless(fs.lstat(this.home), 'ENOENT'),
+      unless(fs.readdir(this.home), 'ENOENT', 'ENOTDIR'),
+    ])
+    if (stats === undefined) return undefined
+    checkDirectory(stats, 'the directory of a session')
     return names.map(generationOf).find((generation) => generation !== undefined)
   }
 
@@ -149,7 +151,7 @@ export class FileRecord {
   /** Makes the names in a directory survive a power failure. If the directory is gone, there is nothing to do. */
   async #settle(directory: string): Promise<void> {
     if (!this.#sync) return
-    const handle = await unless(fs.open(directory), 'ENOENT')
+    const handle = await unless(fs.open(directory, constants.O_RDONLY | constants.O_NOFOLLOW), 'ENOENT')
     if (handle === undefined) return
     try {
       await handle.sync()

@@ -2,6 +2,7 @@ import type { Dirent } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
 import { unless } from './errors.ts'
+import { SHELF } from './folder.ts'
 import { generationOf } from './generation.ts'
 import type { FileRecord } from './record.ts'
 
@@ -22,7 +23,6 @@ interface RecordPart {
   readonly nonce: string
 }
 
-const SHELF = /^[0-9a-f]{2}$/
 const HOME = /^[0-9a-f]{64}$/
 const PIECE = /^([0-9a-f]{64})\.([0-9a-f]{32})(|\.new|\.old)$/
 
@@ -31,22 +31,32 @@ const LEFTOVER_AGE = 3_600_000
 
 /** Walks through all records of a folder: removes expired ones, counts living ones, and removes what killed processes left. */
 export class FileSweeper {
-  readonly #folder: string
+  readonly #folderOf: () => string
   readonly #now: () => number
   readonly #recordOf: (digest: string) => FileRecord
   /** The shelf at which the last sweep stopped. */
   #shelf = ''
 
-  constructor(folder: string, now: () => number, recordOf: (digest: string) => FileRecord) {
-    this.#folder = folder
+  constructor(folderOf: () => string, now: () => number, recordOf: (digest: string) => FileRecord) {
+    this.#folderOf = folderOf
     this.#now = now
     this.#recordOf = recordOf
   }
 
+  /** How many sessions there are, those included that have expired. Reads the directories, but no session. */
+  async countAll(): Promise<number> {
+    let homes = 0
+    for (const shelf of await shelvesOf(this.#folderOf())) {
+      const names = (await unless(fs.readdir(path.join(this.#folderOf(), shelf)), 'ENOENT')) ?? []
+      homes += names.filter((name) => HOME.test(name)).length
+    }
+    return homes
+  }
+
   async count(): Promise<number> {
     let living = 0
-    for (const shelf of await shelvesOf(this.#folder)) {
-      for (const digest of (await inventoryOf(path.join(this.#folder, shelf))).homes) {
+    for (const shelf of await shelvesOf(this.#folderOf())) {
+      for (const digest of (await inventoryOf(path.join(this.#folderOf(), shelf))).homes) {
         const generation = await this.#recordOf(digest).look()
         if (generation !== undefined && generation.expiresAt > this.#now()) living += 1
       }
@@ -56,7 +66,7 @@ export class FileSweeper {
 
   /** Removes up to `limit` expired sessions, and returns how many. If one shelf fails, the others are swept all the same. */
   async sweep(limit: number): Promise<number> {
-    const shelves = await shelvesOf(this.#folder)
+    const shelves = await shelvesOf(this.#folderOf())
     const failures: unknown[] = []
     let ended = 0
     for (const shelf of [
@@ -66,7 +76,7 @@ export class FileSweeper {
       if (ended >= limit) return ended
       this.#shelf = shelf
       try {
-        ended += await this.#sweepShelf(path.join(this.#folder, shelf), limit - ended)
+        ended += await this.#sweepShelf(path.join(this.#folderOf(), shelf), limit - ended)
       } catch (error) {
         failures.push(error)
       }

@@ -3,12 +3,14 @@ import { sameVersion, type Entry } from '../../store.ts'
 /** Matches wide characters. On text that V8 stores with one byte per character it fails at once, whatever the length. */
 const WIDE = /[\u0100-\uffff]/
 
-/** A session in memory: a link in the ring of all sessions, which is ordered by use. */
+/** A session in memory: a link in a ring of sessions, which is ordered by use. */
 export class MemoryEntry {
   readonly key: string
   payload: string
   bytes: number
   expiresAt: number
+  /** Whether it was read since it was created: its client has come back. */
+  hasReturned = false
   older: MemoryEntry = this
   newer: MemoryEntry = this
 

@@ -40,7 +40,7 @@ const GO_SOCKET = '/tmp/mysql.sock'
  * Parses `username:password@protocol(address)/dbname?param=value`, as Go's MySQL driver writes it, or a `mysql://` or
  * `mariadb://` URL.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` with what was expected; it repeats only names from the string
+ * @throws SessionError `ERR_SESSION_OPTIONS` with what was expected; it repeats only known names from the string
  */
 export function parseMysqlConfig(config: string): MysqlConfig {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config)?.[1]?.toLowerCase()
@@ -166,9 +166,9 @@ function readParameters(query: URLSearchParams): MysqlParameters {
   for (const [name, value] of query) {
     if (WITHOUT_EFFECT.has(name)) continue
     const read = PARAMETERS.get(name)
-    // The text in the place of a name may be a part of a password. It is shown only if it looks like a name.
+    // The text in the place of a name may be a part of a password, so it is not shown.
     if (read === undefined)
-      throw malformed(`has an unknown parameter ${/^[a-z_-]{1,40}$/i.test(name) ? name : ''}`.trim())
+      throw malformed(`has an unknown parameter; known are ${[...PARAMETERS.keys()].join(', ')}`)
     const found = read(value)
     if (found === undefined) throw malformed(`has a parameter ${name} without a valid value`)
     // The driver does not separate reading from writing, so the longer timeout applies.

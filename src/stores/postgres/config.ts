@@ -12,7 +12,7 @@ export interface PostgresConfig {
 }
 
 const URL_FORM =
-  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<host>\[[^\]]*\]|[^@:/?]*)(?::(?<port>[^@/?]*))?(?:\/(?<dbname>[^?]*))?(?:\?(?<query>[^@]*))?$/s
+  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<host>\[[^\]]*\]|[^@:/?]*)(?::(?<port>[^@/?]*))?(?:\/(?<dbname>[^?@]*))?(?:\?(?<query>[^@]*))?$/s
 
 /** One `keyword = value` as libpq parses it: quotes only around a whole value, and a backslash escapes the next character. */
 const PAIR =
@@ -59,6 +59,9 @@ export function parsePostgresConfig(text: string, environment: Environment = pro
   refuseUnknown([...words.keys()])
   const host = words.get('host')
   if (host?.includes(',') === true) throw refusal('takes one host')
+  // Other text may be the next word, even the password, without a blank before it.
+  if (!/^(?:\/.*|[\w.:%-]*)$/s.test(host ?? ''))
+    throw refusal('has a host that is neither a name nor a folder')
   const encoding = words.get('client_encoding') ?? 'UTF8'
   if (!/^(?:utf-?8|unicode|auto)$/i.test(encoding)) throw refusal('takes no client_encoding but UTF8')
   const isFile = (host || environment['PGHOST'] || '').startsWith('/')
@@ -86,12 +89,12 @@ function tlsOf(words: ReadonlyMap<string, string>, environment: Environment): Se
   return settings
 }
 
-/** The error names the unknown word, unless it may be the rest of a password that contains a blank and is not quoted. */
+/** The error names the known word before the unknown one, which may be the rest of a password that is not quoted. */
 function refuseUnknown(words: readonly string[]): void {
   const at = words.findIndex((word) => !KNOWN.has(word))
   if (at === -1) return
-  const name = words[at - 1] === 'password' ? 'a word after the password' : `'${words[at]}'`
-  throw refusal(`does not know ${name} (known are ${[...KNOWN].join(', ')})`)
+  const where = at === 0 ? 'at its beginning' : `after ${words[at - 1]}`
+  throw refusal(`has an unknown word ${where} (known are ${[...KNOWN].join(', ')})`)
 }
 
 function wordsOfUrl(text: string): ReadonlyMap<string, string> {

@@ -62,7 +62,7 @@ const DURATION = /^(?:\d+|(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)$/
 /**
  * Parses a config string: fields separated by commas, JSON, or a URL.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS` with what is wrong and an example; it repeats only names from the string
+ * @throws SessionError `ERR_SESSION_OPTIONS` with what is wrong and an example; it repeats only known names from the string
  */
 export function parseRedisConfig(config: string, mode: RedisMode): RedisConfig {
   const text = config.trim()
@@ -94,7 +94,8 @@ function fieldsOfJson(text: string, mode: RedisMode): ReadonlyMap<string, string
   const names = mode === 'sentinel' ? SENTINEL_FIELDS : FIELDS
   const fields = new Map<string, string>()
   for (const [name, value] of Object.entries(Object(parsed))) {
-    if (!names.includes(name)) throw malformed(mode, `there is no field '${name}', only ${names.join(', ')}`)
+    if (!names.includes(name))
+      throw malformed(mode, `there is an unknown field; known are ${names.join(', ')}`)
     if (typeof value !== 'string' && typeof value !== 'number')
       throw malformed(mode, `${name} must be text or a number`)
     fields.set(name, String(value))
@@ -127,7 +128,7 @@ function fromUrl(
   const protocol = scheme.toLowerCase()
   const isSocket = protocol === 'unix'
   if (!isSocket && protocol !== 'redis' && protocol !== 'rediss') {
-    throw malformed(mode, `the scheme must be redis, rediss or unix, not ${protocol}`)
+    throw malformed(mode, 'the scheme must be redis, rediss or unix')
   }
   if (isSocket && (mode !== 'single' || hosts !== '')) {
     throw malformed(
@@ -137,6 +138,8 @@ function fromUrl(
   }
   const unreadable = (): SessionError =>
     malformed(mode, 'the URL is malformed; write special characters in user and password as %XX')
+  // A `?`, `#` or `/` in a password would end the address, and the text before it would be taken for a host.
+  if (/#|[?].*@/s.test(rest) || (!isSocket && rest.includes('@'))) throw unreadable()
   const text = `redis://${credentials}host${rest}`
   if (!URL.canParse(text)) throw unreadable()
   const url = new URL(text)
@@ -145,7 +148,7 @@ function fromUrl(
   const path = percentDecoded(url.pathname, unreadable)
   for (const name of url.searchParams.keys()) {
     if (!PARAMETERS.has(name)) {
-      throw malformed(mode, `there is no parameter '${name}', only ${[...PARAMETERS].join(', ')}`)
+      throw malformed(mode, `there is an unknown parameter; known are ${[...PARAMETERS].join(', ')}`)
     }
   }
   const parameter = (name: string): string | undefined => url.searchParams.get(name) ?? undefined

@@ -193,6 +193,7 @@ export async function createRedisClient(
     const client = new Redis({
       ...connection,
       ...sending,
+      enableReadyCheck: false, // as below
       db,
       name: master,
       sentinels,

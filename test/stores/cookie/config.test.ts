@@ -118,7 +118,10 @@ test('a malformed field is refused by name, and no key is shown', (t) => {
   for (const text of ['', 'x', '[]', '"x"', 'null', '{"keys":'])
     t.is(refused(text), 'cookie: the config must be JSON, such as {"keys":["…"]}')
   for (const [more, message] of [
-    [{ colour: 1 }, 'cookie: colour: is not a setting'],
+    [
+      { colour: 1 },
+      'cookie: the config has an unknown setting; known are keys, name, compress, securitykey, blockkey, securityname, cookiename, secure, maxage',
+    ],
     [{ compress: 1 }, 'cookie: compress: must be true or false'],
     [{ secure: 'yes' }, 'cookie: secure: must be true or false'],
     [{ maxage: -1 }, 'cookie: maxage: must be a whole number of seconds, 0 or more'],

@@ -405,7 +405,7 @@ test('security 9: planted cookies of our name, and planted chunks, do not hide t
   const mixed = `${sid}; sid.1=${bob.cookies.get('sid.1')}; ${two}`
   t.is((await seen(ann, '/', mixed)).fill, 0, 'chunks of two sessions are no session')
   const many = Array.from({ length: 50 }, (_, at) => `sid=3!${at}; sid.1=${at}; sid.2=${at}`).join('; ')
-  t.is((await seen(ann, '/', `${many}; ${sid}; ${one}; ${two}`)).fill, 0, 'and the tries are bounded')
+  t.is((await seen(ann, '/', `${many}; ${sid}; ${one}; ${two}`)).fill, 8000, 'however many are planted')
 })
 
 test('security 34: one Set-Cookie per name, and cookies of others are left alone', async (t) => {

@@ -191,7 +191,7 @@ test('F13: on a read-only file system reads succeed, the other verbs report it, 
     'ok',
     'ok',
     true,
-    `file: the folder "${sessions}" cannot be used: the file system is read-only (EROFS)`,
+    'file: the folder cannot be used: the file system is read-only (EROFS)',
     'absent',
   ])
 })
@@ -199,7 +199,7 @@ test('F13: on a read-only file system reads succeed, the other verbs report it, 
 test('F13: in a folder without write permission reads succeed, the other verbs report it, and succeed afterwards', async (t) => {
   const folder = folderName()
   await fs.mkdir(folder)
-  await fs.chmod(folder, 0o777)
+  await fs.chmod(folder, 0o1777)
   t.deepEqual(await cramped([], 'guarded', path.join(folder, 'sessions')), [
     'file: replace failed: the process may not do this in the folder (EACCES)',
     'file: create failed: the process may not do this in the folder (EACCES)',
@@ -239,12 +239,25 @@ test('F13: without a free file descriptor every verb reports it, and the stored 
 test('open and every verb name a folder that is not accessible', async (t) => {
   const folder = folderName()
   await storeAt(folder, START).open()
+  if (process.getuid?.() === 0) await fs.chown(folder, 65_534, 65_534)
   await fs.chmod(folder, 0)
   const [open, read, below] = [folder, folder, `${folder}/below`].map(
-    (name) => `file: the folder "${name}" cannot be used: the process may not do this in the folder (EACCES)`,
+    () => 'file: the folder cannot be used: the process may not do this in the folder (EACCES)',
   )
   t.deepEqual(await cramped([], 'rights', folder), [open, read, below])
   await fs.chmod(folder, 0o700)
+})
+
+test('security 46: a process of another user, into which root has turned, is refused in a folder of root', async (t) => {
+  const folder = folderName()
+  await storeAt(folder, START).open()
+  await fs.chmod(folder, 0o755)
+  const [open, read] = (await cramped([], 'rights', folder)) as readonly string[]
+  const foreign =
+    'file: the folder belongs to another user (uid 0), who could forge sessions: ' +
+    'chown -R it to the user of this process (uid 65534), or run the process as that user'
+  // Without root the process stays the owner, and nothing is wrong.
+  t.deepEqual([open, read], process.getuid?.() === 0 ? [foreign, foreign] : [null, null])
 })
 
 test('a sweep goes on after an error in a part of the folder, and reports it', async (t) => {
@@ -267,7 +280,7 @@ test('open names a folder that cannot be created', async (t) => {
   const folder = path.join(file, 'below')
   await t.throwsAsync(new FileStore({ folder }).open(), {
     code: 'ERR_SESSION_STORE',
-    message: `file: the folder "${folder}" cannot be used: ENOTDIR`,
+    message: 'file: the folder cannot be used: ENOTDIR',
   })
 })
 

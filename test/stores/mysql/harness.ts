@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { MysqlStore } from '../../../src/stores/mysql.ts'
 import type { StoreHarness } from '../../../src/testing/index.ts'
 import { freshDatabase, mariadbServer, type MariadbDatabase } from '../../servers/mariadb.ts'
+import { statementsOf } from '../../support/markdown.ts'
 import { startProxy, type Proxy } from '../../servers/proxy.ts'
 
 /** A database and a proxy before its server, for as long as a test file runs. */
@@ -10,6 +11,8 @@ export interface Bench {
   readonly proxy: Proxy
   /** The database, reached through the proxy. */
   readonly url: string
+  /** The same for the user of the harness. */
+  readonly modestUrl: string
   readonly harness: StoreHarness
   end(): Promise<void>
 }
@@ -38,9 +41,18 @@ export async function bench(kind: 'ours' | 'classic'): Promise<Bench> {
   through.hostname = '127.0.0.1'
   through.port = String(proxy.port)
   const url = through.href
+  if (kind === 'ours') {
+    const first = new MysqlStore({ url: database.url })
+    await first.open() // makes the table
+    await first.close()
+  }
+  // With the rights that the documentation names, and no others.
+  const modest = new URL(await database.urlFor(await statementsOf('docs/stores/mysql.md', 'GRANT ')))
+  modest.hostname = through.hostname
+  modest.port = through.port
   const harness: StoreHarness = {
     async open() {
-      const store = new MysqlStore({ url, timeout: 10_000 })
+      const store = new MysqlStore({ url: modest.href, timeout: 10_000 })
       await store.open()
       return store
     },
@@ -67,6 +79,7 @@ export async function bench(kind: 'ours' | 'classic'): Promise<Bench> {
     database,
     proxy,
     url,
+    modestUrl: modest.href,
     harness,
     async end() {
       await database.drop()

@@ -129,15 +129,19 @@ const mistakes: readonly (readonly [RedisMode, string, RegExp])[] = [
   [
     'single',
     `{"save_path":"h:1","pasword":"${SECRET}"}`,
-    /there is no field 'pasword', only save_path, poolsize, password/,
+    /there is an unknown field; known are save_path, poolsize, password/,
   ],
   ['single', `{"save_path":"h:1","password":["${SECRET}"]}`, /password must be text or a number/],
   ['single', `{"password":"${SECRET}"}`, /the address is missing/],
-  ['single', '{"save_path":"h:1","master_name":"m"}', /there is no field 'master_name'/],
-  ['single', `http://:${SECRET}@h:1`, /the scheme must be redis, rediss or unix, not http/],
+  ['single', '{"save_path":"h:1","master_name":"m"}', /there is an unknown field/],
+  ['single', `http://:${SECRET}@h:1`, /the scheme must be redis, rediss or unix/],
   ['single', `redis://:${SECRET}@h:1/zero`, /the database must be a whole number/],
   ['single', `redis://:${SECRET}@`, /the address is missing/],
-  ['single', `redis://:${SECRET}@h:1?ttl=5`, /there is no parameter 'ttl', only db, master, prefix, timeout/],
+  [
+    'single',
+    `redis://:${SECRET}@h:1?ttl=5`,
+    /there is an unknown parameter; known are db, master, prefix, timeout/,
+  ],
   ['single', 'redis://h:1?timeout=soon', /timeout must be a whole number of milliseconds/],
   [
     'single',

@@ -126,21 +126,6 @@ test('a server that does not tell its version is accepted', async (t) => {
   t.is((await store.read(key))?.payload, entry.payload)
 })
 
-test('the rights in the documentation are sufficient for every verb', async (t) => {
-  const rights = '~session:* +@read +@write +@scripting +@connection +info'.split(' ')
-  await observer.call('ACL', 'SETUSER', 'modest', 'on', `>${SECRET}`, ...rights)
-  const store = new RedisStore({ url: `redis://modest:${SECRET}@127.0.0.1:${server.port}` })
-  t.teardown(async () => store.close())
-  await store.open()
-  const { key, entry } = await keep(store)
-  t.truthy(await store.read(key, soon()))
-  t.is(await store.touch(key, soon()), 'ok')
-  const written = await store.replace(key, payload(), soon(), entry)
-  t.is(typeof written, 'object')
-  t.true((await store.count()) > 0)
-  t.is(await store.destroy(key), 'ok')
-})
-
 test('a missing right is reported', async (t) => {
   await observer.call('ACL', 'SETUSER', 'poor', 'on', `>${SECRET}`, '~session:*', '+@all')
   const url = `redis://poor:${SECRET}@127.0.0.1:${server.port}`
