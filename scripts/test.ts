@@ -22,7 +22,7 @@ const embedded = [
 /** What takes long and does not depend on the version of Node is left out of its other versions. */
 const brief = [
   ...embedded,
-  '!test/testing/simulation/random-walks.test.ts',
+  '!test/testing/simulation/*-walks.test.ts',
   '!test/stores/file/kill.test.ts',
   '!test/types.test.ts',
 ]
