@@ -29,6 +29,7 @@ const limits: Checks<Limits> = {
   depth: both(isCount, between(1, 256, 'must be at most 256')),
   bigintDigits: isCount,
   nodes: isCount,
+  names: isCount,
 }
 
 const isolation = oneOf(`must be one of ${ISOLATIONS.join(', ')}`, ISOLATIONS)
