@@ -44,6 +44,7 @@ const keyChecks: Checks<KeyOptions> = {
 
 const seal: Checks<SealOptions> = {
   keys: must('must be a list of keys', Array.isArray),
+  application: isName,
   plainUntil: must('must be a Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())),
 }
 
