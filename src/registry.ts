@@ -73,6 +73,10 @@ export interface Registry {
    * Registers a class, so that sessions can store its instances. Instances of a subclass need their own registration.
    * Registering the same class under the same name again does nothing.
    *
+   * Of the built-in classes only `RegExp` can be registered, without options: it allows values with regular expressions,
+   * whose flags may not include `v`. Whoever can write to the store can then choose patterns that the program runs, and a
+   * pattern can be made to run for hours; without it such values are refused when they are written and when they are read.
+   *
    * @throws SessionError `ERR_SESSION_TYPE` if another class has the name, the class has another name, the name looks
    *   minified, or the class cannot be stored with these options.
    */
@@ -86,6 +90,9 @@ export interface Registry {
 
   /** @internal */
   planNamed(name: string): ClassPlan | undefined
+
+  /** @internal */
+  readonly allowsRegExps: boolean
 }
 
 /** Creates a separate registry, for tests or for a program with several independent kinds of sessions. */
@@ -96,8 +103,18 @@ export function createRegistry(): Registry {
 class ClassRegistry implements Registry, ClassPlans {
   readonly #byName = new Map<string, ClassPlan>()
   readonly #byPrototype = new Map<object, ClassPlan>()
+  #allowsRegExps = false
+
+  get allowsRegExps(): boolean {
+    return this.#allowsRegExps
+  }
 
   registerType<T extends object>(type: Class<T>, options: TypeOptions<T> = {}): void {
+    if (isRegExp(type)) {
+      if (Object.keys(options).length > 0) throw wrong('RegExp is registered without options')
+      this.#allowsRegExps = true
+      return
+    }
     const prototype = prototypeOf(type)
     const name = nameOf(type, options.name)
     const known = this.#byName.get(name)
@@ -163,12 +180,16 @@ function nameOf(type: { readonly name: unknown }, given: string | undefined): st
   return name
 }
 
+function isRegExp(type: unknown): boolean {
+  return type === RegExp
+}
+
 function prototypeOf(type: unknown): object {
   if (typeof type !== 'function') throw wrong('the first argument must be a class')
   const prototype: unknown = type.prototype
   if (typeof prototype !== 'object' || prototype === null) throw wrong('the first argument must be a class')
   if (prototype === Object.prototype || isBuiltin(prototype))
-    throw wrong('built-in classes cannot be registered')
+    throw wrong('built-in classes cannot be registered, except RegExp')
   return prototype
 }
 

@@ -28,6 +28,12 @@ export interface Store {
   readonly traits: StoreTraits
 
   /**
+   * What tells the entries of this store from those of another application in the same backend: the prefix of its keys, or
+   * the name of its table. Sealed payloads are bound to it. It is the same in all processes. Default: `''`.
+   */
+  readonly namespace?: string
+
+  /**
    * For a `'client'` store: returns the same store for one carrier, which is the name of a cookie. A credential that one
    * carrier has issued is not accepted by another.
    */
@@ -137,6 +143,11 @@ export interface StoreTraits {
   readonly shared: boolean
   /** Whether entries survive a restart of the process. */
   readonly durable: boolean
+  /**
+   * Whether the store may forget an entry before its time to make room for others. Such a store cannot keep the list of
+   * destroyed sessions of the cookie store. Default: `false`.
+   */
+  readonly evicts?: boolean
   /** The precision of `expiresAt` in ms: an entry is absent at most this long after that time, and never before it. */
   readonly resolution: number
   /** The largest payload in bytes of UTF-8; `Infinity` if the store sets no limit. */

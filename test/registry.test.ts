@@ -48,6 +48,24 @@ test('registering the same class under the same name again does nothing', (t) =>
   t.is(registry.planNamed('Cart'), plan)
 })
 
+test('of the built-in classes only RegExp can be registered, which allows regular expressions', (t) => {
+  const registry = createRegistry()
+  t.false(registry.allowsRegExps)
+  registry.registerType(RegExp)
+  registry.registerType(RegExp)
+  t.true(registry.allowsRegExps)
+  t.false(createRegistry().allowsRegExps)
+  t.throws(() => registry.registerType(RegExp, { name: 'Pattern' }), {
+    code: 'ERR_SESSION_TYPE',
+    message: 'registerType: RegExp is registered without options',
+  })
+  for (const type of [Date, Map, URL, Error, Uint8Array])
+    t.throws(() => registry.registerType<object>(type), {
+      code: 'ERR_SESSION_TYPE',
+      message: /except RegExp$/,
+    })
+})
+
 test('a name belongs to one class, and a class has one name', (t) => {
   const registry = createRegistry()
   registry.registerType(Cart)

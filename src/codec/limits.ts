@@ -13,8 +13,13 @@ export interface Limits {
   readonly keyLength: number
   /** The deepest nesting of a value: `1` has depth 0, `[]` depth 1, `[[]]` depth 2. Default 100. */
   readonly depth: number
-  /** The most objects of any kind in one value. Default 50,000. */
+  /** The most objects of any kind in one value. Default 10,000. */
   readonly nodes: number
+  /**
+   * The most property names in one value, each counted as often as it stands there. Those of registered classes do not count,
+   * unless the class has `encode`. Default 15,000.
+   */
+  readonly names: number
   /** The largest bigint, in hexadecimal digits. Default 4,096. */
   readonly bigintDigits: number
 }
@@ -26,7 +31,8 @@ export const defaultLimits: Limits = Object.freeze({
   keys: 1_000,
   keyLength: 128,
   depth: 100,
-  nodes: 50_000,
+  nodes: 10_000,
+  names: 15_000,
   bigintDigits: 4_096,
 })
 
@@ -36,7 +42,13 @@ export function exceeds(text: string, bytes: number): boolean {
   return text.length * 3 > bytes && Buffer.byteLength(text) > bytes
 }
 
-const MAX_NUMERIC_KEYS = 5_000
+/** The most errors, together with their fields, in one value: each takes as long as several other objects or fields. */
+export const MAX_ERRORS = 3_000
+
+/** The most property names in one value that JSON would escape: each takes as long as several other names. */
+export const MAX_ENCODED_NAMES = 2_000
+
+const MAX_NUMERIC_KEYS = 2_000
 
 /**
  * Limits the numbers and bigints among the Map keys and Set members of one value.

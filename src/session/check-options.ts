@@ -29,6 +29,7 @@ const limits: Checks<Limits> = {
   depth: both(isCount, between(1, 256, 'must be at most 256')),
   bigintDigits: isCount,
   nodes: isCount,
+  names: isCount,
 }
 
 const isolation = oneOf(`must be one of ${ISOLATIONS.join(', ')}`, ISOLATIONS)
@@ -43,6 +44,7 @@ const keyChecks: Checks<KeyOptions> = {
 
 const seal: Checks<SealOptions> = {
   keys: must('must be a list of keys', Array.isArray),
+  application: isName,
   plainUntil: must('must be a Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())),
 }
 

@@ -163,8 +163,18 @@ export interface OwnerOptions {
 
 /** How payloads are encrypted in the store. */
 export interface SealOptions {
-  /** The first key encrypts, all of them decrypt. Each needs at least 32 random bytes, such as `crypto.randomBytes(32)`. */
+  /**
+   * The first key encrypts, all of them decrypt. Each is at least 32 random bytes, as a Buffer or as their text in base64 or
+   * hex: `openssl rand -base64 32`.
+   */
   readonly keys: readonly SealKey[]
+
+  /**
+   * The name of the application. What another application sealed with the same keys is refused, so that its records cannot be
+   * copied here. Default: the prefix or the table of the store; a change of that, or of this name, ends all sessions. Set it if
+   * applications that share keys keep their sessions in several databases or folders.
+   */
+  readonly application?: string
 
   /**
    * Until this date payloads that were stored without a seal are accepted, and sealed when their session is next used. For

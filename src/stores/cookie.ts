@@ -18,13 +18,17 @@ export type { SealKey } from '../codec/seal/key-ring.ts'
 
 /** Options of the {@link CookieStore}. */
 export interface CookieStoreOptions {
-  /** The first key seals, all of them open. Each has at least 32 random bytes: `crypto.randomBytes(32)`. */
+  /**
+   * The first key seals, all of them open. Each is at least 32 random bytes, as a Buffer or as their text in base64 or hex:
+   * `openssl rand -base64 32`.
+   */
   readonly keys: readonly SealKey[]
   /** The name of the application, if several share keys: none accepts the sessions of another. Default: `''`. */
   readonly name?: string
   /**
    * A server-side store for a list of destroyed sessions, each until its last cookie has expired. It makes `destroy` and
-   * `regenerate` final. Every request with a session reads it. Default: none.
+   * `regenerate` final. Every request with a session reads it. It must not evict entries (`traits.evicts`); one that only this
+   * process can see, or that a restart forgets, gives the warning `KTS_LOCAL_REVOCATIONS`. Default: none.
    */
   readonly revocations?: Store
   /**
@@ -89,8 +93,7 @@ export class CookieStore implements Store {
     this.#revocations = revocations
     if (revocations !== undefined) this.records = revocations
     this.#now = now
-    if (revocations !== undefined && revocations.traits.location !== 'server')
-      throw optionError('cookie', 'revocations: must be a store that keeps its entries on a server')
+    if (revocations !== undefined) checkRevocations(revocations.traits)
     if (revocations !== undefined && isSweeping(revocations))
       this.sweep = async (limit) => revocations.sweep(limit)
     this.traits = {
@@ -162,6 +165,26 @@ export class CookieStore implements Store {
     return { entry, credential: sealCredential(this.#sealer, entry, this.#mayCompress) }
   }
 }
+
+/** A list that forgets a session before its last cookie has expired would bring back what was ended. */
+function checkRevocations({ name, location, evicts, shared, durable }: StoreTraits): void {
+  if (location !== 'server')
+    throw optionError('cookie', 'revocations: must be a store that keeps its entries on a server')
+  if (evicts === true)
+    throw optionError(
+      'cookie',
+      `revocations: the ${name} store may forget entries to make room, and then ended sessions would live on; give a store that keeps each until its time`,
+    )
+  if ((shared && durable) || warned) return
+  warned = true
+  process.emitWarning(
+    `The list of ended sessions is in a ${name} store: other processes do not see it, or a restart forgets it, and then ended sessions live on. ` +
+      'Use a store outside of this process.',
+    { type: 'SessionWarning', code: 'KTS_LOCAL_REVOCATIONS' },
+  )
+}
+
+let warned = false
 
 /** The key of a session in the list: a hash, as in every store, so that the list reveals no session ID. */
 function listKey(key: string): string {

@@ -26,11 +26,15 @@ export class CouchbaseStore implements Store {
     maxBytes: MAX_BYTES,
   }
 
+  /** The option `prefix`. */
+  readonly namespace: string
+
   readonly #verbs: CasVerbs<CouchbaseItems>
 
   /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
   constructor(options: CouchbaseStoreOptions) {
     const settings = couchbaseSettings(options)
+    this.namespace = settings.prefix
     this.#verbs = new CasVerbs(
       this.traits,
       settings,

@@ -18,6 +18,8 @@ const OVERHEAD = 512
  */
 export class MemcacheStore implements Store {
   readonly traits: StoreTraits
+  /** The option `prefix`. */
+  readonly namespace: string
 
   readonly #maxItemBytes: number
   readonly #verbs: CasVerbs<MemcacheItems>
@@ -32,9 +34,11 @@ export class MemcacheStore implements Store {
       revocable: true,
       shared: true,
       durable: true,
+      evicts: true,
       resolution: 1_000,
       maxBytes: maxItemBytes - OVERHEAD,
     }
+    this.namespace = prefix
     this.#maxItemBytes = maxItemBytes
     this.#verbs = new CasVerbs(
       this.traits,

@@ -79,6 +79,7 @@ export class MemoryStore implements Store, Sweeping, Counting {
       revocable: true,
       shared: false,
       durable: false,
+      evicts: this.#maxEntries !== Infinity || this.#maxBytes !== Infinity,
       resolution: 1,
       // UTF-8 has at least one byte per character, and memory at most two, so half of the limit is always enough.
       maxBytes: Math.floor(this.#maxBytes / 2),

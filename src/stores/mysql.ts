@@ -38,6 +38,9 @@ const MAX_ROUNDS = 10
  * differ between processes nor time zones matter. Until the table is known, `traits` tell what holds for both kinds.
  */
 export class MysqlStore implements Store, Sweeping, Counting {
+  /** The option `table`. */
+  readonly namespace: string
+
   readonly #runner: PooledRunner<Pool, PoolConnection, MysqlStatements>
   readonly #now: () => number
 
@@ -45,6 +48,7 @@ export class MysqlStore implements Store, Sweeping, Counting {
   constructor(options: MysqlStoreOptions) {
     const settings = mysqlSettings(options)
     const { table, timeout, now } = settings
+    this.namespace = table
     this.#now = now
     this.#runner = new PooledRunner(
       new MysqlDriver(settings),

@@ -25,6 +25,9 @@ const BATCH = 500
 
 /** Sessions in a table of PostgreSQL 14 or newer, with `pg`. The database's clock decides what has expired. */
 export class PostgresStore implements Store, Sweeping, Counting {
+  /** The option `table`. */
+  readonly namespace: string
+
   readonly traits: StoreTraits = {
     name: 'postgres',
     location: 'server',
@@ -48,6 +51,7 @@ export class PostgresStore implements Store, Sweeping, Counting {
   constructor(options: PostgresStoreOptions) {
     const settings = postgresSettings(options)
     const { table, prepare, timeout, now } = settings
+    this.namespace = table
     this.#timeout = timeout
     this.#now = now
     this.#runner = new PooledRunner(new PostgresDriver(settings), timeout, async (client) =>

@@ -40,6 +40,8 @@ const SCAN_BATCH = 1_000
  */
 export class RedisStore implements Store, Counting {
   readonly traits: StoreTraits
+  /** The option `prefix`, after the `keyPrefix` of a given client. */
+  readonly namespace: string
 
   readonly #connection: RedisConnection
   readonly #retry: RedisRetry
@@ -61,6 +63,7 @@ export class RedisStore implements Store, Counting {
   constructor(options: RedisStoreOptions) {
     const settings = redisSettings(options)
     this.#prefix = settings.prefix
+    this.namespace = `${options.client?.options.keyPrefix ?? ''}${settings.prefix}`
     this.#connection = new RedisConnection(settings)
     this.#retry = new RedisRetry(this.#connection, settings)
     this.traits = {

@@ -1,9 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
+import { Redis } from 'ioredis'
 import { hashId } from '../../src/session/id.ts'
 import { SessionManager } from '../../src/index.ts'
 import { openProvider } from '../../src/session/providers.ts'
 import type { Entry, Store } from '../../src/store.ts'
+import { CouchbaseStore } from '../../src/stores/couchbase.ts'
+import { MemcacheStore } from '../../src/stores/memcache.ts'
+import { MysqlStore } from '../../src/stores/mysql.ts'
+import { PostgresStore } from '../../src/stores/postgres.ts'
+import { RedisStore } from '../../src/stores/redis.ts'
 import { engines } from './engine.ts'
 
 const seal = { keys: [randomBytes(32)] }
@@ -44,6 +50,14 @@ for (const provider of names) {
       t.is((await manager.open(ann.id)).get('n'), 10)
       t.is((await manager.open(bob.id)).get('n'), 100)
 
+      const others = new SessionManager({
+        provider,
+        providerConfig: config,
+        seal: { ...seal, application: 'another' },
+      })
+      t.true((await others.open(ann.id)).isNew, 'another application with the same keys')
+      await others.close()
+
       const [mine, theirs] = [await stored(raw, ann.id), await stored(raw, bob.id)]
       t.regex(mine.payload, /^kts1 [\w-]{16} s1\.[\w-]{4}\.[\w-]+$/)
       await raw.replace(hashId(ann.id), theirs.payload, mine.expiresAt, mine)
@@ -55,3 +69,46 @@ for (const provider of names) {
     },
   )
 }
+
+test.serial(
+  'security 46: redis: a record copied from another prefix opens nothing, with the same keys',
+  async (t) => {
+    const engine = await engines['redis']?.()
+    if (engine === undefined) throw new Error('no engine redis')
+    const [shop, forum] = ['shop:', 'forum:'].map((prefix) => new RedisStore({ url: engine.config, prefix }))
+    if (shop === undefined || forum === undefined) throw new Error('no stores')
+    const events: string[] = []
+    const onEvent = ({ type }: { readonly type: string }): number => events.push(type)
+    const [one, other] = [
+      new SessionManager({ store: shop, seal }),
+      new SessionManager({ store: forum, seal, onEvent }),
+    ]
+    t.teardown(async () => {
+      await Promise.all([one.close(), other.close()])
+      await engine.stop()
+    })
+    const ann = one.begin().set('role', 'admin')
+    await one.commit(ann)
+    const { payload, expiresAt } = await stored(shop, ann.id)
+    await forum.create(hashId(ann.id), payload, expiresAt)
+    events.length = 0
+    t.is(await other.find(ann.id), undefined)
+    t.deepEqual(events, ['decode-failed'])
+    t.is((await one.open(ann.id)).get('role'), 'admin')
+  },
+)
+
+test('security 46: the name that a seal is bound to is the prefix or the table of the store', (t) => {
+  const url = '127.0.0.1'
+  const client = new Redis({ lazyConnect: true, keyPrefix: 'app:' })
+  t.is(new RedisStore({ url, prefix: 'shop:' }).namespace, 'shop:')
+  t.is(new RedisStore({ client, prefix: 'shop:' }).namespace, 'app:shop:')
+  t.is(new MemcacheStore({ url, prefix: 'shop:' }).namespace, 'shop:')
+  t.is(
+    new CouchbaseStore({ url: `couchbase://user:password@${url}/default`, prefix: 'shop:' }).namespace,
+    'shop:',
+  )
+  t.is(new MysqlStore({ url: `mysql://user@${url}/db`, table: 'shop' }).namespace, 'shop')
+  t.is(new PostgresStore({ url: `postgres://user@${url}/db`, table: 'shop' }).namespace, 'shop')
+  client.disconnect()
+})

@@ -76,6 +76,7 @@ export class Node {
 }
 
 export const registry = createRegistry()
+registry.registerType(RegExp)
 registry.registerType(Point)
 registry.registerType(Point3)
 registry.registerType(Account, {

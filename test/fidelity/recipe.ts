@@ -156,7 +156,7 @@ export function recipes(poison: boolean): fc.Arbitrary<Recipe> {
       fc.record({
         kind: fc.constant('regexp'),
         source: fc.constantFrom('a', 'a/b', '^[\\/\\]\\-]+$', '(?:)', '\\d{2}', '\\n', '~'),
-        flags: fc.constantFrom('', 'g', 'dgimsuy', 'gi', 'v'),
+        flags: fc.constantFrom('', 'g', 'dgimsuy', 'gi', 'u'),
       }),
       fc.record({ kind: fc.constant('account'), text, number: fc.integer() }),
       fc.record({ kind: fc.constantFrom('matrix', 'quota', 'point', 'point3'), number: fc.integer() }),

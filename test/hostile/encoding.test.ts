@@ -15,6 +15,7 @@ class Spy {
 let meanwhile: (spy: Spy) => void = () => {}
 
 const registry = createRegistry()
+registry.registerType(RegExp)
 registry.registerType(Spy, {
   encode(spy) {
     meanwhile(spy)

@@ -973,19 +973,20 @@ const TOO_LARGE = /^to merge cart(\.\w+)* by its parts takes more work than is a
 
 test('a large value is a conflict, and little is done to find that out', (t) => {
   const count = (length: number, from = 0): number[] => Array.from({ length }, (_, n) => n + from)
+  const names = (length: number): string[] => count(length).map(String)
   const fields = (length: number): object => Object.fromEntries(count(length).map((n) => [`f${n}`, n]))
   const sparse: unknown[] = []
   sparse.length = 100_000
   const large: [title: string, rule: Merge, base: unknown, mine: unknown, theirs: unknown][] = [
     ['items', 'items', count(4_000), count(4_001), count(4_002)],
     ['holes', 'items', [1], sparse, [2]],
-    ['members', 'items', new Set(count(4_000)), new Set(count(4_001)), new Set(count(4_002))],
+    ['members', 'items', new Set(names(4_000)), new Set(names(4_001)), new Set(names(4_002))],
     [
       'entries',
       'items',
-      new Map(count(2_000).map((n) => [n, n])),
-      new Map(count(2_001).map((n) => [n, n])),
-      new Map(count(2_002).map((n) => [n, n])),
+      new Map(names(2_000).map((n) => [n, n])),
+      new Map(names(2_001).map((n) => [n, n])),
+      new Map(names(2_002).map((n) => [n, n])),
     ],
     ['fields', 'fields', fields(4_000), fields(4_001), fields(4_002)],
     ['differences', 'items', count(600), count(600, 1_000), [...count(600), 1]],

@@ -9,7 +9,7 @@ const keys = [randomBytes(32)]
 function harnessOf(revocable: boolean): StoreHarness {
   let time = 1_750_000_000_000
   const now = (): number => time
-  const list = new MemoryStore({ now })
+  const list = new MemoryStore({ now, maxEntries: Infinity, maxBytes: Infinity })
   list.close = async () => {} // it is every store's
   return {
     open: () => new CookieStore({ keys, now, ...(revocable && { revocations: list }) }),

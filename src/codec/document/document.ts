@@ -9,6 +9,9 @@ export { createVersion, type Header } from './header.ts'
 /** The length of `"" J 0` with its newline. */
 const SHORTEST_LINE = 7
 
+/** A payload with more lines is refused, unless the limit of keys is larger: ten times as many as there are by default. */
+const MAX_LINES = 10_000
+
 /**
  * An immutable snapshot of one payload: a header line, then one line per key.
  *
@@ -48,14 +51,22 @@ export class Document {
    * Reads the header and checks the length. The lines are read when they are asked for.
    *
    * @throws SessionError `ERR_SESSION_PAYLOAD` if the text is damaged, of a newer format, or was not written by this
-   *   library; `ERR_SESSION_LIMIT` if it is larger than `limits.bytes`.
+   *   library; `ERR_SESSION_LIMIT` if it is larger than `limits.bytes`, or has more than 10,000 lines and than
+   *   `limits.keys`.
    */
   static parse(payload: string, limits: Limits): Document {
     if (exceeds(payload, limits.bytes)) throw tooLarge()
     const { header, length, end } = readHeader(payload)
     if (payload.length - end - 1 !== length) throw damaged('its length differs from the one in its header')
     if (!payload.endsWith('\n')) throw damaged('its last line does not end with a newline')
-    return new Document(header, payload, end)
+    const document = new Document(header, payload, end)
+    if (length > MAX_LINES * SHORTEST_LINE) document.#countLines(limits)
+    return document
+  }
+
+  #countLines({ keys }: Limits): void {
+    const most = Math.max(MAX_LINES, keys)
+    if (this.#lines.count(most + 1) > most) throw tooManyKeys()
   }
 
   /** The encoded value of a key: `J 4711`. For a damaged line, text that cannot be decoded. */
@@ -64,21 +75,21 @@ export class Document {
   }
 
   has(key: string): boolean {
-    return this.#lines.get(key) !== undefined
+    return this.#lines.has(key)
   }
 
   /** The keys in the order in which they were first written. */
   keys(): readonly string[] {
-    return [...this.#lines.all().values.keys()]
+    return [...this.#lines.keys()]
   }
 
   get size(): number {
-    return this.#lines.all().values.size
+    return this.#lines.size
   }
 
   /** Whether any line is damaged, in which case a key that seems to be missing may exist. Reads every line. */
   get damaged(): boolean {
-    return this.#lines.all().damaged
+    return this.#lines.damaged
   }
 
   /**
@@ -118,8 +129,8 @@ export class Document {
       added++
     }
     const most = Math.floor((text.length - top) / SHORTEST_LINE)
-    if (most + added > limits.keys && this.#lines.count() - removed + added > limits.keys)
-      throw new SessionError('ERR_SESSION_LIMIT', 'the session has too many keys')
+    if (most + added > limits.keys && this.#lines.count(Infinity) - removed + added > limits.keys)
+      throw tooManyKeys()
     const payload = `${writeHeader(header, body.length)}\n${body}`
     if (exceeds(payload, limits.bytes)) throw tooLarge()
     return payload
@@ -129,6 +140,10 @@ export class Document {
 function lineOf(key: string, line: string): string {
   const text = `${quote(key)} ${line}`
   return `${text}${checksum(text)}\n`
+}
+
+function tooManyKeys(): SessionError {
+  return new SessionError('ERR_SESSION_LIMIT', 'the session has too many keys')
 }
 
 function tooLarge(): SessionError {

@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto'
 import { SessionError } from '../../errors.ts'
-import { checksum } from './checksum.ts'
+import { checksum, CHECKSUM_LENGTH } from './checksum.ts'
 
 /** The content of a payload's first line. */
 export interface Header {
@@ -15,6 +15,8 @@ export interface Header {
 const FORMAT = 'kts1 '
 const HEADER =
   /^(kts1 ([\w-]{16}) (0|[1-9]\d{0,15}) (0|[1-9]\d{0,15}))( #[0-9a-f]{8})?((?: [a-z][\w-]*=[\x21-\x7e]*)*)\n/
+/** The longest header line. There are a few attributes, of which the owner, two texts of 256 units, can take some thousand. */
+const MAX_LENGTH = 16_384
 const NEWER = /^kts[1-9]\d* /
 const VERSION = /^[\w-]{16}$/
 const ATTRIBUTE = /^[a-z][\w-]*=[\x21-\x7e]*$/
@@ -43,7 +45,7 @@ export function createVersion(): string {
  *   library.
  */
 export function readHeader(payload: string): { header: Header; length: number; end: number } {
-  const match = HEADER.exec(payload)
+  const match = isShort(payload) ? HEADER.exec(payload) : null
   if (match === null) {
     const newer = NEWER.test(payload) && !payload.startsWith(FORMAT)
     throw damaged(newer ? 'its format is newer' : 'it has no valid header')
@@ -59,6 +61,13 @@ export function readHeader(payload: string): { header: Header; length: number; e
   return { header, length: Number(length), end: line.length - 1 }
 }
 
+/** Whether the first line of a payload is not too long, so that the pattern cannot take long. */
+function isShort(payload: string): boolean {
+  if (payload.length <= MAX_LENGTH) return true
+  const end = payload.indexOf('\n')
+  return end !== -1 && end <= MAX_LENGTH
+}
+
 function readAttributes(text: string): ReadonlyMap<string, string> {
   const attributes = new Map<string, string>()
   for (const attribute of text.slice(1).split(' ')) {
@@ -70,7 +79,11 @@ function readAttributes(text: string): ReadonlyMap<string, string> {
   return attributes
 }
 
-/** The first line of a payload, without its newline. Refuses a header that {@link readHeader} would not accept. */
+/**
+ * The first line of a payload, without its newline.
+ *
+ * @throws SessionError `ERR_SESSION_VALUE` or `ERR_SESSION_LIMIT` for a header that {@link readHeader} would not accept
+ */
 export function writeHeader({ version, createdAt, attributes }: Header, length: number): string {
   if (!VERSION.test(version) || !Number.isSafeInteger(createdAt) || createdAt < 0)
     throw new SessionError('ERR_SESSION_VALUE', 'the header of a session cannot be written')
@@ -82,6 +95,8 @@ export function writeHeader({ version, createdAt, attributes }: Header, length: 
       throw new SessionError('ERR_SESSION_VALUE', 'an attribute of the header cannot be written')
     text += ` ${attribute}`
   }
+  if (head.length + text.length + CHECKSUM_LENGTH > MAX_LENGTH)
+    throw new SessionError('ERR_SESSION_LIMIT', 'the attributes of the header are longer than their limit')
   // The checksum stands before the attributes: after them it could be read as part of the last value.
   return `${head}${checksum(head + text)}${text}`
 }

@@ -3,14 +3,14 @@ import { CHECKSUM_LENGTH, hasChecksum } from './checksum.ts'
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const SPACE = 0x20
+const LETTER_U = 0x75
 const CHECKSUM = /^ #[0-9a-f]{8}$/
-/** A key in JSON and the space after it. It matches only what `JSON.parse` accepts: an exception costs too much. */
-// oxlint-disable-next-line no-control-regex
-const KEY = /"[^"\\\0-\x1f]*(?:\\(?:["\\bfnrt]|u[0-9a-f]{4})[^"\\\0-\x1f]*)*" /y
+/** What may follow a backslash in a key that `JSON.stringify` wrote, besides `u` and four digits. */
+const ESCAPES = '"\\\\bfnrt'
 /** Returned for a key that has two intact lines. No encoded value contains a newline. */
 const AMBIGUOUS = '\n'
 
-/** Up to this many keys are searched for one by one. Beyond it, reading all lines is cheaper. */
+/** Up to this many keys are searched for one by one. Then an index of all lines is cheaper. */
 const FEW = 8
 /** V8 searches for a text of up to this length without preparing a table first. */
 const PREFIX_LENGTH = 6
@@ -21,18 +21,34 @@ interface Place {
   readonly key: string | undefined
 }
 
-/** The result of a search for one key: its value, how many lines it has, and the newline before the last of them. */
-interface Finding {
+/** Where the lines of one key are. Their value is read when it is asked for. */
+class Finding {
   readonly key: string
-  readonly value: string | undefined
-  readonly count: number
+  /** The position of the newline before the first of them; -1 if there is none. */
   readonly at: number
+  /** How far the value is from there. It is the same in all lines of the key. */
+  readonly offset: number
+  /** The position of the newline at the end of the first line. */
+  readonly end: number
+  /** The positions of the newlines before further lines, of which there are none unless the payload is damaged or forged. */
+  more: number[] | undefined = undefined
+  value: string | undefined = undefined
+  /** The search before this one, if it is the result of one. A list of few is faster than an array. */
+  before: Finding | undefined = undefined
+
+  constructor(key: string, at: number, offset: number, end: number) {
+    this.key = key
+    this.at = at
+    this.offset = offset
+    this.end = end
+  }
 }
 
-/** The content of all lines: the encoded value of each key, and whether any line is damaged. */
+/** All lines of a payload. */
 interface Index {
-  readonly values: ReadonlyMap<string, string>
-  readonly damaged: boolean
+  readonly findings: ReadonlyMap<string, Finding>
+  /** The positions of the newlines before the lines whose key cannot be read. */
+  readonly unreadable: readonly number[]
 }
 
 /**
@@ -44,8 +60,10 @@ export class Lines {
   /** The position of the newline that ends the header. */
   readonly top: number
   #index: Index | undefined
-  /** The latest search, because a key that is changed has usually just been read. */
+  /** The searches before there is an index, with those that found nothing. A key that is changed has usually been read. */
   #latest: Finding | undefined
+  #searches = 0
+  #damaged: boolean | undefined
 
   constructor(text: string, top: number) {
     this.text = text
@@ -54,93 +72,70 @@ export class Lines {
 
   /** The encoded value of a key. For a damaged line, text that cannot be decoded. */
   get(key: string): string | undefined {
-    return this.#index === undefined ? this.#find(key).value : this.#index.values.get(key)
+    const finding = this.#find(key)
+    return finding === undefined ? undefined : this.#valueOf(finding)
   }
 
-  /** Reads every line; the result is remembered. */
-  all(): Index {
-    if (this.#index !== undefined) return this.#index
-    const values = new Map<string, string>()
-    const text = this.text
-    let damaged = false
-    for (let at = this.top, end = 0; at < text.length - 1; at = end) {
-      end = text.indexOf('\n', at + 1)
-      const start = this.#startOfValue(at)
-      const key = this.#keyAt(at, start)
-      if (key === undefined) {
-        damaged = true
-        continue
-      }
-      const line = this.#valueAt(at, start, end)
-      const other = values.get(key)
-      damaged ||= other !== undefined || isDamaged(line)
-      values.set(key, other === undefined ? line : preferIntact(other, line))
-    }
-    this.#index = { values, damaged }
-    return this.#index
+  has(key: string): boolean {
+    return this.#find(key) !== undefined
+  }
+
+  /** The keys of all lines, in their order. */
+  keys(): IterableIterator<string> {
+    return this.#all().findings.keys()
+  }
+
+  get size(): number {
+    return this.#all().findings.size
+  }
+
+  /** Whether any line is damaged, in which case a key that seems to be missing may exist. Reads every line. */
+  get damaged(): boolean {
+    return (this.#damaged ??= this.#lookForDamage())
   }
 
   /** The lines that a write replaces or removes, in their order. With `readable`, also those whose key cannot be read. */
   placesOf(changes: ReadonlyMap<string, unknown>, readable: boolean): Place[] {
     if (this.text.length === this.top + 1) return []
-    return readable || changes.size > FEW
-      ? this.#placesAmongAll(changes, readable)
-      : this.#placesOfFew(changes)
-  }
-
-  /** How many lines there are, damaged ones included. */
-  count(): number {
-    let count = 0
-    for (let at = this.text.indexOf('\n', this.top + 1); at !== -1; at = this.text.indexOf('\n', at + 1))
-      count++
-    return count
-  }
-
-  #placesAmongAll(changes: ReadonlyMap<string, unknown>, readable: boolean): Place[] {
-    const places: Place[] = []
-    const text = this.text
-    const values = new Map(Array.from(changes.keys(), (key) => [key, this.get(key)]))
-    for (let at = this.top, end = 0; at < text.length - 1; at = end) {
-      end = text.indexOf('\n', at + 1)
-      const key = this.#keyAt(at, this.#startOfValue(at))
-      const isAffected =
-        key === undefined ? readable : values.has(key) && this.#holds(values.get(key), key, at, end)
-      if (isAffected) places.push({ at, key })
-    }
-    return places
-  }
-
-  #placesOfFew(changes: ReadonlyMap<string, unknown>): Place[] {
+    if (readable || changes.size > FEW) this.#all()
     const places: Place[] = []
     for (const key of changes.keys()) {
-      const { value, count, at: last } = this.#find(key)
-      if (count <= 1) {
-        if (count === 1) places.push({ at: last, key })
-        continue
-      }
-      const opening = `\n${quote(key)} `
-      for (let at = this.#next(opening, this.top); at !== -1; at = this.#next(opening, at + 1)) {
-        if (this.#holds(value, key, at, this.text.indexOf('\n', at + 1))) places.push({ at, key })
-      }
+      const finding = this.#find(key)
+      if (finding === undefined) continue
+      if (finding.more === undefined) places.push({ at: finding.at, key })
+      else this.#addPlaces(places, key, finding)
     }
+    if (readable) for (const at of this.#all().unreadable) places.push({ at, key: undefined })
     return places.length <= 1 ? places : places.toSorted((one, other) => one.at - other.at)
   }
 
-  /** Searches for one key without reading the lines of others. */
-  #find(key: string): Finding {
-    if (this.#latest?.key === key) return this.#latest
-    const opening = `\n${quote(key)} `
-    const text = this.text
-    let value: string | undefined
+  /** How many lines there are, damaged ones included. Stops counting at `most`. */
+  count(most: number): number {
     let count = 0
-    let last = -1
-    for (let at = this.#next(opening, this.top); at !== -1; at = this.#next(opening, at + 1)) {
-      const line = this.#valueAt(at, at + opening.length, text.indexOf('\n', at + 1))
-      value = value === undefined ? line : preferIntact(value, line)
-      count++
-      last = at
-    }
-    return (this.#latest = { key, value, count, at: last })
+    let at = this.text.indexOf('\n', this.top + 1)
+    for (; at !== -1 && count < most; at = this.text.indexOf('\n', at + 1)) count++
+    return count
+  }
+
+  #find(key: string): Finding | undefined {
+    if (this.#index !== undefined) return this.#index.findings.get(key)
+    for (let search = this.#latest; search !== undefined; search = search.before)
+      if (search.key === key) return search.at === -1 ? undefined : search
+    if (this.#searches === FEW) return this.#all().findings.get(key)
+    const finding = this.#search(key)
+    finding.before = this.#latest
+    this.#latest = finding
+    this.#searches++
+    return finding.at === -1 ? undefined : finding
+  }
+
+  /** Searches for one key without reading the lines of others. */
+  #search(key: string): Finding {
+    const opening = `\n${quote(key)} `
+    let at = this.#next(opening, this.top)
+    const finding = new Finding(key, at, opening.length, at === -1 ? -1 : this.text.indexOf('\n', at + 1))
+    while (at !== -1 && (at = this.#next(opening, at + 1)) !== -1) (finding.more ??= []).push(at)
+    return finding
   }
 
   /** The position of the next line with this opening. It searches for a short prefix, which V8 does many times faster. */
@@ -153,27 +148,60 @@ export class Lines {
     return -1
   }
 
-  /** The value in the line after the newline at `at`, from `start` on; without its checksum if that is right. */
-  #valueAt(at: number, start: number, end: number): string {
+  /** Finds the key of every line; the result is remembered. */
+  #all(): Index {
+    if (this.#index !== undefined) return this.#index
+    const findings = new Map<string, Finding>()
+    const unreadable: number[] = []
     const text = this.text
-    const sum = end - CHECKSUM_LENGTH
-    return text.slice(start, hasChecksum(text, at + 1, sum) ? sum : end)
+    for (let at = this.top, end = 0; at < text.length - 1; at = end) {
+      end = text.indexOf('\n', at + 1)
+      const start = this.#startOfValue(at)
+      const key = this.#keyAt(at, start)
+      const known = key === undefined ? undefined : findings.get(key)
+      if (key === undefined) unreadable.push(at)
+      else if (known !== undefined) (known.more ??= []).push(at)
+      else findings.set(key, new Finding(key, at, start - at, end))
+    }
+    return (this.#index = { findings, unreadable })
   }
 
-  /** Whether the line at `at` is the one with the value of `key`. A damaged line beside it may be another key's, and stays. */
-  #holds(value: string | undefined, key: string, at: number, end: number): boolean {
-    return value === AMBIGUOUS || value === this.#valueAt(at, at + quote(key).length + 2, end)
+  #lookForDamage(): boolean {
+    const { findings, unreadable } = this.#all()
+    if (unreadable.length > 0) return true
+    for (const finding of findings.values())
+      if (finding.more !== undefined || isDamaged(this.#valueOf(finding))) return true
+    return false
+  }
+
+  #valueOf(finding: Finding): string {
+    if (finding.value !== undefined) return finding.value
+    const { at, offset, end } = finding
+    let value = this.#valueAt(at, offset, end)
+    for (const other of finding.more ?? []) value = preferIntact(value, this.#valueAt(other, offset))
+    return (finding.value = value)
+  }
+
+  /** The value in the line after the newline at `at`; without its checksum if that is right. */
+  #valueAt(at: number, offset: number, end = this.text.indexOf('\n', at + 1)): string {
+    const text = this.text
+    const sum = end - CHECKSUM_LENGTH
+    return text.slice(at + offset, hasChecksum(text, at + 1, sum) ? sum : end)
+  }
+
+  /** Of several lines, those with the value of the key. A damaged line beside them may be another key's, and stays. */
+  #addPlaces(places: Place[], key: string, finding: Finding): void {
+    const value = this.#valueOf(finding)
+    for (const at of [finding.at, ...(finding.more ?? [])])
+      if (value === AMBIGUOUS || value === this.#valueAt(at, finding.offset)) places.push({ at, key })
   }
 
   /** The position of the value in the line after the newline at `at`; -1 if the line does not begin with a key. */
   #startOfValue(at: number): number {
     const text = this.text
-    let end = at + 2
-    while (isPlain(text.charCodeAt(end))) end++
-    // For the usual keys the pattern is not needed.
-    if (text.startsWith('" ', end) && text.charCodeAt(at + 1) === QUOTE) return end + 2
-    KEY.lastIndex = at + 1
-    return KEY.test(text) ? KEY.lastIndex : -1
+    if (text.charCodeAt(at + 1) !== QUOTE) return -1
+    const end = endOfKey(text, at + 2)
+    return end !== -1 && text.charCodeAt(end + 1) === SPACE ? end + 2 : -1
   }
 
   /** The key before the value at `start`; `undefined` if {@link quote} would write that key differently. */
@@ -186,6 +214,34 @@ export class Lines {
     const parsed = String(JSON.parse(json))
     return quote(parsed) === json ? parsed : undefined
   }
+}
+
+/**
+ * The position of the quote that ends the key from `start` on; -1 if it is not what `JSON.parse` accepts, as an exception
+ * costs too much. It looks at each character once: a pattern would go back over all escapes of a key that does not end.
+ */
+function endOfKey(text: string, start: number): number {
+  for (let at = start; ; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) return at
+    if (code === BACKSLASH) {
+      const length = lengthOfEscape(text, at + 1)
+      if (length === 0) return -1
+      at += length
+    } else if (!(code >= SPACE)) return -1 // a control character, or the end of the text
+  }
+}
+
+/** How many characters belong to the escape after a backslash; 0 if it is not one that `JSON.stringify` writes. */
+function lengthOfEscape(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  if (code !== LETTER_U) return ESCAPES.includes(text.charAt(at)) && at < text.length ? 1 : 0
+  for (let digit = at + 1; digit <= at + 4; digit++) if (!isHexDigit(text.charCodeAt(digit))) return 0
+  return 5
+}
+
+function isHexDigit(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66)
 }
 
 /** A key in JSON, as it stands in its line. Each key has one spelling, so no key can stand in two lines unnoticed. */

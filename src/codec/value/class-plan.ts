@@ -14,6 +14,9 @@ export interface ClassPlans {
 
   /** The plan of the class registered under this name. */
   planNamed(name: string): ClassPlan | undefined
+
+  /** Whether values may have regular expressions. */
+  readonly allowsRegExps: boolean
 }
 
 /** How instances of a registered class are encoded and decoded. */
@@ -63,11 +66,17 @@ function inheritsCode(prototype: object, name: string): boolean {
   return false
 }
 
-const MAX_SHAPES = 16
+/** How many shapes are compared one by one. Most classes have fewer. */
+const FEW_SHAPES = 8
+/** How many fields of all shapes of a class are remembered. */
+const MAX_FIELDS = 10_000
 
 /**
- * The most recently added shapes of one class. Instances with the same fields in the same order share a shape, so the
- * checks of a list of fields run once.
+ * The shapes of one class. Instances with the same fields in the same order share a shape, so the checks of a list of fields
+ * run once.
+ *
+ * The first shapes are compared one by one. All others are found by their names, one after the other, in a tree: a value may
+ * have hundreds of shapes, and tens of thousands of instances whose fields begin alike.
  */
 export class Shapes {
   /** The type table's entry for instances that the class's own `encode` writes. */
@@ -75,7 +84,9 @@ export class Shapes {
   readonly #prototype: object
   readonly #name: string
   readonly #version: number
-  readonly #recent: Shape[] = []
+  readonly #few: Shape[] = []
+  #tree = new ShapeNode()
+  #size = 0
 
   constructor(prototype: object, name: string, version: number) {
     this.#prototype = prototype
@@ -91,13 +102,57 @@ export class Shapes {
 
   /** The shape with exactly these fields. The caller must have checked names that come from a payload. */
   of(fields: readonly string[]): Shape {
-    const recent = this.#recent
-    for (const shape of recent) if (shape.matches(fields)) return shape
+    const few = this.#few
+    for (const shape of few) if (shape.matches(fields)) return shape
+    if (few.length < FEW_SHAPES) {
+      const shape = this.#create(fields)
+      few.push(shape)
+      return shape
+    }
+    return fields.length > MAX_FIELDS ? this.#create(fields) : this.#inTree(fields)
+  }
+
+  #inTree(fields: readonly string[]): Shape {
+    if (this.#size > MAX_FIELDS) {
+      this.#tree = new ShapeNode()
+      this.#size = 0
+    }
+    let node = this.#tree
+    for (const field of fields) {
+      let next = node.get(field)
+      if (next === undefined) {
+        next = node.add(field)
+        this.#size++
+      }
+      node = next
+    }
+    return (node.shape ??= this.#create(fields))
+  }
+
+  #create(fields: readonly string[]): Shape {
     const entry = JSON.stringify([this.#name, this.#version, fields])
-    const shape = new Shape(fields, this.#prototype, entry)
-    if (recent.length === MAX_SHAPES) recent.pop()
-    recent.unshift(shape)
-    return shape
+    return new Shape(fields, this.#prototype, entry)
+  }
+}
+
+/** The shapes that begin with the same fields. Most nodes have one child, for which no Map is needed. */
+class ShapeNode {
+  shape: Shape | undefined
+  #field: string | undefined
+  #only: ShapeNode | undefined
+  #children: Map<string, ShapeNode> | undefined
+
+  get(field: string): ShapeNode | undefined {
+    return this.#field === field ? this.#only : this.#children?.get(field)
+  }
+
+  add(field: string): ShapeNode {
+    const child = new ShapeNode()
+    if (this.#only === undefined) {
+      this.#field = field
+      this.#only = child
+    } else (this.#children ??= new Map()).set(field, child)
+    return child
   }
 }
 

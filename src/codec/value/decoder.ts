@@ -1,10 +1,10 @@
 import { verdictOf } from '../standard-schema.ts'
 import { SessionError } from '../../errors.ts'
-import { type Limits, NumericKeyCounter } from '../limits.ts'
+import { type Limits, MAX_ENCODED_NAMES, MAX_ERRORS, NumericKeyCounter } from '../limits.ts'
 import { errorTypes } from './builtins.ts'
 import type { ClassPlan } from './class-plan.ts'
 import { define } from './own-properties.ts'
-import { isRecord, tooDeep, tooMany } from './safe-parse.ts'
+import { isRecord, tooDeep, tooMany, tooManyOf } from './safe-parse.ts'
 import {
   damaged,
   HOLE,
@@ -30,6 +30,8 @@ export class Decoder {
   /** In an S line, all objects in the order in which the encoder saw them; `undefined` until an object is made. */
   readonly #objects: (object | undefined)[] | undefined
   #count = 0
+  #errors = 0
+  #encodedNames = 0
   readonly #numericKeys = new NumericKeyCounter()
   /** Instances that their schema checks at the end, when everything they refer to is complete. */
   #unchecked: { readonly plan: ClassPlan; readonly instance: object }[] | undefined
@@ -52,7 +54,7 @@ export class Decoder {
   #part(node: unknown, depth: number): unknown {
     if (typeof node === 'string') return node.charCodeAt(0) === TILDE ? this.#token(node, depth) : node
     if (typeof node !== 'object' || node === null) return node
-    if (!Array.isArray(node)) return this.#fields(node, this.#enter(node, depth))
+    if (!Array.isArray(node)) return this.#record(node, depth)
     const [first]: unknown[] = node
     if (typeof first === 'string' && isHead(first)) return this.#headed(first, node, depth)
     return this.#elements(node, this.#enter(node, depth))
@@ -79,7 +81,7 @@ export class Decoder {
       case 'b':
         return this.#leaf(readBase64(token.slice(2)), depth)
       case 'u':
-        return this.#leaf(Uint8Array.from(readBase64(token.slice(2))), depth)
+        return this.#leaf(new Uint8Array(readBase64(token.slice(2))), depth)
       case 'r':
         return this.#reference(readDigits(token, 2))
       case 's':
@@ -103,7 +105,16 @@ export class Decoder {
     return object
   }
 
-  #fields(object: object, depth: number): object {
+  #record(node: object, depth: number): object {
+    if (this.#objects === undefined) return this.#fields(node, this.#enter(undefined, depth))
+    // Something in the object can refer to it, so it must not be replaced later.
+    const hasEncodedName = mayHaveEncodedName(node)
+    const record = hasEncodedName ? this.#named(node as Record<string, unknown>) : node // fresh from JSON.parse
+    return this.#fields(record, this.#enter(record, depth), hasEncodedName)
+  }
+
+  /** Decodes the fields of an object in place; if a name is encoded, in a copy. */
+  #fields(object: object, depth: number, areNamesRead = false): object {
     // It is fresh from JSON.parse: all own names are data properties, so assigning to one calls no code.
     const fields = object as Record<string, unknown>
     let hasEncodedName = false
@@ -113,8 +124,14 @@ export class Decoder {
       const field = fields[name]
       if (needsReading(field) && Object.hasOwn(fields, name)) fields[name] = this.#part(field, depth)
     }
-    if (hasEncodedName) readNames(fields)
-    return fields
+    return hasEncodedName && !areNamesRead ? this.#named(fields) : fields
+  }
+
+  #named(fields: Record<string, unknown>): Record<string, unknown> {
+    for (const name in fields)
+      if (name.charCodeAt(0) === TILDE && ++this.#encodedNames > MAX_ENCODED_NAMES)
+        throw tooManyOf('names that JSON escapes')
+    return readNames(fields)
   }
 
   #elements(array: unknown[], depth: number): unknown[] {
@@ -171,32 +188,32 @@ export class Decoder {
   /** A key of a Map or a member of a Set. */
   #key(node: unknown, depth: number): unknown {
     const key = this.#part(node, depth)
-    if (this.#numericKeys.exceedsWith(key))
-      throw new SessionError('ERR_SESSION_DECODE', 'it has too many numbers as keys and members')
+    if (this.#numericKeys.exceedsWith(key)) throw tooManyOf('numbers as keys and members')
     return key
   }
 
   #withoutPrototype(node: unknown[], depth: number): object {
     const [, fields] = node
     if (node.length !== 2 || !isRecord(fields)) throw damaged()
-    const object = Object.create(null) as object // `Object.create` always returns an object
-    setFields(object, this.#fields(fields, this.#enter(object, depth)))
-    return object
+    // It is fresh from JSON.parse, so nothing depends on its prototype yet.
+    return Object.setPrototypeOf(this.#record(fields, depth), null) as object
   }
 
   #error(node: readonly unknown[], depth: number): Error {
     const [, name, hidden, shown] = node
     if (node.length !== 4 || !isRecord(hidden) || !isRecord(shown)) throw damaged()
+    this.#errors += 1 + Object.keys(shown).length
+    if (this.#errors > MAX_ERRORS) throw tooManyOf('errors and fields of errors')
     const error = createError(name)
     const below = this.#enter(error, depth)
-    this.#fields(hidden, below)
-    this.#fields(shown, below)
-    for (const [field, value] of Object.entries(hidden)) {
+    for (const [field, value] of Object.entries(this.#fields(hidden, below))) {
       if (field !== 'message' && field !== 'cause' && field !== 'errors') throw damaged()
       Object.defineProperty(error, field, { value, writable: true, enumerable: false, configurable: true })
     }
-    if (Object.keys(shown).some((field) => Object.hasOwn(error, field))) throw damaged()
-    setFields(error, shown)
+    const visible = this.#fields(shown, below)
+    if (ERROR_FIELDS.some((field) => Object.hasOwn(visible, field) && Object.hasOwn(error, field)))
+      throw damaged()
+    setFields(error, visible)
     return error
   }
 
@@ -242,6 +259,14 @@ export class Decoder {
   }
 }
 
+/** The own fields that an error may have before those that the program gave it. */
+const ERROR_FIELDS = ['message', 'cause', 'errors', 'stack']
+
+function mayHaveEncodedName(object: object): boolean {
+  for (const name in object) if (name.charCodeAt(0) === TILDE) return true
+  return false
+}
+
 /** Most parts of most values are not encoded and need no call. */
 function needsReading(part: unknown): boolean {
   return typeof part === 'string' ? part.charCodeAt(0) === TILDE : typeof part === 'object' && part !== null
@@ -262,9 +287,10 @@ function fieldsOf(names: readonly string[], row: readonly unknown[]): Record<str
 }
 
 function setFields(target: object, fields: object): void {
-  for (const [name, field] of Object.entries(fields)) {
+  const record = fields as Record<string, unknown>
+  for (const name of Object.keys(record)) {
     if (name === '__proto__') throw damaged()
-    define(target, name, field)
+    define(target, name, record[name])
   }
 }
 
@@ -303,7 +329,7 @@ function validate(plan: ClassPlan, instance: object): void {
 /** An error without message and stack: the stack was not stored, and the place of decoding means nothing to the program. */
 function createError(name: unknown): Error {
   const error = withoutStack(() => (name === 'AggregateError' ? new AggregateError([]) : newError(name)))
-  Reflect.deleteProperty(error, 'errors')
+  if (name === 'AggregateError') Reflect.deleteProperty(error, 'errors')
   Object.defineProperty(error, 'stack', { value: '', writable: true, enumerable: false, configurable: true })
   return error
 }

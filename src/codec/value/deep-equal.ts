@@ -30,8 +30,11 @@ class Comparison {
 
     const prototype: object | null = Object.getPrototypeOf(before)
     if (prototype !== Object.getPrototypeOf(after)) return []
-    const hooks = prototype === null ? undefined : this.#plans.planOf(prototype)?.hooks
-    if (hooks !== undefined) return this.compare(hooks.encode(before), hooks.encode(after))
+    if (prototype === Object.prototype || prototype === null) return this.#compareFields(before, after)
+    if (Array.isArray(before) && Array.isArray(after)) return this.#compareElements(before, after)
+    const plan = this.#plans.planOf(prototype)
+    if (plan?.hooks !== undefined) return this.compare(plan.hooks.encode(before), plan.hooks.encode(after))
+    if (plan !== undefined) return this.#compareFields(before, after)
     if (!hasSameContent(before, after)) return []
     if (ArrayBuffer.isView(before)) return undefined // its bytes were compared, and it has no named properties
     return this.#compareMembers(before, after) ?? this.#compareFields(before, after)
@@ -63,16 +66,41 @@ class Comparison {
     return undefined
   }
 
+  /** The encoder has refused all arrays that have more than elements and holes. */
+  #compareElements(before: readonly unknown[], after: readonly unknown[]): Step[] | undefined {
+    if (before.length !== after.length) return []
+    for (let i = 0; i < before.length; i++) {
+      const element = before[i]
+      if (element === undefined && Object.hasOwn(before, i) !== Object.hasOwn(after, i)) return [i]
+      const difference = this.compare(element, after[i])
+      if (difference !== undefined) return [i, ...difference]
+    }
+    return undefined
+  }
+
+  /** The encoder has refused all objects that have other fields than enumerable ones with a value, except errors. */
   #compareFields(before: object, after: object): Step[] | undefined {
-    const names = namesOf(before)
-    if (!isEqual(Object.keys(before), Object.keys(after)) || names.length !== namesOf(after).length) return []
-    for (const name of names) {
+    const names = Object.keys(before)
+    const copies = Object.keys(after)
+    if (names.length !== copies.length) return []
+    const [original, copy] = [before as Record<string, unknown>, after as Record<string, unknown>]
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] ?? ''
+      if (name !== copies[i]) return []
+      const difference = this.compare(original[name], copy[name])
+      if (difference !== undefined) return [name, ...difference]
+    }
+    return types.isNativeError(before) ? this.#compareHidden(before, after) : undefined
+  }
+
+  /** Compares the fields of errors that are not enumerable, except the stack, which is not stored. */
+  #compareHidden(before: Error, after: object): Step[] | undefined {
+    for (const name of ['message', 'cause', 'errors']) {
       const original = Object.getOwnPropertyDescriptor(before, name)
       const copy = Object.getOwnPropertyDescriptor(after, name)
-      const step = Array.isArray(before) && typeof name === 'string' ? Number(name) : String(name)
-      if (original?.enumerable !== copy?.enumerable) return [step]
+      if (original?.enumerable !== copy?.enumerable) return [name]
       const difference = this.compare(original?.value, copy?.value)
-      if (difference !== undefined) return [step, ...difference]
+      if (difference !== undefined) return [name, ...difference]
     }
     return undefined
   }
@@ -92,14 +120,4 @@ function hasSameContent(before: object, after: object): boolean {
 
 function bytesOf(view: ArrayBufferView): Buffer {
   return Buffer.from(view.buffer, view.byteOffset, view.byteLength)
-}
-
-/** All own keys but the stack of an error, which is not stored. */
-function namesOf(object: object): (string | symbol)[] {
-  const names = Reflect.ownKeys(object)
-  return types.isNativeError(object) ? names.filter((name) => name !== 'stack') : names
-}
-
-function isEqual(before: readonly string[], after: readonly string[]): boolean {
-  return before.length === after.length && before.every((name, index) => name === after[index])
 }

@@ -18,7 +18,7 @@ import {
 import { type Step, Trail } from './path.ts'
 import { isPlainScalar } from './plain-json.ts'
 import { SeenObjects } from './seen-objects.ts'
-import { whyNoLeaf, writeLeaves } from './superjson.ts'
+import { LeafBudget, writeLeaves } from './superjson.ts'
 import {
   HOLE,
   TILDE,
@@ -46,6 +46,7 @@ export class Encoder {
   readonly #types = new TypeTable()
   /** The objects that superjson will write. */
   readonly #leaves: object[] = []
+  #leafBudget: LeafBudget | undefined
   readonly #memory = new MemoryRanges()
   /** Instances whose own `encode` returned what is being written; nothing in there can refer to them. */
   #open: Set<object> | undefined
@@ -148,10 +149,13 @@ export class Encoder {
 
   /** The fields with these names, as an object. */
   #fields(object: object, names: readonly string[], depth: number): object {
+    this.#budget.names(names.length)
     const fields = {}
     for (const name of names) {
       this.#budget.note(name)
-      define(fields, writeName(name), this.#part(name, this.#read(object, name), depth))
+      const written = writeName(name)
+      if (written !== name) this.#budget.encodedName()
+      define(fields, written, this.#part(name, this.#read(object, name), depth))
     }
     return fields
   }
@@ -291,14 +295,19 @@ export class Encoder {
       if (field !== undefined) define(hidden, name, this.#part(name, field.value, depth))
       else if (name !== 'stack') shown.push(name)
     }
+    this.#budget.error(shown.length)
+    this.#budget.names(Object.keys(hidden).length)
     return ['~Error', nameOfError(prototype), hidden, this.#fields(error, shown, depth)]
   }
 
   /** `~s0`: an object that superjson writes. */
   #leaf(value: object): string {
     this.#form = 'S'
-    const reason = whyNoLeaf(value)
+    this.#leafBudget ??= new LeafBudget(this.#plans.allowsRegExps)
+    const reason = this.#leafBudget.refusalOf(value)
     if (reason !== undefined) throw this.#trail.refused(reason)
+    const excess = this.#leafBudget.excessWith(value)
+    if (excess !== undefined) throw this.#trail.exceeded(excess)
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) this.#claimMemory(value)
     return `~s${this.#leaves.push(value) - 1}`
   }

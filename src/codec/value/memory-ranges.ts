@@ -11,8 +11,9 @@ interface Range {
  * overlapping views would lose their connection: writes through one would no longer be visible in the other.
  */
 export class MemoryRanges {
-  /** Sorted, because there may be thousands of small views on one buffer: a new range is compared with its two neighbours. */
-  #ranges: Map<ArrayBufferLike, Range[]> | undefined
+  /** Most buffers have one view. */
+  readonly #first = new Map<ArrayBufferLike, Range>()
+  #all: Map<ArrayBufferLike, SortedRanges> | undefined
 
   /** Claims the memory of a view or buffer. Returns why it cannot be stored; `undefined` if it can. */
   claim(value: ArrayBufferView | ArrayBufferLike): string | undefined {
@@ -30,24 +31,62 @@ export class MemoryRanges {
   }
 
   #isFree(buffer: ArrayBufferLike, range: Range): boolean {
-    this.#ranges ??= new Map()
-    const ranges = this.#ranges.get(buffer)
-    if (ranges === undefined) {
-      this.#ranges.set(buffer, [range])
+    const first = this.#first.get(buffer)
+    if (first === undefined) {
+      this.#first.set(buffer, range)
       return true
     }
-    let at = ranges.length
-    for (let low = 0; low < at;) {
-      const middle = (low + at) >> 1
-      if ((ranges[middle]?.start ?? 0) < range.start) low = middle + 1
-      else at = middle
+    this.#all ??= new Map()
+    let ranges = this.#all.get(buffer)
+    if (ranges === undefined) {
+      ranges = new SortedRanges(first)
+      this.#all.set(buffer, ranges)
     }
-    const [before, after] = [ranges[at - 1], ranges[at]]
+    return ranges.add(range)
+  }
+}
+
+/** The most ranges in a row that is moved to insert one. */
+const MAX_ROW = 256
+
+/**
+ * Ranges that do not overlap, in their order. There may be thousands of small views on one buffer: a new range is compared
+ * with its two neighbours, and the ranges are in short rows, so that few have to be moved.
+ */
+class SortedRanges {
+  readonly #rows: Range[][]
+
+  constructor(first: Range) {
+    this.#rows = [[first]]
+  }
+
+  /** Adds a range; `false` if it overlaps another one. */
+  add(range: Range): boolean {
+    const rows = this.#rows
+    // The last row that begins before the range, or the first one.
+    const index = Math.max(0, indexAfter(rows, range.start, ([first]) => first) - 1)
+    const row = rows[index] ?? []
+    const at = indexAfter(row, range.start, (each) => each)
+    const before = row[at - 1]
+    const after = row[at] ?? rows[index + 1]?.[0]
     if (before !== undefined && before.end > range.start) return false
     if (after !== undefined && after.start < range.end) return false
-    ranges.splice(at, 0, range)
+    row.splice(at, 0, range)
+    if (row.length > MAX_ROW) rows.splice(index + 1, 0, row.splice(MAX_ROW / 2))
     return true
   }
+}
+
+/** How many of the sorted items start before `start`. */
+function indexAfter<T>(items: readonly T[], start: number, rangeOf: (item: T) => Range | undefined): number {
+  let high = items.length
+  for (let low = 0; low < high;) {
+    const middle = (low + high) >> 1
+    const item = items[middle]
+    if (item !== undefined && (rangeOf(item)?.start ?? 0) < start) low = middle + 1
+    else high = middle
+  }
+  return high
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

@@ -20,8 +20,9 @@ const lengthOf = Reflect.getOwnPropertyDescriptor(typedArray, 'length')?.get as 
 /** The properties of a view that `subarray` or `inspect` reads, and which must therefore be the inherited ones. */
 const READ_BY_INSPECT = ['constructor', 'length', 'byteLength', 'byteOffset', 'buffer', 'BYTES_PER_ELEMENT']
 
-/** From this length on, listing all own keys is slower than {@link hasNoNames}. */
-const LONG = 200
+/** From these lengths on, listing all own keys of an array or a view is slower than {@link hasNoNames}. */
+const LONG_ARRAY = 200
+const LONG_VIEW = 600
 const NAMES_ONLY = {
   showHidden: true,
   customInspect: false,
@@ -45,7 +46,7 @@ export function hasOnlyElements(array: readonly unknown[], holes: number): boole
   const elements = array.length - holes
   if (keys(array).length !== elements) return false
   if (
-    array.length > LONG &&
+    array.length > LONG_ARRAY &&
     hasNoNames(array, `[ ... ${array.length} more items, [length]: ${array.length} ]`)
   )
     return true
@@ -56,7 +57,7 @@ export function hasOnlyElements(array: readonly unknown[], holes: number): boole
 export function hasOnlyBytes(view: ArrayBufferView): boolean {
   // A DataView has no elements.
   const elements = isTypedArray(view) ? lengthOf.call(view) : 0
-  if (elements > LONG && !READ_BY_INSPECT.some((name) => hasOwn(view, name))) {
+  if (elements > LONG_VIEW && !READ_BY_INSPECT.some((name) => hasOwn(view, name))) {
     // A second view on the same bytes, which has no names of its own.
     const bare = inspect(subarray.call(view, 0), NAMES_ONLY)
     if (hasNoNames(view, bare)) return true

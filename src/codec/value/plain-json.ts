@@ -39,6 +39,7 @@ function isPlainNumber(value: number): boolean {
 class Walk {
   /** The length of all strings so far: one long string that is referenced a thousand times is a gigabyte of text. */
   units = 0
+  #names = 0
   readonly #limits: Limits
   readonly #seen = new SeenObjects()
 
@@ -57,16 +58,18 @@ class Walk {
   #elements(array: readonly unknown[], depth: number): boolean {
     const { length } = array
     // Each element takes at least two bytes, so a longer array is over its limit whatever is in it.
-    if (length * 2 > this.#limits.keyBytes || !hasOnlyElements(array, 0)) return false
+    if (length * 2 > this.#limits.keyBytes) return false
     for (let i = 0; i < length; i++) {
       if (hasGetter(array, i) || !this.#part(array[i], depth)) return false
     }
-    return true
+    return hasOnlyElements(array, 0) // last, because it takes longer than to find most other reasons
   }
 
   #fields(object: object, depth: number): boolean {
     const names = namesOf(object)
-    if (names === undefined || (mayHaveSlots(names) && hasSlots(object))) return false
+    if (names === undefined) return false
+    this.#names += names.length
+    if (this.#names > this.#limits.names || (mayHaveSlots(names) && hasSlots(object))) return false
     for (let i = 0; i < names.length; i++) {
       const name = names[i] ?? ''
       const field = ordinaryField(object, name)

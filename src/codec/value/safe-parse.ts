@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import type { Limits } from '../limits.ts'
+import { MAX_ERRORS, type Limits } from '../limits.ts'
 import { damaged } from './tokens.ts'
 
 /** `JSON.parse` is slow on deeply nested text, so the depth of text from this length on is checked first. */
@@ -9,10 +9,24 @@ const LONG = 65_536
 const ESCAPED_LETTER = /\\u00[4-7]/
 const ESCAPED = String.raw`\u00`
 
-/** Parses JSON. Only extreme nesting is refused here; the decoder enforces the exact limit. */
-export function parseJson(text: string, limits: Limits): unknown {
-  // Each level of a value takes at most two levels of JSON, and the surrounding lists a few more.
-  if (text.length > LONG && depthOf(text) > limits.depth * 2 + 8) throw tooDeep()
+/** What a property takes at least: `"":1,`. */
+const SHORTEST_PROPERTY = 5
+
+/**
+ * Parses JSON. Too many names are refused here, because objects with names of their own are the slowest text to parse; of
+ * depth and objects only what is far too much. The decoder enforces their exact limits.
+ *
+ * @param names how many names the text may have
+ */
+export function parseJson(text: string, limits: Limits, names: number = limits.names): unknown {
+  if (text.length > LONG || text.length > names * SHORTEST_PROPERTY) {
+    const nesting = nestingOf(text)
+    // Each level of a value takes at most two levels of JSON, and the surrounding lists a few more.
+    if (nesting.depth > limits.depth * 2 + 8) throw tooDeep()
+    // An error takes two objects of JSON, anything else at most one.
+    if (nesting.objects > limits.nodes + MAX_ERRORS) throw tooMany()
+    if (nesting.names > names) throw tooManyOf('names')
+  }
   return JSON.parse(text)
 }
 
@@ -75,19 +89,27 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return isObject(value) && !Array.isArray(value)
 }
 
-/** The depth to which brackets are nested in a JSON text, outside of strings. */
-function depthOf(text: string): number {
+/** The depth to which brackets are nested in a JSON text, and how many objects and property names it has. */
+function nestingOf(text: string): { depth: number; objects: number; names: number } {
   let depth = 0
   let deepest = 0
+  let objects = 0
+  let names = 0
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
-      case 0x5b: // [
       case 0x7b: // {
+        objects++
+        if (++depth > deepest) deepest = depth
+        break
+      case 0x5b: // [
         if (++depth > deepest) deepest = depth
         break
       case 0x5d: // ]
       case 0x7d: // }
         depth--
+        break
+      case 0x3a: // :
+        names++
         break
       case 0x22: // "
         at = endOfString(text, at)
@@ -95,7 +117,7 @@ function depthOf(text: string): number {
       default:
     }
   }
-  return deepest
+  return { depth: deepest, objects, names }
 }
 
 function endOfString(text: string, start: number): number {
@@ -116,5 +138,9 @@ export function tooDeep(): SessionError {
 }
 
 export function tooMany(): SessionError {
-  return new SessionError('ERR_SESSION_DECODE', 'it has too many objects')
+  return tooManyOf('objects')
+}
+
+export function tooManyOf(what: string): SessionError {
+  return new SessionError('ERR_SESSION_DECODE', `it has too many ${what}`)
 }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { SessionError } from '../../errors.ts'
+import { define } from './own-properties.ts'
 
 /**
  * The tokens of the grammar in `value-codec.ts`: strings that represent what JSON cannot. All begin with `~`. A string
@@ -11,6 +12,9 @@ export const UNDEFINED = '~'
 export const HOLE = '~h'
 
 const MINUS = 0x2d
+const QUOTE = 0x22
+const COLON = 0x3a
+const BACKSLASH = 0x5c
 const HEX = /^[1-9a-f][\da-f]*$/
 const LATEST_DATE = 8.64e15
 const SAFE_HEX_DIGITS = 13
@@ -130,23 +134,24 @@ export function readBase64(text: string): Buffer {
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/
 
-/** The strings of a JSON text, each with the colon that follows it if it is a property name. */
-const STRING = /"(?:[^"\\]|\\.)*"(:?)/g
-
 /** A property name in T and S: unchanged, or `~` and its UTF-16 in base64url. */
 export function writeName(name: string): string {
   if (name.charCodeAt(0) !== TILDE && !ESCAPED.test(name)) return name
   return `~${Buffer.from(name, 'utf16le').toString('base64url')}`
 }
 
-/** Replaces the names that {@link writeName} encoded, in place and in order. */
-export function readNames(fields: Record<string, unknown>): void {
-  for (const [written, value] of Object.entries(fields)) {
-    Reflect.deleteProperty(fields, written)
+/**
+ * A copy of an object with the names that {@link writeName} was given, in their order. To rename properties in place, all
+ * that follow have to be deleted and added again, which is many times slower.
+ */
+export function readNames(fields: Record<string, unknown>): Record<string, unknown> {
+  const named: Record<string, unknown> = {}
+  for (const written in fields) {
     const name = written.charCodeAt(0) === TILDE ? readName(written) : written
-    if (name === '__proto__' || Object.hasOwn(fields, name)) throw damaged()
-    fields[name] = value
+    if (name === '__proto__' || Object.hasOwn(named, name)) throw damaged()
+    define(named, name, fields[written])
   }
+  return named
 }
 
 function readName(written: string): string {
@@ -155,11 +160,21 @@ function readName(written: string): string {
   return name
 }
 
-/** Whether a property name in the output of `JSON.stringify` contains a backslash. */
+/** Whether a property name in the output of `JSON.stringify` contains a backslash. It looks only at strings that do. */
 export function hasEscapedName(json: string): boolean {
-  if (!json.includes('\\')) return false
-  for (const [text, colon] of json.matchAll(STRING)) if (colon === ':' && text.includes('\\')) return true
+  for (let at = json.indexOf('\\'); at !== -1; at = json.indexOf('\\', at)) {
+    at = endOfString(json, at)
+    if (json.charCodeAt(at + 1) === COLON) return true
+  }
   return false
+}
+
+/** The position of the quote that ends a string of valid JSON, from a character in it that no backslash precedes. */
+function endOfString(json: string, from: number): number {
+  let at = from
+  for (let code = json.charCodeAt(at); code !== QUOTE; code = json.charCodeAt(at))
+    at += code === BACKSLASH ? 2 : 1
+  return at
 }
 
 export function damaged(): SessionError {

@@ -7,36 +7,40 @@ const MAX_TYPES = 500
 
 /** The types of a line that is being written. Each stands in the line once; instances refer to it by number. */
 export class TypeTable {
-  readonly #types: { readonly plan: ClassPlan; readonly shape: Shape | undefined; readonly token: string }[] =
-    []
+  /** The entries of the table, each with the token that its instances begin with. */
+  readonly #tokens = new Map<string, string>()
+  /** The latest type, because the instances of a list are mostly of one. */
+  #latest: string | undefined
+  #latestToken: string | undefined
 
   /** The token that instances of a type begin with, such as `~0`; `undefined` if the type was not added yet. */
   tokenOf(plan: ClassPlan, shape: Shape | undefined): string | undefined {
-    for (let i = 0; i < this.#types.length; i++) {
-      const type = this.#types[i]
-      if (type?.plan === plan && (type.shape === shape || isAlike(type.shape, shape))) return type.token
-    }
-    return undefined
+    const entry = entryOf(plan, shape)
+    if (entry === this.#latest) return this.#latestToken
+    const token = this.#tokens.get(entry)
+    if (token === undefined) return undefined
+    this.#latest = entry
+    this.#latestToken = token
+    return token
   }
 
   /** Adds a type and returns its token; `undefined` if there are too many. */
   add(plan: ClassPlan, shape: Shape | undefined): string | undefined {
-    if (this.#types.length === MAX_TYPES) return undefined
-    const token = `~${this.#types.length}`
-    this.#types.push({ plan, shape, token })
+    if (this.#tokens.size === MAX_TYPES) return undefined
+    const token = `~${this.#tokens.size}`
+    this.#tokens.set(entryOf(plan, shape), token)
     return token
   }
 
   /** The table as text, `[["Cart",1,["items","since"]]]`; empty if there are no types. */
   text(): string {
-    if (this.#types.length === 0) return ''
-    return `[${this.#types.map(({ plan, shape }) => shape?.entry ?? plan.shapes.fieldless).join(',')}]`
+    return this.#tokens.size === 0 ? '' : `[${[...this.#tokens.keys()].join(',')}]`
   }
 }
 
-/** Only recent shapes are remembered, so two objects can stand for the same shape. */
-function isAlike(one: Shape | undefined, other: Shape | undefined): boolean {
-  return one !== undefined && other !== undefined && one.matches(other.fields)
+/** A type as text. It has the name of the class, so no two types have the same. */
+function entryOf(plan: ClassPlan, shape: Shape | undefined): string {
+  return shape?.entry ?? plan.shapes.fieldless
 }
 
 /** An entry of a line's type table. */

@@ -7,7 +7,7 @@ import { Encoder } from './encoder.ts'
 import { renderPath, Trail } from './path.ts'
 import { isPlain } from './plain-json.ts'
 import { parseJson, parsePlain } from './safe-parse.ts'
-import { readLeaves } from './superjson.ts'
+import { LeafBudget, MOST_NAMES_OF_LEAVES, readLeaves } from './superjson.ts'
 import { damaged, hasEscapedName } from './tokens.ts'
 import { readTypes, type Type } from './type-table.ts'
 
@@ -130,12 +130,19 @@ export class ValueCodec {
       case 'S ': {
         const end = line.indexOf('\t')
         const leaves = line.slice(2, end)
-        const read = leaves === '' ? [] : readLeaves(parseJson(leaves, this.#limits))
+        const read = leaves === '' ? [] : this.#leaves(leaves)
         return this.#readTree(line.slice(end + 1), read)
       }
       default:
         throw damaged()
     }
+  }
+
+  #leaves(text: string): readonly unknown[] {
+    return readLeaves(
+      parseJson(text, this.#limits, MOST_NAMES_OF_LEAVES),
+      new LeafBudget(this.#plans.allowsRegExps),
+    )
   }
 
   #readTree(text: string, leaves?: readonly unknown[]): unknown {

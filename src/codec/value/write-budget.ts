@@ -1,4 +1,4 @@
-import { type Limits, NumericKeyCounter } from '../limits.ts'
+import { type Limits, MAX_ENCODED_NAMES, MAX_ERRORS, NumericKeyCounter } from '../limits.ts'
 import type { Trail } from './path.ts'
 
 /** Enforces the limits on one value while it is written. Errors name the path at which a limit was exceeded. */
@@ -7,6 +7,9 @@ export class WriteBudget {
   readonly #trail: Trail
   #numericKeys: NumericKeyCounter | undefined
   #units = 0
+  #errors = 0
+  #encodedNames = 0
+  #names = 0
 
   constructor(limits: Limits, trail: Trail) {
     this.#limits = limits
@@ -44,5 +47,22 @@ export class WriteBudget {
   key(key: unknown): void {
     this.#numericKeys ??= new NumericKeyCounter()
     if (this.#numericKeys.exceedsWith(key)) throw this.#trail.exceeded('numbers as keys and members')
+  }
+
+  /** Counts an error and its fields. */
+  error(fields: number): void {
+    this.#errors += 1 + fields
+    if (this.#errors > MAX_ERRORS) throw this.#trail.exceeded('errors and fields of errors')
+  }
+
+  /** Counts property names. */
+  names(count: number): void {
+    this.#names += count
+    if (this.#names > this.#limits.names) throw this.#trail.exceeded('names')
+  }
+
+  /** Counts a property name that JSON would escape. */
+  encodedName(): void {
+    if (++this.#encodedNames > MAX_ENCODED_NAMES) throw this.#trail.exceeded('names that JSON escapes')
   }
 }

@@ -23,10 +23,12 @@ const OVERHEAD = 80
 /**
  * Payloads are encrypted and authenticated against anyone with access to the backend. The version stays readable, so every
  * backend compares and swaps as before. It and the key of the record are authenticated too, so that a sealed payload opens
- * only in its own record, and only with its own version.
+ * only in its own record, and only with its own version; and it opens only for its own application, whatever keys are
+ * shared.
  */
 export class SealedStore implements Store {
   readonly traits: StoreTraits
+  readonly namespace: string
   /** Present where the store has them. */
   declare readonly sweep?: Sweeping['sweep']
   declare readonly count?: Counting['count']
@@ -36,9 +38,11 @@ export class SealedStore implements Store {
   readonly #plainUntil: number
   readonly #now: () => number
 
-  constructor(store: Store, { keys, plainUntil }: SealOptions, now: () => number) {
+  constructor(store: Store, { keys, application, plainUntil }: SealOptions, now: () => number) {
     this.#store = store
-    this.#sealer = new Sealer(createKeyRing(keys, 'session: seal.keys'), ['record'])
+    this.namespace = store.namespace ?? ''
+    const owner = application === undefined ? ['store', this.namespace] : ['application', application]
+    this.#sealer = new Sealer(createKeyRing(keys, 'session: seal.keys'), ['record', ...owner])
     this.#plainUntil = plainUntil?.getTime() ?? -Infinity
     this.#now = now
     const maxBytes =
@@ -68,7 +72,7 @@ export class SealedStore implements Store {
       return entryOf(stored, stored.payload, true)
     throw new SessionError(
       'ERR_SESSION_PAYLOAD',
-      'the stored session is not sealed for this record by one of seal.keys',
+      'the stored session is not sealed for this record and application by one of seal.keys',
     )
   }
 

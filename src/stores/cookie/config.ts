@@ -1,4 +1,5 @@
-import { weaknessOf, type SealKey } from '../../codec/seal/key-ring.ts'
+import * as crypto from 'node:crypto'
+import { weaknessOfText, type SealKey } from '../../codec/seal/key-ring.ts'
 import type { SessionError } from '../../errors.ts'
 import { optionError } from '../shared/options.ts'
 
@@ -95,10 +96,10 @@ function keysIn(fields: Fields): readonly SealKey[] {
   }
   if (security === undefined) throw wrong('securityKey', 'is missing, and keys too: one of them is needed')
   if (block === undefined) throw wrong('blockKey', 'is missing: cookies are always encrypted')
-  const weakness = weaknessOf(Buffer.from(security))
+  const weakness = weaknessOfText(security)
   if (weakness !== undefined) throw wrong('securityKey', weakness)
   if (!BLOCK_KEYS.includes(Buffer.byteLength(block))) throw wrong('blockKey', 'must have 16, 24 or 32 bytes')
-  return [`${security} ${block}`]
+  return [crypto.hash('sha256', `${security} ${block}`, 'buffer')]
 }
 
 function textIn(fields: Fields, field: string, shown: string): string | undefined {

@@ -1,7 +1,9 @@
 import test from 'ava'
+import { checksum } from '../../../src/codec/document/checksum.ts'
 import { createVersion, Document, type Header } from '../../../src/codec/document/document.ts'
 import { defaultLimits } from '../../../src/codec/limits.ts'
 import { SessionError } from '../../../src/errors.ts'
+import { Mutator } from '../../hostile/mutator.ts'
 
 const header: Header = { version: 'AAAAaaaa0000-_-_', createdAt: 1_760_000_000_000, attributes: new Map() }
 
@@ -386,5 +388,72 @@ test('no error shows a key or a value', (t) => {
   for (const payload of payloads) {
     const error = t.throws(() => read(payload).keys(), { instanceOf: SessionError })
     t.false(error.message.includes(secret))
+  }
+})
+
+test('a header has at most 16,384 characters, when it is written and when it is read', (t) => {
+  const attributes = (length: number): Header => ({
+    ...header,
+    attributes: new Map([['a', 'x'.repeat(length)]]),
+  })
+  const head = write({}).indexOf('\n') + ' a='.length
+  const longest = Document.empty(header).write(attributes(16_384 - head), new Map(), defaultLimits)
+  t.is(longest.indexOf('\n'), 16_384)
+  t.is(read(longest).header.attributes.get('a')?.length, 16_384 - head)
+  t.throws(() => Document.empty(header).write(attributes(16_385 - head), new Map(), defaultLimits), {
+    code: 'ERR_SESSION_LIMIT',
+  })
+  t.is(
+    codeOf(() => read(longest.replace('=x', '=xx'))),
+    'ERR_SESSION_PAYLOAD',
+  )
+})
+
+test('a payload has at most 10,000 lines, or as many as the limit of keys allows', (t) => {
+  const many = payloadOf(Array.from({ length: 10_001 }, (_, n) => `"${n}" J 1\n`).join(''))
+  t.throws(() => read(many), { code: 'ERR_SESSION_LIMIT', message: 'the session has too many keys' })
+  t.is(Document.parse(many, { ...defaultLimits, keys: 10_001 }).size, 10_001)
+  t.throws(() => Document.parse(many, { ...defaultLimits, keys: 10_000 }), { code: 'ERR_SESSION_LIMIT' })
+})
+
+test('keys have the same values and places before and after there is an index', (t) => {
+  const random = new Mutator(4711)
+  const keys = [
+    'a',
+    'ab',
+    'abcdef',
+    'abcdefg',
+    '"',
+    '\n',
+    'é',
+    '\\',
+    '',
+    'abcde"',
+    '\ud800',
+    'long'.repeat(9),
+    'never',
+  ]
+  const odd = ['"\\x" J 1', '"a', 'a" J 1', '', '"a"J 1', '"\\u00E9" J 1', '"é\\"" J 1', '"\\']
+  for (let round = 0; round < 300; round++) {
+    const lines = Array.from({ length: random.below(9) }, () => {
+      if (random.below(6) === 0) return random.one(odd)
+      const line = `${JSON.stringify(random.one(keys))} J ${random.below(3)}`
+      return line + random.one(['', checksum(line), checksum(line), ' #00000000'])
+    })
+    const payload = payloadOf(lines.map((line) => `${line}\n`).join(''))
+    const indexed = read(payload)
+    void indexed.size
+    const changes = new Map(
+      keys.slice(0, 1 + random.below(5)).map((key) => [key, random.below(2) === 0 ? undefined : 'J 9']),
+    )
+    for (const key of keys) {
+      t.is(read(payload).line(key), indexed.line(key))
+      t.is(read(payload).has(key), indexed.has(key))
+    }
+    const searched = read(payload)
+    for (const key of keys) t.is(searched.line(key), indexed.line(key))
+    t.is(read(payload).write(header, changes, defaultLimits), indexed.write(header, changes, defaultLimits))
+    t.deepEqual(searched.keys(), indexed.keys())
+    t.is(read(payload).damaged, indexed.damaged)
   }
 })

@@ -12,7 +12,7 @@ function refused(keys: unknown): string {
 }
 
 test('security 44: keys that are short or can be guessed are refused with a recipe for a good one', (t) => {
-  const recipe = /make one with: node -p "crypto\.randomBytes\(32\)\.toString\('base64url'\)"$/
+  const recipe = /; make one with: openssl rand -base64 32$/
   for (const [key, why] of [
     ['', /is 0 bytes long/],
     ['keyboard cat', /is 12 bytes long/],
@@ -25,6 +25,22 @@ test('security 44: keys that are short or can be guessed are refused with a reci
     ['k3yB04rd-D0g'.repeat(3), /it repeats/],
     [`${'8fj2kd9s0a7x'.repeat(3)}8fj`, /it repeats/],
     ['0123456789abcdefghijklmnopqrstuvwxyz', /counts/],
+    ['qwertyuiopasdfghjklzxcvbnmqwerty', /words/],
+    ['qwertyuiopasdfghjklzxcvbnmqwertyuiopasdfghjkl', /words/],
+    ['CorrectHorseBatteryStaplePurpleMonkeyDishwasher', /words/],
+    [
+      'correct horse battery staple, purple monkey',
+      /is neither base64 nor hex, and a passphrase is no key|words/,
+    ],
+    ['Tr0ub4dor&3 and some more, to have 32 or so', /is neither base64 nor hex, and a passphrase is no key/],
+    ['8675309867530912345098765432198765012345678901', /words or a number|counts/],
+    [Buffer.from('Tr0ub4dor&3 and some more, to have 32').toString('base64'), /is a text in base64 or hex/],
+    [Buffer.from('Tr0ub4dor&3 and some more, to have 32').toString('hex'), /is a text in base64 or hex/],
+    [Buffer.from('Tr0ub4dor&3 and some more, to have 32'), /is text as bytes/],
+    [randomBytes(24).toString('base64'), /is 24 bytes long, and a key has at least 32/],
+    [randomBytes(24).toString('hex'), /is 24 bytes long, and a key has at least 32/],
+    [`${randomBytes(32).toString('base64')}!`, /is neither base64 nor hex/],
+    [Buffer.concat([Buffer.alloc(20, randomBytes(1)), randomBytes(12)]), /it repeats/],
     [Buffer.from(Array.from({ length: 32 }, (_, at) => 200 - at)), /counts/],
     [Buffer.alloc(32), /it repeats/],
     [Buffer.concat([Buffer.alloc(29), Buffer.from([1, 77, 3])]), /it repeats/],
@@ -42,6 +58,21 @@ test('security 44: keys of 32 random bytes are accepted raw, in hex and in base6
     const bytes = randomBytes(32)
     for (const key of [bytes, bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')])
       t.is(refused([key]), 'accepted')
+  }
+})
+
+test('security 44: a key is the same as bytes and in each spelling of them', (t) => {
+  const bytes = randomBytes(32)
+  const [first] = createKeyRing([bytes], 'keys')
+  for (const text of [
+    bytes.toString('hex'),
+    bytes.toString('hex').toUpperCase(),
+    bytes.toString('base64'),
+    bytes.toString('base64').replace('=', ''),
+    bytes.toString('base64url'),
+  ]) {
+    const [key] = createKeyRing([text], 'keys')
+    t.deepEqual([key.id, key.subkey('a')], [first.id, first.subkey('a')])
   }
 })
 

@@ -38,3 +38,24 @@ test('an empty view is accepted, unless its buffer is detached', (t) => {
   t.is(memory.claim(view), 'a detached buffer cannot be stored')
   t.is(memory.claim(buffer), 'a detached buffer cannot be stored')
 })
+
+test('thousands of views on one buffer are compared, in any order', (t) => {
+  const count = 3_000
+  const ring = new ArrayBuffer(count * 2)
+  const orders: readonly (readonly [string, (index: number) => number])[] = [
+    ['up', (index) => index],
+    ['down', (index) => count - 1 - index],
+    ['mixed', (index) => (index * 1_009) % count],
+  ]
+  for (const [name, order] of orders) {
+    const memory = new MemoryRanges()
+    for (let index = 0; index < count; index++)
+      t.is(memory.claim(new Uint8Array(ring, order(index) * 2, 1)), undefined, name)
+    for (let index = 0; index < count; index++) {
+      t.not(memory.claim(new Uint8Array(ring, index * 2, 1)), undefined, name)
+      if (index > 0) t.not(memory.claim(new Uint8Array(ring, index * 2 - 1, 2)), undefined, name)
+    }
+    for (let index = 0; index < count; index++)
+      t.is(memory.claim(new Uint8Array(ring, index * 2 + 1, 1)), undefined, name)
+  }
+})

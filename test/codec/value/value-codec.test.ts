@@ -31,6 +31,7 @@ class Box {
 }
 
 const registry = createRegistry()
+registry.registerType(RegExp)
 registry.registerType(Cart)
 registry.registerType(Money, { encode: (money) => money.cents, decode: (cents: bigint) => new Money(cents) })
 registry.registerType(Prices, {

@@ -9,7 +9,7 @@ import {
 } from '../../../src/index.ts'
 import { hashId } from '../../../src/session/id.ts'
 import { SealedStore } from '../../../src/session/backend/sealed-store.ts'
-import type { Entry } from '../../../src/store.ts'
+import type { Entry, Store } from '../../../src/store.ts'
 import { CookieStore } from '../../../src/stores/cookie.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'
@@ -55,6 +55,19 @@ function sealedManager(
     ...more,
   })
   return { manager, events }
+}
+/** The same store under the name of a prefix or table. */
+function named(store: MemoryStore, namespace: string): Store {
+  return {
+    traits: store.traits,
+    namespace,
+    read: async (...args) => store.read(...args),
+    create: async (...args) => store.create(...args),
+    replace: async (...args) => store.replace(...args),
+    touch: async (...args) => store.touch(...args),
+    destroy: async (key, base) => store.destroy(key, base),
+    close: async () => store.close(),
+  }
 }
 async function stored(store: MemoryStore, id: string): Promise<Entry> {
   const entry = await store.read(hashId(id))
@@ -197,6 +210,30 @@ test('a sealed store takes as much less as a seal takes', async (t) => {
   })
 })
 
+test('security 46: a record opens only for the application that sealed it, whatever keys are shared', async (t) => {
+  const store = new MemoryStore()
+  const owners: Partial<ManagerOptions<undefined>>[] = [
+    { seal: { keys: [k1] } },
+    { seal: { keys: [k1], application: 'shop' } },
+    { seal: { keys: [k1], application: 'forum' } },
+    { store: named(store, 'shop') },
+    { store: named(store, 'shop:') },
+  ]
+  for (const [index, owner] of owners.entries()) {
+    const id = await storedSession(sealedManager(store, [k1], owner).manager, 'mine')
+    for (const [number, other] of owners.entries()) {
+      const { manager, events } = sealedManager(store, [k1], other)
+      const found = await manager.find(id)
+      t.is(found?.get('secret'), index === number ? 'mine' : undefined)
+      t.deepEqual(failures(events), index === number ? [] : [['payload', 'ERR_SESSION_PAYLOAD']])
+    }
+  }
+  const moved = { store: named(store, 'a:'), seal: { keys: [k1], application: 'shop' } }
+  const id = await storedSession(sealedManager(store, [k1], moved).manager, 'mine')
+  const { manager } = sealedManager(store, [k1], { ...moved, store: named(store, 'b:') })
+  t.is((await manager.open(id)).get('secret'), 'mine', 'with a name of its own it may move')
+})
+
 test('seal is refused where it cannot work', (t) => {
   const make = (options: object): unknown =>
     t.throws(() => session(options), { instanceOf: SessionError, code: 'ERR_SESSION_OPTIONS' })?.message
@@ -207,6 +244,11 @@ test('seal is refused where it cannot work', (t) => {
     'session: seal.keys[0]: is 12 bytes long, an',
   )
   t.is(make({ seal: { keys: [] } }), 'session: seal.keys: needs at least one key')
+  for (const application of ['', 7, null])
+    t.is(
+      make({ seal: { keys: [k1], application } }),
+      'session: seal.application: must be a string that is not empty',
+    )
   t.is(make({ seal: { keys: [k1], key: 1 } }), 'session: seal.key: is not a setting')
   t.is(make({ seal: { keys: [k1], plainUntil: 'tomorrow' } }), 'session: seal.plainUntil: must be a Date')
   t.regex(

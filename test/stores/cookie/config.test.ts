@@ -5,7 +5,7 @@ import { fromConfig, session, SessionError, type SessionOptions } from '../../..
 import { CookieStore } from '../../../src/stores/cookie.ts'
 import { serve } from '../../support/client.ts'
 
-const securityKey = randomBytes(24).toString('hex')
+const securityKey = randomBytes(32).toString('hex')
 const blockKey = randomBytes(16).toString('hex')
 const beego = { securityKey, blockKey, securityName: 'shop' }
 
@@ -104,6 +104,10 @@ test('beego 18: keys that are missing or short are an error at start, never rand
   t.regex(
     refused({ securityKey: 'beegocookiehashkey', blockKey }),
     /^cookie: securityKey: is 18 bytes long, and a key has at least 32; make one with/,
+  )
+  t.regex(
+    refused({ securityKey: 'qwertyuiopasdfghjklzxcvbnmqwerty', blockKey }),
+    /^cookie: securityKey: looks like words or a number, and a passphrase is no key/,
   )
   t.is(refused({ securityKey, blockKey: 'short' }), 'cookie: blockKey: must have 16, 24 or 32 bytes')
   t.regex(refused({ keys: ['short'] }), /^cookie: keys\[0\]: is 5 bytes long/)

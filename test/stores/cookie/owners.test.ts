@@ -18,7 +18,7 @@ async function login(manager: SessionManager): Promise<string> {
 }
 
 test('security 25: cookie: with revocations the sessions of an owner are listed, ended and limited', async (t) => {
-  const manager = managerOf(new MemoryStore({}))
+  const manager = managerOf(new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity }))
   const anns = manager.sessionsOf('ann')
   const cookies = [await login(manager), await login(manager)]
   const usable = async (): Promise<boolean[]> =>
@@ -43,7 +43,7 @@ test('security 25: cookie: with revocations the sessions of an owner are listed,
 })
 
 test('security 25: cookie: a sign-in whose fence is older than an endAll is refused', async (t) => {
-  const manager = managerOf(new MemoryStore({}))
+  const manager = managerOf(new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity }))
   const since = await manager.sessionsOf('ann').since()
   await manager.sessionsOf('ann').endAll()
   const session = manager.begin()

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
 import { deflateRawSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
@@ -7,11 +9,18 @@ import { Sealer } from '../../../src/codec/seal/sealer.ts'
 import { session, SessionError, SessionManager, type SessionOptions } from '../../../src/index.ts'
 import { CookieChunks } from '../../../src/koa/cookie-chunks.ts'
 import { CookieStore, type CookieStoreOptions } from '../../../src/stores/cookie.ts'
+import { FileStore } from '../../../src/stores/file.ts'
+import { MemcacheStore } from '../../../src/stores/memcache.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import { serve, type Client } from '../../support/client.ts'
 
 const HOUR = 60 * 60 * 1000
 const [k1, k2] = [randomBytes(32), randomBytes(32)]
+
+/** A list of ended sessions that forgets none before its time. */
+function listOfEnded(now: () => number = Date.now): MemoryStore {
+  return new MemoryStore({ now, maxEntries: Infinity, maxBytes: Infinity })
+}
 
 interface World {
   readonly client: () => Client
@@ -540,9 +549,48 @@ test('security 44: the store requires keys, and refuses placeholders', (t) => {
   )
 })
 
+test('security 23: a list of ended sessions that may forget one early is refused', (t) => {
+  const forgetful = /^cookie: revocations: the \w+ store may forget entries to make room/
+  for (const revocations of [
+    new MemoryStore(),
+    new MemoryStore({ maxEntries: 200 }),
+    new MemoryStore({ maxEntries: Infinity }),
+    new MemoryStore({ maxBytes: Infinity }),
+    new MemcacheStore({ url: '127.0.0.1:11211' }),
+  ])
+    t.throws(() => new CookieStore({ keys: [k1], revocations }), {
+      code: 'ERR_SESSION_OPTIONS',
+      message: forgetful,
+    })
+  t.true(new CookieStore({ keys: [k1], revocations: listOfEnded() }).traits.revocable)
+  t.true(new CookieStore({ keys: [k1], revocations: new FileStore({ folder: './x' }) }).traits.revocable)
+})
+
+test('security 23: a list of ended sessions that only this process sees is told once, by a process warning', async (t) => {
+  const program = `
+    import { CookieStore } from './src/stores/cookie.ts'
+    import { FileStore } from './src/stores/file.ts'
+    import { MemoryStore } from './src/stores/memory.ts'
+    const keys = [Buffer.from('${k1.toString('hex')}', 'hex')]
+    process.on('warning', ({ name, code }) => console.log(name, code))
+    new CookieStore({ keys, revocations: new FileStore({ folder: './x' }) }).bind('sid')
+    await new Promise(setImmediate)
+    console.log('then')
+    const revocations = new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity })
+    new CookieStore({ keys, revocations }).bind('sid')
+    new CookieStore({ keys, revocations })`
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--import=tsx',
+    '--input-type=module',
+    '--eval',
+    program,
+  ])
+  t.is(stdout, 'then\nSessionWarning KTS_LOCAL_REVOCATIONS\n')
+})
+
 for (const verb of ['/end', '/regenerate']) {
   test(`security 23: with a list of ended sessions ${verb} is final for every cookie of the session`, async (t) => {
-    const revocations = new MemoryStore({ now: () => made.time })
+    const revocations = listOfEnded(() => made.time)
     const made: World = await world(t, { revocations })
     const ann = made.client()
     await ann.get('/set?a=1')
@@ -572,7 +620,7 @@ test('security 23: without such a list an ended session’s kept cookie is good 
 })
 
 test('security 24: a slow request of an ended session commits nothing, and sends no cookie', async (t) => {
-  const revocations = new MemoryStore()
+  const revocations = listOfEnded()
   const gate = { open: (): void => {} }
   const koa = new Koa().use(session({ store: new CookieStore({ keys: [k1], revocations }) }))
   koa.use(async (ctx) => {
@@ -601,7 +649,7 @@ test('security 24: a slow request of an ended session commits nothing, and sends
 test('a session that is destroyed by its ID is destroyed for all of its cookies', async (t) => {
   const time = { now: 1_750_000_000_000 }
   const now = (): number => time.now
-  const revocations = new MemoryStore({ now })
+  const revocations = listOfEnded(now)
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1], revocations, now }), now })
   const ann = manager.begin().set('a', 1)
   await manager.commit(ann)
@@ -620,7 +668,7 @@ test('without revocations an ID alone destroys nothing, and the manager says so'
 })
 
 test('a session that only another version of the program can read is ended by a logout all the same', async (t) => {
-  const revocations = new MemoryStore()
+  const revocations = listOfEnded()
   const store = new CookieStore({ keys: [k1], revocations })
   const newer = `kts2 ${'v'.repeat(16)} something else`
   const { credential = '' } = await store.bind('sid').create('k'.repeat(43), newer, Date.now() + HOUR)
@@ -635,7 +683,7 @@ test('a session that only another version of the program can read is ended by a 
 })
 
 test('the health of the store is that of its revocation list', async (t) => {
-  const revocations = new MemoryStore()
+  const revocations = listOfEnded()
   const manager = new SessionManager({ store: new CookieStore({ keys: [k1], revocations }) })
   t.true((await manager.health()).ok)
   revocations.read = async () => Promise.reject(new Error('down'))
@@ -643,7 +691,7 @@ test('the health of the store is that of its revocation list', async (t) => {
 })
 
 test('security 53: while the list cannot be asked, a request with a session is a 503, and others are served', async (t) => {
-  const revocations = new MemoryStore()
+  const revocations = listOfEnded()
   const { client } = await world(t, { revocations })
   const ann = client()
   await ann.get('/set?a=1')
