@@ -1,10 +1,9 @@
 import type { Middleware } from 'koa'
 import { SessionError } from '../errors.ts'
-import type { SessionValues } from '../session/schema.ts'
 import type { Session } from '../session/session.ts'
 
 /** What the guard asks of a session. */
-type FreshSession = Pick<Session<SessionValues>, 'owner' | 'isFresh'>
+type FreshSession = Pick<Session, 'owner' | 'isFresh'>
 
 /**
  * A guard for routes that do something dangerous: the owner of `ctx.session` must have proven who it is in the last `ms`

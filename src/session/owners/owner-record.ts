@@ -136,7 +136,7 @@ function entryIn(value: unknown): OwnerEntry {
 
 function textsIn(value: unknown): readonly string[] {
   if (!Array.isArray(value) || !value.every((each) => typeof each === 'string')) throw unreadable()
-  return value as readonly string[] // as the line above checks
+  return value
 }
 
 function unreadable(): SessionError {
