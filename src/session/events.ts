@@ -20,6 +20,7 @@ import type { SessionError } from '../errors.ts'
  * - `sign-in-refused`: the owner's sessions were `ended` since the credentials were looked at, or there are too many (`full`).
  * - `confirmed`: the owner has proven once more who it is.
  * - `ended`: sessions of an owner were ended: `one`, all `others`, or `all`.
+ * - `owner-repaired`: the record of an owner was damaged, and begins anew with a sign-in. The sessions that it listed end.
  * - `unlisted`: a session was ended because its owner's record does not list it.
  * - `regenerated`: the session got a new ID by `regenerate()`.
  * - `destroyed`: a stored session was ended, by `destroy()`, or because its last value was removed.
@@ -71,6 +72,7 @@ export type SessionEvent =
       readonly isNewDevice: boolean
     }
   | { readonly type: 'sign-in-refused'; readonly handle: string; readonly reason: 'ended' | 'full' }
+  | { readonly type: 'owner-repaired' }
   | { readonly type: 'ended'; readonly reason: 'one' | 'others' | 'all'; readonly sessions: number }
   | { readonly type: 'destroyed' | 'retired-id' | 'expired'; readonly handle: string | undefined }
   | {

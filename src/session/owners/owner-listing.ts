@@ -71,11 +71,18 @@ export class OwnerListing {
     const at = now()
     const before = this.#verified.get(handle)
     if (before !== undefined && Math.abs(at - before) < owners.verifyEvery) return undefined
-    return this.#records.verify(owner, handle, deadline).then((listed) => {
-      if (listed === undefined) this.#verified.delete(handle)
-      else this.#remember(handle, at)
-      return listed !== undefined
-    })
+    return this.#records.verify(owner, handle, deadline).then(
+      (listed) => {
+        if (listed === undefined) this.#verified.delete(handle)
+        else this.#remember(handle, at)
+        return listed !== undefined
+      },
+      (error: unknown) => {
+        // A store in trouble says nothing about the session; the next request asks again.
+        if (owners.verifyEvery === 0) throw error
+        return true
+      },
+    )
   }
 
   /** How often a session is looked for: `0` for each time that it is opened. */

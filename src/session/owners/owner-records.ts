@@ -108,10 +108,11 @@ export class OwnerRecords {
 
   /** What a sign-in is fenced by: see `OwnerSessions.since`. */
   async since(owner: Owner, deadline: Deadline): Promise<string> {
-    const { result } = await this.#change(owner, deadline, (record, isNew) => ({
+    const change = (record: OwnerRecord, isNew: boolean): Change<string> => ({
       result: fenceOf(record),
       isChanged: isNew,
-    }))
+    })
+    const { result } = await this.#change(owner, deadline, change, true)
     return result
   }
 
@@ -127,7 +128,7 @@ export class OwnerRecords {
     let isNewDevice = false
     let found: Found | undefined
     for (;;) {
-      const { result, record, entry } = await this.#change<'full' | 'listed'>(owner, deadline, (each) => {
+      const change = (each: OwnerRecord): Change<'full' | 'listed'> => {
         if (each.isListed(handle, key)) return { result: 'listed', isChanged: false }
         if (since !== undefined && since !== fenceOf(each)) throw endedSince()
         if (found !== undefined) forget(each, found)
@@ -147,7 +148,8 @@ export class OwnerRecords {
           each.devices = [...each.devices.filter((known) => known !== deviceHash), deviceHash].slice(-DEVICES)
         }
         return { result: 'listed', isChanged: true }
-      })
+      }
+      const { result, record, entry } = await this.#change(owner, deadline, change, true)
       if (result === 'full') {
         found = await this.#look(record, deadline)
         continue
@@ -190,8 +192,12 @@ export class OwnerRecords {
     const { store, key } = this.#place(owner)
     const entry = await store.read(key, undefined, deadline)
     if (entry === undefined) return undefined
-    const record = OwnerRecord.parse(entry.payload)
-    return record.isListed(handle) ? { rights: record.rights } : undefined
+    try {
+      const record = OwnerRecord.parse(entry.payload)
+      return record.isListed(handle) ? { rights: record.rights } : undefined
+    } catch {
+      return undefined // a damaged record lists nothing
+    }
   }
 
   /** The sessions that an owner has. What has ended is dropped from the record, and what is to end is ended. */
@@ -390,19 +396,34 @@ export class OwnerRecords {
     owner: OwnerPlace,
     deadline: Deadline,
     change: (record: OwnerRecord, isNew: boolean) => Change<T>,
+    isRepairing = false,
   ): Promise<Reading<T>> {
     const { store, key } = this.#place(owner)
     const { now, pause } = this.#settings
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const entry = await store.read(key, undefined, deadline)
-      const record = entry === undefined ? OwnerRecord.empty(now()) : OwnerRecord.parse(entry.payload)
-      const { result, isChanged } = change(record, entry === undefined)
+      const stored = entry && this.#parse(entry, isRepairing)
+      const record = stored ?? OwnerRecord.empty(now())
+      const { result, isChanged } = change(record, stored === undefined)
       if (!isChanged) return { result, record, entry }
       const written = await this.#write(owner, record, entry, deadline)
       if (written !== undefined) return { result, record, entry: written }
       await this.#store.calls.queue(pause(backoff(tries)), deadline)
     }
     throw busy()
+  }
+
+  /**
+   * Reads a record. One that is damaged begins anew with the next sign-in: what it had listed ends, since it is listed no more.
+   */
+  #parse({ payload }: Entry, isRepairing: boolean): OwnerRecord | undefined {
+    try {
+      return OwnerRecord.parse(payload)
+    } catch (error) {
+      if (!isRepairing) throw error
+      this.#settings.events.emit({ type: 'owner-repaired' })
+      return undefined
+    }
   }
 
   /** Writes a record that builds on `entry`. `undefined` if another request was faster, or may have been. */

@@ -227,6 +227,46 @@ test('if the record of an owner is lost, each of its sessions ends with the firs
   t.true(events.some(({ type }) => type === 'unlisted'))
 })
 
+async function ownersKey(store: SpiedStore): Promise<string> {
+  for (const key of store.keys)
+    if ((await store.inner.read(key))?.payload.includes('role=owner') === true) return key
+  throw new Error('there is no record of an owner')
+}
+
+test('F14: a damaged record of an owner claims nothing, begins anew with a sign-in, and what it had listed ends', async (t) => {
+  const { manager, login, store, turn, events } = fixture({ owners: { verifyEvery: MINUTE } })
+  const id = await login()
+  const key = await ownersKey(store)
+  const entry = await store.inner.read(key)
+  if (entry === undefined) return t.fail()
+  await store.inner.replace(key, entry.payload.replace('"at"', '"ta"'), entry.expiresAt, entry)
+  const anns = manager.sessionsOf('ann')
+  for (const failing of [anns.endAll(), anns.list(), anns.end('x')])
+    await t.throwsAsync(failing, { code: 'ERR_SESSION_PAYLOAD' })
+  const another = await login()
+  t.is(events.filter(({ type }) => type === 'owner-repaired').length, 1)
+  t.is((await anns.list()).length, 1)
+  turn(MINUTE)
+  t.is(await (await manager.open(id)).set('a', 1).commit(), 'gone')
+  t.is(await (await manager.open(another)).set('a', 1).commit(), 'ok')
+})
+
+test('a store that does not say what an owner has fails no request, and is asked again', async (t) => {
+  const { manager, login, store, turn } = fixture({ owners: { verifyEvery: MINUTE } })
+  const id = await login()
+  const key = await ownersKey(store)
+  turn(MINUTE)
+  const { read } = store
+  store.read = async (asked, extendTo) => {
+    if (asked === key) throw new Error('no answer')
+    return read.call(store, asked, extendTo)
+  }
+  t.is(await (await manager.open(id)).set('a', 1).commit(), 'ok')
+  store.read = read
+  await store.inner.destroy(key)
+  t.is(await (await manager.open(id)).set('a', 2).commit(), 'gone')
+})
+
 test('security 60: confirm() makes the session fresh under a new ID, and time makes it stale', async (t) => {
   const { manager, login, turn } = fixture()
   const session = await manager.open(await login())
