@@ -45,7 +45,9 @@ export function createVersion(): string {
  *   library.
  */
 export function readHeader(payload: string): { header: Header; length: number; end: number } {
-  const match = isShort(payload) ? HEADER.exec(payload) : null
+  const top = payload.indexOf('\n')
+  // The pattern could take long for a line that is longer, or does not end.
+  const match = top !== -1 && top <= MAX_LENGTH ? HEADER.exec(payload) : null
   if (match === null) {
     const newer = NEWER.test(payload) && !payload.startsWith(FORMAT)
     throw damaged(newer ? 'its format is newer' : 'it has no valid header')
@@ -59,13 +61,6 @@ export function readHeader(payload: string): { header: Header; length: number; e
     attributes: attributes === '' ? NO_ATTRIBUTES : readAttributes(attributes),
   }
   return { header, length: Number(length), end: line.length - 1 }
-}
-
-/** Whether the first line of a payload is not too long, so that the pattern cannot take long. */
-function isShort(payload: string): boolean {
-  if (payload.length <= MAX_LENGTH) return true
-  const end = payload.indexOf('\n')
-  return end !== -1 && end <= MAX_LENGTH
 }
 
 function readAttributes(text: string): ReadonlyMap<string, string> {

@@ -22,7 +22,7 @@ interface Place {
 }
 
 /** Where the lines of one key are. Their value is read when it is asked for. */
-class Finding {
+interface Finding {
   readonly key: string
   /** The position of the newline before the first of them; -1 if there is none. */
   readonly at: number
@@ -31,17 +31,10 @@ class Finding {
   /** The position of the newline at the end of the first line. */
   readonly end: number
   /** The positions of the newlines before further lines, of which there are none unless the payload is damaged or forged. */
-  more: number[] | undefined = undefined
-  value: string | undefined = undefined
+  more: number[] | undefined
+  value: string | undefined
   /** The search before this one, if it is the result of one. A list of few is faster than an array. */
-  before: Finding | undefined = undefined
-
-  constructor(key: string, at: number, offset: number, end: number) {
-    this.key = key
-    this.at = at
-    this.offset = offset
-    this.end = end
-  }
+  before: Finding | undefined
 }
 
 /** All lines of a payload. */
@@ -122,20 +115,15 @@ export class Lines {
     for (let search = this.#latest; search !== undefined; search = search.before)
       if (search.key === key) return search.at === -1 ? undefined : search
     if (this.#searches === FEW) return this.#all().findings.get(key)
-    const finding = this.#search(key)
+    // The lines of other keys are not read.
+    const opening = `\n${quote(key)} `
+    let at = this.#next(opening, this.top)
+    const finding = findingOf(key, at, opening.length, at === -1 ? -1 : this.text.indexOf('\n', at + 1))
+    while (at !== -1 && (at = this.#next(opening, at + 1)) !== -1) (finding.more ??= []).push(at)
     finding.before = this.#latest
     this.#latest = finding
     this.#searches++
     return finding.at === -1 ? undefined : finding
-  }
-
-  /** Searches for one key without reading the lines of others. */
-  #search(key: string): Finding {
-    const opening = `\n${quote(key)} `
-    let at = this.#next(opening, this.top)
-    const finding = new Finding(key, at, opening.length, at === -1 ? -1 : this.text.indexOf('\n', at + 1))
-    while (at !== -1 && (at = this.#next(opening, at + 1)) !== -1) (finding.more ??= []).push(at)
-    return finding
   }
 
   /** The position of the next line with this opening. It searches for a short prefix, which V8 does many times faster. */
@@ -161,7 +149,7 @@ export class Lines {
       const known = key === undefined ? undefined : findings.get(key)
       if (key === undefined) unreadable.push(at)
       else if (known !== undefined) (known.more ??= []).push(at)
-      else findings.set(key, new Finding(key, at, start - at, end))
+      else findings.set(key, findingOf(key, at, start - at, end))
     }
     return (this.#index = { findings, unreadable })
   }
@@ -242,6 +230,10 @@ function lengthOfEscape(text: string, at: number): number {
 
 function isHexDigit(code: number): boolean {
   return (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66)
+}
+
+function findingOf(key: string, at: number, offset: number, end: number): Finding {
+  return { key, at, offset, end, more: undefined, value: undefined, before: undefined }
 }
 
 /** A key in JSON, as it stands in its line. Each key has one spelling, so no key can stand in two lines unnoticed. */

@@ -5,7 +5,7 @@ import { Decoder } from './decoder.ts'
 import { findDifference } from './deep-equal.ts'
 import { Encoder } from './encoder.ts'
 import { renderPath, Trail } from './path.ts'
-import { isPlain } from './plain-json.ts'
+import { isPlain, isPlainScalar } from './plain-json.ts'
 import { parseJson, parsePlain } from './safe-parse.ts'
 import { LeafBudget, MOST_NAMES_OF_LEAVES, readLeaves } from './superjson.ts'
 import { damaged, hasEscapedName } from './tokens.ts'
@@ -96,11 +96,12 @@ export class ValueCodec {
   }
 
   #write(value: unknown, key: string): string {
-    const plain = isPlain(value, this.#limits) ? JSON.stringify(value) : undefined
+    const isScalar = isPlainScalar(value)
+    const plain = isScalar || isPlain(value, this.#limits) ? JSON.stringify(value) : undefined
     const line =
-      plain === undefined || hasEscapedName(plain)
-        ? new Encoder(this.#plans, this.#limits, key).encode(value)
-        : `J ${plain}`
+      plain !== undefined && (isScalar || !hasEscapedName(plain))
+        ? `J ${plain}`
+        : new Encoder(this.#plans, this.#limits, key).encode(value)
     if (exceeds(line, this.#limits.keyBytes)) throw new Trail(key).exceeded('bytes')
     if (line.startsWith('S')) this.#verify(value, line, new Trail(key))
     return line
