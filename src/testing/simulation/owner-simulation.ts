@@ -304,7 +304,10 @@ export class OwnerSimulation {
       this.#running += 1
       this.#waiting.push(() => {
         void current.run(actor, async () => {
-          for (const action of actions) await action(actor)
+          for (const action of actions) {
+            if (actor.hasCrashed) return // its last call has run into the deadline, minutes later
+            await action(actor)
+          }
           this.#over(actor)
         })
       })
