@@ -10,9 +10,12 @@ import {
   type SessionEvent,
   type SessionOptions,
 } from '../../src/index.ts'
+import { Branches } from '../../src/testing/simulation/branches.ts'
+import { Seeded } from '../../src/testing/simulation/seeded.ts'
+import type { Choices } from '../../src/testing/simulation/simulation.ts'
 import { Barrier, Gate } from '../support/gate.ts'
 import { HookedStore, type Verb } from '../support/hooked-store.ts'
-import { Orders, randomOrder, Turns, type Outcome, type Pick } from '../support/turns.ts'
+import { Turns, type Outcome } from '../support/turns.ts'
 import { contend, ENDS, outrun, RIVALS, type End } from './contention.ts'
 import { concurrentProviders, sharedStore, testOn } from './shared-store.ts'
 import { openSite, type Answer, type Route, type Site } from './site.ts'
@@ -465,17 +468,17 @@ const isEnded: Operation = async ({ id }, manager) => {
   return 'ok'
 }
 
-/** Runs the operations once on a new session, in the order that `pick` decides, and has what is left checked. */
+/** Runs the operations once on a new session, in the order that `choices` decides, and has what is left checked. */
 async function meet(
   provider: string,
   processes: 1 | 2,
-  pick: Pick,
+  choices: Choices,
   operations: Readonly<Record<string, Operation>>,
   check: (meeting: Meeting, outcomes: readonly Outcome<unknown>[]) => Promise<string | undefined>,
 ): Promise<string | undefined> {
   const inner = await sharedStore(provider)
   const store = new HookedStore(inner)
-  const turns = new Turns(pick, processes === 1)
+  const turns = new Turns(choices, processes === 1)
   store.before = turns.pass
   const options: ManagerOptions = { store, registry, ...patience, pause: async () => {} }
   const managers = Object.keys(operations).map(() => new SessionManager(options))
@@ -519,7 +522,7 @@ for (const provider of concurrentProviders) {
         `a logout by ${how} and a log-in at once, ${where}: in every order of their calls the logout succeeds, and no ID opens the session`,
         async (t) => {
           const problems: string[] = []
-          const orders = new Orders()
+          const orders = new Branches()
           let tried = 0
           do {
             tried += 1
@@ -527,7 +530,7 @@ for (const provider of concurrentProviders) {
             const problem = await meet(
               provider,
               processes,
-              orders.pick,
+              orders,
               operations,
               async (meeting, [logout, login]) => {
                 if (logout === undefined || 'error' in logout)
@@ -555,13 +558,13 @@ for (const provider of concurrentProviders) {
         `a request that ${kind} and a log-in at once, ${where}: in every order of their calls what is acknowledged is there, and what is not is not`,
         async (t) => {
           const problems: string[] = []
-          const orders = new Orders()
+          const orders = new Branches()
           do {
             const operations = { write: operation, login: signsIn }
             const problem = await meet(
               provider,
               processes,
-              orders.pick,
+              orders,
               operations,
               async (meeting, [written, login]) => {
                 if (login === undefined || 'error' in login)
@@ -592,7 +595,7 @@ for (const provider of concurrentProviders) {
           'second login': signsIn,
           write: writesTo((session) => session.set('mark', 1)),
         }
-        const problem = await meet(provider, 2, randomOrder(seed), operations, async (meeting, outcomes) => {
+        const problem = await meet(provider, 2, new Seeded(seed), operations, async (meeting, outcomes) => {
           const [logout, ...others] = outcomes
           if (logout === undefined || 'error' in logout) return `the logout failed: ${String(logout?.error)}`
           const areAnswered = others.every((outcome) => 'value' in outcome || isConflict(outcome))

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SessionError } from '../../src/index.ts'
-import type { Entry, Store, StoreTraits, Written } from '../../src/store.ts'
+import { InterceptedStore } from '../../src/testing/simulation/intercepted-store.ts'
+import type { Answer, Call } from '../../src/testing/simulation/store-model.ts'
 
 export type Verb = 'read' | 'create' | 'replace' | 'touch' | 'destroy'
 
@@ -20,8 +21,7 @@ export const caller: AsyncLocalStorage<string> = new AsyncLocalStorage()
  * The store of one process, in front of a store that several share: it logs its calls, and can delay, hold and lose them.
  * `close` leaves the shared store open.
  */
-export class HookedStore implements Store {
-  readonly inner: Store
+export class HookedStore extends InterceptedStore {
   readonly calls: StoreCall[] = []
   /** How long each call and each answer is under way, in ms. */
   latency: () => number = () => 0
@@ -32,57 +32,10 @@ export class HookedStore implements Store {
   #losing: Verb | undefined
   readonly #lost: (() => Promise<unknown>)[] = []
 
-  constructor(inner: Store) {
-    this.inner = inner
-  }
-
-  get traits(): StoreTraits {
-    return this.inner.traits
-  }
-
   /** The verbs that this operation has called, or all of them. */
   verbs(by?: string): readonly Verb[] {
     return this.calls.filter(({ caller }) => by === undefined || caller === by).map(({ verb }) => verb)
   }
-
-  async read(key: string, extendTo?: number): Promise<Entry | undefined> {
-    return this.#noteLife(key, await this.#call('read', key, async () => this.inner.read(key, extendTo)))
-  }
-
-  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    return this.#noteLife(
-      key,
-      await this.#call('create', key, async () => this.inner.create(key, payload, expiresAt)),
-      expiresAt,
-    )
-  }
-
-  async replace(
-    key: string,
-    payload: string,
-    expiresAt: number,
-    base: Entry,
-  ): Promise<Written | 'conflict' | 'gone'> {
-    return this.#noteLife(
-      key,
-      await this.#call('replace', key, async () => this.inner.replace(key, payload, expiresAt, base)),
-      expiresAt,
-    )
-  }
-
-  async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    return this.#noteLife(
-      key,
-      await this.#call('touch', key, async () => this.inner.touch(key, expiresAt)),
-      expiresAt,
-    )
-  }
-
-  async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.#call('destroy', key, async () => this.inner.destroy(key, base))
-  }
-
-  async close(): Promise<void> {}
 
   /** The answer to the next call of this verb is lost: it is rejected at once, and carried out by {@link deliver}. */
   lose(verb: Verb): void {
@@ -108,7 +61,10 @@ export class HookedStore implements Store {
     return entries.flatMap((entry) => entry?.payload ?? [])
   }
 
-  async #call<T>(verb: Verb, key: string, perform: () => Promise<T>): Promise<T> {
+  override async intercept<A extends Answer>(
+    { verb, key, expiresAt = 0 }: Call,
+    perform: () => Promise<A>,
+  ): Promise<A> {
     const call = { verb, key, caller: caller.getStore() }
     this.calls.push(call)
     if (this.#losing === verb) {
@@ -122,17 +78,13 @@ export class HookedStore implements Store {
     const result = await perform()
     await this.after(call)
     if (latency > 0) await sleep(latency)
+    this.#noteLife(key, result, expiresAt)
     return result
   }
 
-  #noteLife<T>(key: string, result: T, expiresAt: number = 0): T {
-    const isEntry = typeof result === 'object' && result !== null && 'expiresAt' in result
-    const life = isEntry
-      ? Number(result.expiresAt)
-      : typeof result === 'object' || result === 'ok'
-        ? expiresAt
-        : 0
-    if (life > 0) this.#lives.set(key, life)
-    return result
+  #noteLife(key: string, result: Answer, expiresAt: number): void {
+    const isWritten = typeof result === 'object' || result === 'ok'
+    const life = typeof result === 'object' && 'payload' in result ? result.expiresAt : expiresAt
+    if (isWritten && life > 0) this.#lives.set(key, life)
   }
 }

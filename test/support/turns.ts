@@ -1,41 +1,6 @@
 import { setImmediate as tick } from 'node:timers/promises'
+import type { Choices } from '../../src/testing/simulation/simulation.ts'
 import { caller, type StoreCall } from './hooked-store.ts'
-
-/** Decides which of several operations goes on: a whole number from 0 to below `count`. */
-export type Pick = (count: number) => number
-
-/** Every order in which operations can go on, one after the other. */
-export class Orders {
-  readonly #taken: { choice: number; readonly of: number }[] = []
-  #depth = 0
-
-  readonly pick: Pick = (count) => {
-    const known = this.#taken[this.#depth]
-    this.#depth += 1
-    if (known === undefined) this.#taken.push({ choice: 0, of: count })
-    return known?.choice ?? 0
-  }
-
-  /** Turns to the next order; false if there is none left. */
-  next(): boolean {
-    this.#depth = 0
-    for (let last = this.#taken.at(-1); last !== undefined; last = this.#taken.at(-1)) {
-      last.choice += 1
-      if (last.choice < last.of) return true
-      this.#taken.pop()
-    }
-    return false
-  }
-}
-
-/** An order by chance, the same one for the same seed. */
-export function randomOrder(seed: number): Pick {
-  let state = Math.imul(seed, 0x85ebca6b)
-  return (count) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-    return (state >>> 8) % count
-  }
-}
 
 /** After so many turns of the event loop an operation that has not called the store waits for another one of its process. */
 const PATIENCE_IN_TICKS = 12
@@ -43,9 +8,9 @@ const PATIENCE_IN_TICKS = 12
 /** What became of one operation. */
 export type Outcome<T> = { readonly value: T } | { readonly error: unknown }
 
-/** Lets the store calls of several operations pass one at a time, in an order that `pick` decides. */
+/** Lets the store calls of several operations pass one at a time, in an order that `choices` decides. */
 export class Turns {
-  readonly #pick: Pick
+  readonly #choices: Choices
   /** Whether the operations share a manager, in which one may wait for another without calling the store. */
   readonly #isOneProcess: boolean
   readonly #waiting = new Map<string, () => void>()
@@ -54,8 +19,8 @@ export class Turns {
   readonly order: string[] = []
   #moves = 0
 
-  constructor(pick: Pick, isOneProcess: boolean) {
-    this.#pick = pick
+  constructor(choices: Choices, isOneProcess: boolean) {
+    this.#choices = choices
     this.#isOneProcess = isOneProcess
   }
 
@@ -103,7 +68,7 @@ export class Turns {
 
   #let(): void {
     const names = [...this.#waiting.keys()].toSorted()
-    const name = names[names.length > 1 ? this.#pick(names.length) : 0]
+    const name = names[names.length > 1 ? this.#choices.pick(names.length) : 0]
     if (name === undefined) return
     const go = this.#waiting.get(name)
     this.#waiting.delete(name)

@@ -15,7 +15,7 @@ import {
   type Redirect,
 } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
-import { conflict } from './retry.ts'
+import { conflict } from './conflict.ts'
 
 /** A session moves only while it is being ended, so these many moves in a row do not happen. */
 const MAX_MOVES = 10
@@ -45,7 +45,6 @@ const unreadable: EndedSession = { handle: undefined }
 export class Destroyer {
   readonly #settings: DestroySettings
   readonly #store: GuardedStore
-
   readonly #owners: OwnerRecords
 
   constructor(settings: DestroySettings, store: GuardedStore, owners: OwnerRecords) {

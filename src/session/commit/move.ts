@@ -1,7 +1,6 @@
 import { holdsNothing, ownerKey } from '../owners/owner.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
-import type { Deadline } from '../../stores/shared/deadlines.ts'
 import { wasRefused, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
 import { redirectOf, redirectPayload, TRAIL, trailKey, type Redirect } from '../redirect.ts'
@@ -12,7 +11,8 @@ import type { SessionState, UnsettledMove } from '../state.ts'
 import type { OwnerListing } from '../owners/owner-listing.ts'
 import { ownerIn } from '../owners/sign-in.ts'
 import type { Destroyer } from './destroy.ts'
-import { conflict, MAX_TRIES, regenerated, type CommitRetry } from './retry.ts'
+import { conflict, MAX_TRIES } from './conflict.ts'
+import { regenerated, type CommitRetry } from './retry.ts'
 
 /** `moved`: the session has its new ID. `empty`: there is nothing to move. `superseded`: another request has rotated the ID. */
 export type Moved = 'moved' | 'gone' | 'empty' | 'superseded'
@@ -73,13 +73,8 @@ export class Mover {
         const payload = draft.write(state.nextHeader(own), draft.changes())
         if (!keepEmpty && holdsNothing(payload)) return 'empty'
         mayExist = true
-        let written = await this.#write(newKey, payload, expiresAt(state, this.#settings), created, deadline)
-        // Of a session with an owner it is listed already, and was ended from there.
-        if (written === 'gone' && ownerIn(draft.attributes) !== undefined) return 'gone'
-        // Without one no other request knows the new key, so the record was evicted.
-        if (written === 'gone')
-          written = await this.#write(newKey, payload, expiresAt(state, this.#settings), undefined, deadline)
-        if (written === 'gone') throw notWritten()
+        const written = await this.#write(state, newKey, payload, created)
+        if (written === 'gone') return 'gone'
         created = written.entry
         // Listed before a redirect leads there, so that whatever can be reached is listed.
         isListed ||= await this.#listing.list(state, newKey)
@@ -193,35 +188,37 @@ export class Mover {
     return entry !== undefined && redirectOf(entry.payload)?.successor === successor
   }
 
-  /** Creates the new record, or replaces what an earlier attempt has written there. It is created once. */
+  /**
+   * Creates the new record, or replaces what an earlier attempt has written there. For a session with an owner that record is
+   * listed by then: it may have been ended from the list, and then it is not created again, or marked by a refresh of the owner's
+   * rights, which marks the old record too, from which this payload is made. Without an owner no other request knows its key.
+   */
   async #write(
+    state: SessionState,
     key: string,
     payload: string,
-    until: number,
     base: Entry | undefined,
-    deadline: Deadline,
   ): Promise<Written | 'gone'> {
-    if (base === undefined) {
-      const created = await this.#store.create(key, payload, until, deadline)
-      if (created !== 'exists') return created
-      throw notWritten()
-    }
+    const { deadline, draft } = state
+    const until = expiresAt(state, this.#settings)
+    const isListed = ownerIn(draft.attributes) !== undefined
     let known = base
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const written = await this.#store.replace(key, payload, until, known, deadline)
-      if (written !== 'conflict') return written
-      // Only a refresh of its owner's rights writes there, and to the old record too, from which this payload is made.
-      const newer = await this.#store.read(key, undefined, deadline)
-      if (newer === undefined) return 'gone'
-      known = newer
+      const written =
+        known === undefined
+          ? await this.#store.create(key, payload, until, deadline)
+          : await this.#store.replace(key, payload, until, known, deadline)
+      if (typeof written !== 'string') return written
+      if (written === 'gone' && isListed) return 'gone'
+      if (written === 'gone') known = undefined // it was evicted
+      else if (written === 'conflict' && isListed) {
+        known = await this.#store.read(key, undefined, deadline)
+        if (known === undefined) return 'gone'
+      } else break
     }
-    throw notWritten()
+    const text = 'the record of a new session ID is not what was written there'
+    throw new SessionError('ERR_SESSION_STORE', text)
   }
-}
-
-function notWritten(): SessionError {
-  const text = 'the record of a new session ID is not what was written there'
-  return new SessionError('ERR_SESSION_STORE', text)
 }
 
 /** @throws SessionError `ERR_SESSION_CONFLICT` if the client is gone: it would never learn the new ID */

@@ -2,7 +2,7 @@ import { createId } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { SessionState } from '../state.ts'
 import type { Mover } from './move.ts'
-import { conflict } from './retry.ts'
+import { conflict } from './conflict.ts'
 
 /**
  * `regenerate()`: gives a session a new ID, and refuses what began under the old one. The old ID opens nothing any more. Of two

@@ -7,14 +7,8 @@ import { rebase } from '../rebase.ts'
 import { followRedirects, redirectOf } from '../redirect.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Committed, SessionState, UnsettledMove } from '../state.ts'
+import { backoff, conflict, MAX_TRIES } from './conflict.ts'
 import { KeyQueue } from './key-queue.ts'
-
-/**
- * How often a request tries to write. While eight processes do nothing but write to one session, one in eight attempts
- * succeeds; a hundred failures in a row are then less likely than one in a hundred thousand.
- */
-export const MAX_TRIES = 100
-const MAX_BACKOFF_MS = 50
 
 /** One attempt to write, based on a known entry of the session. `T` is what the attempt comes to where it ends the loop. */
 export type Attempt<T extends string> = (base: Entry) => Promise<T | 'gone' | 'conflict'>
@@ -198,11 +192,6 @@ export class CommitRetry {
   }
 }
 
-/** How long to wait after so many tries, in ms. Random, so that requests which met once do not meet again. */
-function backoff(tries: number): number {
-  return Math.random() * Math.min(2 ** tries, MAX_BACKOFF_MS)
-}
-
 export function contention(): SessionError {
   return conflict('other requests kept changing this session while this one tried to commit')
 }
@@ -212,10 +201,6 @@ export function regenerated(): SessionError {
   return conflict(
     'another request has given this session a new ID since this one began, so nothing was stored; repeat the request',
   )
-}
-
-export function conflict(text: string): SessionError {
-  return new SessionError('ERR_SESSION_CONFLICT', text)
 }
 
 /** An earlier write of this session object may still arrive. */

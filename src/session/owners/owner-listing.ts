@@ -73,9 +73,9 @@ export class OwnerListing {
     if (before !== undefined && Math.abs(at - before) < owners.verifyEvery) return undefined
     return this.#records.verify(owner, handle, deadline).then(
       (listed) => {
-        if (listed === undefined) this.#verified.delete(handle)
-        else this.#remember(handle, at)
-        return listed !== undefined
+        if (listed) this.#remember(handle, at)
+        else this.#verified.delete(handle)
+        return listed
       },
       (error: unknown) => {
         // A store in trouble says nothing about the session; the next request asks again.

@@ -4,9 +4,10 @@ import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
 import { GuardedStore, isUnknown } from '../backend/guarded-store.ts'
+import { backoff, conflict, MAX_TRIES } from '../commit/conflict.ts'
 import { createHandle } from '../handle.ts'
 import type { ManagerSettings } from '../options.ts'
-import { isTombstonePayload, redirectOf } from '../redirect.ts'
+import { followRedirects, isTombstonePayload, redirectOf } from '../redirect.ts'
 import { OUTDATED, ownerKey, type Owner, type WhenFull } from './owner.ts'
 import { OwnerRecord, type OwnerEntry } from './owner-record.ts'
 
@@ -69,15 +70,14 @@ interface Sight {
 /** What was found of each session, by its handle. */
 type Found = ReadonlyMap<string, Sight>
 
-const MAX_TRIES = 100
-const MAX_BACKOFF_MS = 50
 /** How many devices of an owner are remembered. */
 const DEVICES = 20
 /** With more keys than this in an entry, those that are no longer the session's are dropped. */
 const MANY_KEYS = 4
 /** How much longer an owner's record lives than any session in it, in ms. */
 const MARGIN = 3_600_000
-const MAX_HOPS = 10
+/** How often a list looks again for sessions that get a new key meanwhile. */
+const MAX_LOOKS = 10
 
 type Settings = Pick<
   ManagerSettings,
@@ -183,20 +183,14 @@ export class OwnerRecords {
     }
   }
 
-  /** Whether the session may live, and under which rights. `undefined` if it may not. */
-  async verify(
-    owner: Owner,
-    handle: string,
-    deadline: Deadline,
-  ): Promise<{ readonly rights: string } | undefined> {
+  /** Whether the session may live. A damaged record lists nothing. */
+  async verify(owner: Owner, handle: string, deadline: Deadline): Promise<boolean> {
     const { store, key } = this.#place(owner)
     const entry = await store.read(key, undefined, deadline)
-    if (entry === undefined) return undefined
     try {
-      const record = OwnerRecord.parse(entry.payload)
-      return record.isListed(handle) ? { rights: record.rights } : undefined
+      return entry !== undefined && OwnerRecord.parse(entry.payload).isListed(handle)
     } catch {
-      return undefined // a damaged record lists nothing
+      return false
     }
   }
 
@@ -207,7 +201,7 @@ export class OwnerRecords {
     const found = new Map(await this.#look(first, deadline))
     await this.#finish(owner, first, entry, deadline)
     let record = first
-    for (let moves = 0; moves < MAX_HOPS; moves += 1) {
+    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
       const gone = [...found].filter(([, { live }]) => live === undefined).map(([handle]) => handle)
       if (gone.length === 0) break
       const reading = await this.#change(owner, deadline, (each) => ({
@@ -253,6 +247,7 @@ export class OwnerRecords {
       if (hasEnded) this.#settings.events.note(handle, 'ended')
       record.entries.delete(handle)
       if (await this.#replace(owner, record, entry, deadline)) return hasEnded
+      await this.#backOff(tries, deadline)
     }
     throw busy()
   }
@@ -335,17 +330,20 @@ export class OwnerRecords {
   }
 
   /**
-   * The record of a session under this key; `undefined` if it is absent, or leads on. What a client keeps cannot be read: it is
-   * there unless it was ended, or must have expired.
+   * The record of a session under this key; `undefined` if it is absent, or leads on. What cannot be read here, on a client or
+   * by another program's seal, is there unless it was ended, or must have expired.
    */
   async #readLive(key: string, deadline: Deadline, signedInAt = Infinity): Promise<Entry | undefined> {
     const { store, now, absoluteTimeout, idleTimeout } = this.#settings
-    if (store.traits.location === 'client') {
-      const end = signedInAt + absoluteTimeout
-      if (end <= now() || (await this.#store.touch(key, 0, deadline)) === 'gone') return undefined
-      return { payload: '', expiresAt: Math.min(end, signedInAt + idleTimeout) }
-    }
-    const entry = await this.#store.read(key, undefined, deadline)
+    const end = signedInAt + absoluteTimeout
+    const unread =
+      end <= now() ? undefined : { payload: '', expiresAt: Math.min(end, signedInAt + idleTimeout) }
+    if (store.traits.location === 'client')
+      return (await this.#store.touch(key, 0, deadline)) === 'gone' ? undefined : unread
+    const entry = await this.#store.read(key, undefined, deadline).catch((error: unknown) => {
+      if (error instanceof SessionError && error.code === 'ERR_SESSION_PAYLOAD') return unread
+      throw error
+    })
     if (entry === undefined || isTombstonePayload(entry.payload)) return undefined
     return redirectOf(entry.payload) === undefined ? entry : undefined
   }
@@ -353,30 +351,22 @@ export class OwnerRecords {
   /** Writes into a session's header that its rights are older than these. */
   async #mark(key: string, rights: string, deadline: Deadline): Promise<void> {
     const { limits } = this.#settings
-    let at = key
-    let hops = 0
-    for (let tries = 0; tries < MAX_TRIES && hops < MAX_HOPS; tries += 1) {
-      const entry = await this.#store.read(at, undefined, deadline)
+    const read = async (at: string): Promise<Entry | undefined> => this.#store.read(at, undefined, deadline)
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const found = await followRedirects(key, read, ({ payload }) => redirectOf(payload))
+      const entry = found.record
       if (entry === undefined || isTombstonePayload(entry.payload)) return
-      const redirect = redirectOf(entry.payload)
-      if (redirect !== undefined) {
-        at = redirect.successor
-        hops += 1
-        continue
-      }
       const document = Document.parse(entry.payload, limits)
       const { createdAt, attributes } = document.header
       if (attributes.get(OUTDATED) === rights) return
-      const header = {
-        version: createVersion(),
-        createdAt,
-        attributes: new Map([...attributes, [OUTDATED, rights]]),
-      }
+      const own = new Map([...attributes, [OUTDATED, rights]])
+      const header = { version: createVersion(), createdAt, attributes: own }
       const payload = document.write(header, new Map(), limits)
-      const written = await this.#store.replace(at, payload, entry.expiresAt, entry, deadline)
+      const written = await this.#store.replace(found.key, payload, entry.expiresAt, entry, deadline)
       if (written === 'gone' || typeof written === 'object') return
-      await this.#settings.pause(backoff(tries))
+      await this.#backOff(tries, deadline)
     }
+    throw busy()
   }
 
   async #read(
@@ -399,7 +389,7 @@ export class OwnerRecords {
     isRepairing = false,
   ): Promise<Reading<T>> {
     const { store, key } = this.#place(owner)
-    const { now, pause } = this.#settings
+    const { now } = this.#settings
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const entry = await store.read(key, undefined, deadline)
       const stored = entry && this.#parse(entry, isRepairing)
@@ -408,7 +398,7 @@ export class OwnerRecords {
       if (!isChanged) return { result, record, entry }
       const written = await this.#write(owner, record, entry, deadline)
       if (written !== undefined) return { result, record, entry: written }
-      await this.#store.calls.queue(pause(backoff(tries)), deadline)
+      await this.#backOff(tries, deadline)
     }
     throw busy()
   }
@@ -454,6 +444,10 @@ export class OwnerRecords {
 
   async #replace(owner: OwnerPlace, record: OwnerRecord, entry: Entry, deadline: Deadline): Promise<boolean> {
     return (await this.#write(owner, record, entry, deadline)) !== undefined
+  }
+
+  async #backOff(tries: number, deadline: Deadline): Promise<void> {
+    await this.#store.calls.queue(this.#settings.pause(backoff(tries)), deadline)
   }
 
   /** Where the owner's record is kept. */
@@ -503,14 +497,10 @@ function hashOf(device: string): string {
   return crypto.hash('sha256', device, 'base64url').slice(0, 22)
 }
 
-function backoff(tries: number): number {
-  return Math.random() * Math.min(2 ** tries, MAX_BACKOFF_MS)
-}
-
 function endedSince(): SessionError {
   const text =
     'signIn(): the sessions or the rights of this owner have changed since since() was called; check the credentials again'
-  return new SessionError('ERR_SESSION_CONFLICT', text)
+  return conflict(text)
 }
 
 function tooMany(max: number): SessionError {
@@ -531,5 +521,5 @@ function notListed(): SessionError {
 }
 
 function busy(): SessionError {
-  return new SessionError('ERR_SESSION_CONFLICT', 'other requests kept changing the sessions of this owner')
+  return conflict('other requests kept changing the sessions of this owner')
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Entry, Store, StoreTraits, Written } from '../../store.ts'
+import type { Store } from '../../store.ts'
+import { InterceptedStore } from './intercepted-store.ts'
 import type { Log } from './replay-model.ts'
 import type { Doing, RequestView } from './request-view.ts'
 import type { Answer, Call } from './store-model.ts'
@@ -69,52 +70,15 @@ export class PendingCall {
 }
 
 /** The store as the manager of one process sees it: each call waits until the simulation lets it through. */
-export class GatedStore implements Store {
-  readonly #store: Store
+export class GatedStore extends InterceptedStore {
   readonly #enqueue: (call: PendingCall) => void
 
   constructor(store: Store, enqueue: (call: PendingCall) => void) {
-    this.#store = store
+    super(store)
     this.#enqueue = enqueue
   }
 
-  get traits(): StoreTraits {
-    return this.#store.traits
-  }
-
-  async read(key: string, extendTo?: number): Promise<Entry | undefined> {
-    return this.#wait({ verb: 'read', key }, async () => this.#store.read(key, extendTo))
-  }
-
-  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    return this.#wait({ verb: 'create', key, payload, expiresAt }, async () =>
-      this.#store.create(key, payload, expiresAt),
-    )
-  }
-
-  async replace(
-    key: string,
-    payload: string,
-    expiresAt: number,
-    base: Entry,
-  ): Promise<Written | 'conflict' | 'gone'> {
-    return this.#wait({ verb: 'replace', key, payload, expiresAt, base }, async () =>
-      this.#store.replace(key, payload, expiresAt, base),
-    )
-  }
-
-  async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    return this.#wait({ verb: 'touch', key, expiresAt }, async () => this.#store.touch(key, expiresAt))
-  }
-
-  async destroy(key: string, base?: Entry, until?: number): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.#wait({ verb: 'destroy', key, base }, async () => this.#store.destroy(key, base, until))
-  }
-
-  /** Does nothing: the store was opened elsewhere. */
-  async close(): Promise<void> {}
-
-  async #wait<A extends Answer>(call: Call, perform: () => Promise<A>): Promise<A> {
+  override async intercept<A extends Answer>(call: Call, perform: () => Promise<A>): Promise<A> {
     const view = current.getStore()?.view
     if (view === undefined) throw new Error(`the verb ${call.verb} was called outside of any request`)
     return new Promise<A>((resolve, reject) => {

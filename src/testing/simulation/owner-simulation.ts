@@ -6,10 +6,12 @@ import { OwnerRecord } from '../../session/owners/owner-record.ts'
 import { ownerKey } from '../../session/owners/owner.ts'
 import type { OwnerSessions } from '../../session/owners/owner-sessions.ts'
 import type { Session } from '../../session/session.ts'
-import type { Entry, Store, StoreTraits, Written } from '../../store.ts'
+import type { Store } from '../../store.ts'
 import { MINUTE } from '../trial.ts'
+import { InterceptedStore } from './intercepted-store.ts'
 import { recordOf } from './records.ts'
 import type { Choices } from './simulation.ts'
+import type { Answer, Call } from './store-model.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /** The owner of all sessions in a simulation. */
@@ -70,53 +72,20 @@ interface Pending {
 const current = new AsyncLocalStorage<OwnerActor>()
 
 /** The store of one process: each call waits until the simulation lets it through. */
-class SteppedStore implements Store {
-  readonly #store: Store
+class SteppedStore extends InterceptedStore {
   readonly #enqueue: (pending: Pending) => void
 
   constructor(store: Store, enqueue: (pending: Pending) => void) {
-    this.#store = store
+    super(store)
     this.#enqueue = enqueue
   }
 
-  get traits(): StoreTraits {
-    return this.#store.traits
-  }
-
-  async read(key: string, extendTo?: number): Promise<Entry | undefined> {
-    return this.#wait('read', key, async () => this.#store.read(key, extendTo))
-  }
-
-  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    return this.#wait('create', key, async () => this.#store.create(key, payload, expiresAt))
-  }
-
-  async replace(
-    key: string,
-    payload: string,
-    expiresAt: number,
-    base: Entry,
-  ): Promise<Written | 'conflict' | 'gone'> {
-    return this.#wait('replace', key, async () => this.#store.replace(key, payload, expiresAt, base))
-  }
-
-  async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    return this.#wait('touch', key, async () => this.#store.touch(key, expiresAt))
-  }
-
-  async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
-    return this.#wait('destroy', key, async () => this.#store.destroy(key, base))
-  }
-
-  /** Does nothing: the store was opened elsewhere. */
-  async close(): Promise<void> {}
-
-  async #wait<T>(verb: string, key: string, perform: () => Promise<T>): Promise<T> {
+  override async intercept<A extends Answer>({ verb, key }: Call, perform: () => Promise<A>): Promise<A> {
     const actor = current.getStore()
     if (actor === undefined) throw new Error(`the verb ${verb} was called outside of any process`)
-    return new Promise<T>((resolve, reject) => {
+    return new Promise<A>((resolve, reject) => {
       const name = `${verb} ${actor.simulation.nameOf(key)}`
-      // What `perform` resolves with is a T.
+      // What `perform` resolves with is an A.
       this.#enqueue({ actor, name, perform, resolve: resolve as (answer: unknown) => void, reject })
     })
   }

@@ -1,7 +1,8 @@
 import { holdsNothing } from '../../session/owners/owner.ts'
 import { hasPending, type Act, type Ground, type Log, type Mark, type Rules } from './replay-model.ts'
 import { SessionHistory } from './session-history.ts'
-import { versionOf, type Call } from './store-model.ts'
+import { versionOf } from '../../store.ts'
+import type { Call } from './store-model.ts'
 import type { Value } from './values.ts'
 
 /** What a request is doing when it calls the store. */

@@ -1,4 +1,4 @@
-import { versionOf } from './store-model.ts'
+import { versionOf } from '../../store.ts'
 import type { State } from './values.ts'
 
 /** One session from its first commit to its end, under all its IDs: what really was stored. */

@@ -1,4 +1,4 @@
-import { VERSION_LENGTH, type Entry, type Written } from '../../store.ts'
+import { sameVersion, versionOf, type Entry, type Written } from '../../store.ts'
 
 /** A verb of the store contract with its arguments. */
 export interface Call {
@@ -24,24 +24,20 @@ export interface Row {
   readonly until: number
 }
 
-export function versionOf(payload: string): string {
-  return payload.slice(0, VERSION_LENGTH)
-}
-
 /** What a store answers whose verbs are atomic: the store contract in its shortest form. */
 export function predict({ verb, base }: Call, row: Row | undefined, now: number): string {
   const living = row !== undefined && row.until > now
   if (verb === 'read') return living ? versionOf(row.payload) : 'absent'
   if (verb === 'create') return living ? 'exists' : 'written'
   if (!living) return 'gone'
-  if (base !== undefined && versionOf(base.payload) !== versionOf(row.payload)) return 'conflict'
+  if (base !== undefined && !sameVersion(base.payload, row.payload)) return 'conflict'
   return verb === 'replace' ? 'written' : 'ok'
 }
 
 /** Whether this very payload is stored already. A store may then refuse the call, or answer as it did the first time. */
 export function isRepeated({ payload }: Call, row: Row | undefined, now: number): boolean {
   if (payload === undefined || row === undefined || row.until <= now) return false
-  return versionOf(payload) === versionOf(row.payload)
+  return sameVersion(payload, row.payload)
 }
 
 /** An answer in the words of {@link predict}. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
-import { SessionManager, type ManagerOptions, type SessionEvent } from '../../../src/index.ts'
+import { SessionError, SessionManager, type ManagerOptions, type SessionEvent } from '../../../src/index.ts'
+import { hashId } from '../../../src/session/id.ts'
 import { SpiedStore } from '../../support/spied-store.ts'
 
 const MINUTE = 60_000
@@ -265,6 +266,34 @@ test('a store that does not say what an owner has fails no request, and is asked
   store.read = read
   await store.inner.destroy(key)
   t.is(await (await manager.open(id)).set('a', 2).commit(), 'gone')
+})
+
+test('refresh() that cannot tell a session, since others keep writing to it, does not claim to have done so', async (t) => {
+  const { manager, login, store } = fixture({ pause: async () => {} })
+  await login()
+  const key = await ownersKey(store)
+  const { replace } = store
+  store.replace = async (asked, ...rest) => (asked === key ? replace.call(store, asked, ...rest) : 'conflict')
+  await t.throwsAsync(manager.sessionsOf('ann').refresh(), { code: 'ERR_SESSION_CONFLICT' })
+})
+
+test('a session whose record cannot be read here is listed, and can be ended', async (t) => {
+  const { manager, login, store } = fixture()
+  const ids = [await login('a'), await login('b')]
+  const key = hashId(ids[0] ?? '')
+  const { read } = store
+  store.read = async (asked, extendTo) => {
+    if (asked === key) throw new SessionError('ERR_SESSION_PAYLOAD', 'another seal')
+    return read.call(store, asked, extendTo)
+  }
+  const anns = manager.sessionsOf('ann')
+  const list = await anns.list()
+  t.deepEqual(list.map(({ label }) => label).toSorted(), ['a', 'b'])
+  t.true(await anns.end(list.find(({ label }) => label === 'a')?.handle ?? ''))
+  t.deepEqual(
+    (await anns.list()).map(({ label }) => label),
+    ['b'],
+  )
 })
 
 test('security 60: confirm() makes the session fresh under a new ID, and time makes it stale', async (t) => {
