@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createConnection, createPool, type Connection, type RowDataPacket } from 'mysql2/promise'
 import { runCommand } from '../support/cleanup.ts'
 import { locate, tools } from './packages.ts'
-import { start, type Program, type Server } from './server.ts'
+import { freeze, start, type Program, type Server } from './server.ts'
 
 /** A database of a test's own on the server of the test run. */
 export interface MariadbDatabase {
@@ -132,13 +131,4 @@ async function answers(port: number): Promise<void> {
 
 function urlOf(port: number): string {
   return `mysql://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${DATABASE}`
-}
-
-/** Stops a process, and waits until its last thread has: up to then it may answer. */
-function freeze(pid: number): void {
-  process.kill(pid, 'SIGSTOP')
-  const tasks = `/proc/${pid}/task`
-  if (!existsSync(tasks)) return
-  const runs = (id: string): boolean => !/^\d+ \(.*\) T/.test(readFileSync(`${tasks}/${id}/stat`, 'utf8'))
-  while (readdirSync(tasks).some(runs)) continue
 }

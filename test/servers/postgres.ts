@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client, Pool } from 'pg'
 import { runCommand } from '../support/cleanup.ts'
 import { locate, tools } from './packages.ts'
-import { start, type Server } from './server.ts'
+import { freeze, start, type Server } from './server.ts'
 
 /** A PostgreSQL of the test run. */
 export interface PostgresServer extends Server {
@@ -98,7 +98,7 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
       await running.restart()
     },
     async stall() {
-      for (const pid of await familyOf(running.pid)) signal(pid, 'SIGSTOP')
+      for (const pid of await familyOf(running.pid)) freeze(pid)
     },
     async resume() {
       for (const pid of await familyOf(running.pid)) signal(pid, 'SIGCONT')

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import path from 'node:path'
@@ -190,4 +190,16 @@ export async function listens(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
   socket.destroy()
+}
+
+/** Stops a process until it gets `SIGCONT`, and waits until its last thread has stopped: up to then it may answer. */
+export function freeze(pid: number): void {
+  const tasks = `/proc/${pid}/task`
+  const runs = (id: string): boolean => !/^\d+ \(.*\) T/.test(readFileSync(`${tasks}/${id}/stat`, 'utf8'))
+  try {
+    process.kill(pid, 'SIGSTOP')
+    while (existsSync(tasks) && readdirSync(tasks).some(runs)) continue
+  } catch {
+    // It has ended meanwhile.
+  }
 }

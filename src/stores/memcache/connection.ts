@@ -38,6 +38,8 @@ const LOST: readonly unknown[] = ['ECONNRESET', 'EPIPE']
 /** memjs logs nothing: what it would log is in its errors. */
 const logger = { log: (): void => undefined }
 
+const TIMED_OUT = /^socket timed out/
+
 const watched = new WeakSet<MemcacheServer>()
 
 /**
@@ -152,7 +154,7 @@ export class MemcacheConnection {
         resolve(responses)
       }
       server.onResponse(seq, listener)
-      server.onError(seq, (error) => reject(errorOf(error)))
+      server.onError(seq, (error) => reject(errorOf(error, deadline)))
       server.write(request)
       this.#watch(server)
     })
@@ -200,8 +202,8 @@ function closed(): Error {
   return new Error('the store was closed')
 }
 
-/** memjs reports a refused login as a string. */
-function errorOf(error: unknown): Error {
-  if (error instanceof Error) return error
+/** memjs reports a refused login as a string. Its own timeout is as long as ours, and whichever ends first tells the same. */
+function errorOf(error: unknown, deadline: Deadline): Error {
+  if (error instanceof Error) return TIMED_OUT.test(error.message) ? new Error(noAnswer(deadline)) : error
   return new Refusal('the server asks for a user and a password, and they are missing or wrong')
 }

@@ -3,6 +3,7 @@ import test from 'ava'
 import type { Entry } from '../../../src/store.ts'
 import { CouchbaseStore } from '../../../src/stores/couchbase.ts'
 import { startCouchbaseMock } from '../../servers/couchbase.ts'
+import { freeze } from '../../servers/server.ts'
 
 const KEY = 'a'.repeat(64)
 const TROUBLE = { name: 'SessionError', code: 'ERR_SESSION_STORE' }
@@ -27,7 +28,7 @@ test.serial('F3: if the server never answers, every verb rejects at the deadline
   const store = new CouchbaseStore({ url: server.url, timeout: 3_000 })
   const entry = await keep(store)
   const fresh = new CouchbaseStore({ url: server.url, timeout: 3_000 })
-  process.kill(server.pid, 'SIGSTOP')
+  freeze(server.pid)
   const calls = [
     store.read(KEY),
     store.create(KEY, payload(), soon()),

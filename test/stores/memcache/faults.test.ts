@@ -5,7 +5,7 @@ import type { Entry } from '../../../src/store.ts'
 import { MemcacheStore } from '../../../src/stores/memcache.ts'
 import { MemcachedConsole, startMemcached } from '../../servers/memcached.ts'
 import { startProxy } from '../../servers/proxy.ts'
-import { freePort } from '../../servers/server.ts'
+import { freePort, freeze } from '../../servers/server.ts'
 
 const KEY = 'a'.repeat(64)
 const TROUBLE = { name: 'SessionError', code: 'ERR_SESSION_STORE' }
@@ -53,7 +53,7 @@ test('F3: if the server never answers, all waiting verbs reject at the deadline'
   const server = await startMemcached()
   const store = new MemcacheStore({ url: server.url, timeout: 300 })
   const entry = await keep(store)
-  process.kill(server.pid, 'SIGSTOP')
+  freeze(server.pid)
   const calls = [
     store.read(KEY),
     store.create(KEY, payload(), soon()),

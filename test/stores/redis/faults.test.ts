@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { RedisStore } from '../../../src/stores/redis.ts'
 import { startProxy } from '../../servers/proxy.ts'
 import { observe, startRedis, until } from '../../servers/redis.ts'
+import { freeze } from '../../servers/server.ts'
 import { HOUR, keep, payload, randomKey, soon } from './session.ts'
 
 const FAILED = { name: 'SessionError', code: 'ERR_SESSION_STORE' }
@@ -102,7 +103,7 @@ test.serial(
     const store = new RedisStore({ url: stalled.url, timeout: 300 })
     t.teardown(async () => store.close())
     const { key } = await keep(store)
-    process.kill(stalled.pid, 'SIGSTOP')
+    freeze(stalled.pid)
     const verbs = Array.from({ length: 20 }, async () => store.read(key, soon()))
     for (const each of await Promise.allSettled(verbs)) t.is(each.status, 'rejected')
     await t.throwsAsync(store.touch(key, soon()), FAILED)
