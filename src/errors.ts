@@ -17,8 +17,9 @@
  * - `ERR_SESSION_CONFLICT` – another request changed the session, so that this one's changes cannot be stored beside it; or it
  *   got a new ID or expired. Nothing was stored. Status 409. Repeat the request, or change the value by `update`.
  * - `ERR_SESSION_STATE` – the session or the manager cannot do this, or not now: sessions have no such property, an `await` is
- *   missing, sessions are off, the request is over, the page that sent it is of another origin (status 403), the manager is closed, or the response headers were already sent. Correct the
- *   call, or the order of the calls.
+ *   missing, sessions are off, the request is over, the page that sent it is of another origin (status 403), the session belongs
+ *   to another owner, the manager is closed, or the response headers were already sent. Correct the call, or the order of the
+ *   calls.
  */
 export type SessionErrorCode =
   | 'ERR_SESSION_OPTIONS'

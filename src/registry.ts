@@ -74,7 +74,7 @@ export interface Registry {
    * Registering the same class under the same name again does nothing.
    *
    * Of the built-in classes only `RegExp` can be registered, without options: it allows values with regular expressions,
-   * whose flags may not include `v`. Whoever can write to the store can then choose patterns that the program runs, and a
+   * whose flags may not include `v`. Anyone who can write to the store can then choose patterns that the program runs, and a
    * pattern can be made to run for hours; without it such values are refused when they are written and when they are read.
    *
    * @throws SessionError `ERR_SESSION_TYPE` if another class has the name, the class has another name, the name looks

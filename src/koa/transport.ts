@@ -65,7 +65,7 @@ export class Transport {
     return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
   }
 
-  /** The ID in the query string, if the ID may travel there. Whoever made the link knows it, so it is never put into a cookie. */
+  /** The ID in the query string, if the ID may travel there. The author of the link knows it, so it is never put into a cookie. */
   inUrl({ url }: Pick<Incoming, 'url'>): string | undefined {
     return this.#query === undefined ? undefined : queryValue(url, this.#query)
   }

@@ -186,7 +186,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return new OwnerSessions(ownerOf(owner), this.#settings, this.#owners)
   }
 
-  /** How many sessions the store holds (beego's `SessionAll`). */
+  /**
+   * How many sessions the store holds (beego's `SessionAll`). Records that the library keeps beside them count as well: one for
+   * each ID that was given up lately, and one for each owner.
+   */
   async count(): Promise<number> {
     const { store } = this.#store
     if (!isCounting(store)) {

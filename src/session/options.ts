@@ -76,8 +76,8 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
 
   /**
    * What happens when an ID is used that was rotated more than `rotateGrace` ago: it was stolen, or its client never received
-   * the new one. `'report'`: it opens nothing, and the event `retired-id` tells. `'revoke'`: the session is ended too, whoever
-   * has it now. Default: `'report'`.
+   * the new one. `'report'`: it opens nothing, and the event `retired-id` tells. `'revoke'`: the session is ended too, for
+   * all clients that use it. Default: `'report'`.
    */
   readonly onRetired?: 'report' | 'revoke'
 

@@ -22,7 +22,7 @@ export function showAccount(manager: ShopManager): ShopHandler {
   }
 }
 
-/** Changes the address. Whoever finds an open browser must not send the orders elsewhere, so this takes a fresh login. */
+/** Changes the address. This takes a fresh login, so that a stranger at an open browser cannot send the orders elsewhere. */
 export function changeAddress(ctx: ShopContext): void {
   const { session } = ctx
   if (!session.has('user')) return goTo(ctx, '/login')
