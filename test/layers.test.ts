@@ -21,6 +21,7 @@ const MOST_RIDDLES = 10
 const rooms: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['koa', 'session', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   'augment.ts': ['koa'],
+  compat: ['koa', 'session', 'errors.ts'],
   koa: ['session', 'store.ts', 'errors.ts'],
   session: ['stores', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   stores: ['store.ts', 'errors.ts'],
@@ -43,10 +44,10 @@ const packages: readonly { name: RegExp; in: RegExp; as: readonly Import['kind']
   { name: /^node:(http|https|http2)$/, in: /^koa\//, as: ['type', 'value'] },
   {
     name: /^node:/,
-    in: /^(koa|session|codec|stores|testing)\/|^registry\.ts$/,
+    in: /^(compat|koa|session|codec|stores|testing)\/|^registry\.ts$/,
     as: ['type', 'value', 'call'],
   },
-  { name: /^koa$/, in: /^koa\//, as: ['type'] },
+  { name: /^koa$/, in: /^(koa|compat)\//, as: ['type'] },
   { name: /^cookie$/, in: /^koa\//, as: ['type', 'value'] },
   { name: /^superjson$/, in: /^codec\/value\//, as: ['type', 'value'] },
   // A driver is loaded when its store is opened first.

@@ -31,11 +31,14 @@ test('each file in src/stores is an export of the package, and each store among 
   t.deepEqual(exported.toSorted(), storeNames.toSorted())
 })
 
+/** Subpaths that are a room with an `index.ts`. */
+const INDEXED: ReadonlySet<string> = new Set(['.', './testing', './compat', './migrate'])
+
 test('each subpath of the package is a file of src/ or a room with an index.ts', async (t) => {
   const entries = Object.entries(field('exports')).filter(([name]) => name !== './package.json')
   t.true(entries.length > 5)
   for (const [name, entry] of entries) {
-    const file = name === '.' || name === './testing' ? `${name}/index` : name
+    const file = INDEXED.has(name) ? `${name}/index` : name
     const built = path.posix.join('dist', file)
     t.deepEqual(entry, { types: `./${built}.d.ts`, default: `./${built}.js` })
     await t.notThrowsAsync(access(path.join('src', `${file}.ts`)), name)

@@ -8,6 +8,8 @@ export interface ContextSession {
   readonly cookieName: string | undefined
   /** Returns the session, which it begins if there is none, or throws if it cannot be used. After the request it does not throw. */
   use(): unknown
+  /** What `ctx.session = value` does. Default: it throws. */
+  assign?(value: unknown): void
 }
 
 /** The part of a Koa context that is needed here; `app.context` is the prototype of all contexts of the application. */
@@ -15,8 +17,8 @@ export interface KoaContext {
   readonly app: { readonly context: object }
 }
 
-/** The properties that have an accessor already, for each `app.context`. */
-const accessors = new WeakMap<object, Set<string>>()
+/** The properties that have an accessor already, with their symbols, for each `app.context`. */
+const accessors = new WeakMap<object, Map<string, symbol>>()
 
 /** One property of Koa contexts that holds a session. */
 export class ContextProperty {
@@ -34,6 +36,15 @@ export class ContextProperty {
   /** The session that an outer session middleware has set, if any. */
   of(ctx: object): ContextSession | undefined {
     return sessionsOf(ctx)[this.#symbol]
+  }
+
+  /** Another session of this request that travels in the cookie `name`, in whichever property. */
+  static withCookie(ctx: KoaContext, name: string, manager: object): ContextSession | undefined {
+    for (const symbol of accessors.get(ctx.app.context)?.values() ?? []) {
+      const mounted = sessionsOf(ctx)[symbol]
+      if (mounted?.cookieName === name && mounted.manager !== manager) return mounted
+    }
+    return undefined
   }
 
   /** Makes `ctx[property]` return the session. */
@@ -60,7 +71,7 @@ function symbolOf(property: string): symbol {
 /** Defines the accessor once per application, on the prototype of its contexts, so that a request does not pay for it. */
 function defineAccessor(context: object, property: string): void {
   let properties = accessors.get(context)
-  if (properties === undefined) accessors.set(context, (properties = new Set()))
+  if (properties === undefined) accessors.set(context, (properties = new Map()))
   if (properties.has(property)) return
   if (property in context) {
     throw new SessionError(
@@ -75,9 +86,11 @@ function defineAccessor(context: object, property: string): void {
     get(this: object): unknown {
       return sessionsOf(this)[symbol]?.use()
     },
-    set(value: unknown): never {
-      throw assignedSession(`ctx.${property}`, value)
+    set(this: object, value: unknown): void {
+      const contextSession = sessionsOf(this)[symbol]
+      if (contextSession?.assign === undefined) throw assignedSession(`ctx.${property}`, value)
+      contextSession.assign(value)
     },
   })
-  properties.add(property)
+  properties.set(property, symbol)
 }

@@ -67,7 +67,8 @@ export function session<S extends Schema | undefined = undefined, const P extend
   async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
     const outer = property.of(ctx)
     if (outer?.manager === manager) return next() // mounted twice: the outer one opens the session and commits it
-    if (cookieName !== undefined && outer?.cookieName === cookieName) throw sameCookie(cookieName)
+    if (cookieName !== undefined && ContextProperty.withCookie(ctx, cookieName, manager) !== undefined)
+      throw sameCookie(cookieName)
 
     const response = new SessionResponse(ctx, transport, events)
     const openOptions = new RequestOptions(ctx, hooks, property.expression)

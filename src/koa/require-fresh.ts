@@ -1,9 +1,6 @@
 import type { Middleware } from 'koa'
 import { SessionError } from '../errors.ts'
-import type { Session } from '../session/session.ts'
-
-/** What the guard asks of a session. */
-type FreshSession = Pick<Session, 'owner' | 'isFresh'>
+import { Session } from '../session/session.ts'
 
 /**
  * A guard for routes that do something dangerous: the owner of `ctx.session` must have proven who it is in the last `ms`
@@ -24,7 +21,7 @@ export function requireFresh(ms: number, method?: string): Middleware {
   if (!Number.isSafeInteger(ms) || ms <= 0)
     throw new SessionError('ERR_SESSION_OPTIONS', 'requireFresh: expected a whole number of ms above 0')
   return async function requireFreshProof(ctx, next): Promise<void> {
-    const { session } = ctx as unknown as { readonly session?: FreshSession } // as session() has made it
+    const session = [ctx['session'], ctx['typedSession']].find((value) => value instanceof Session)
     if (session === undefined)
       throw new SessionError(
         'ERR_SESSION_STATE',

@@ -211,6 +211,11 @@ export class Draft {
     return !this.attributes.differ
   }
 
+  /** Whether anything was changed. It encodes all objects that the request has read. */
+  get isChanged(): boolean {
+    return !this.isUntouched && (this.attributes.differ || this.changes().size > 0)
+  }
+
   /** Whether a `clear` removes damaged lines, which belong to no known key. */
   get dropsDamage(): boolean {
     return this.cleared && this.base.damaged
@@ -398,10 +403,18 @@ export class Draft {
     this.settings.decodeFailed(new SessionError('ERR_SESSION_DECODE', text), this.attributes.handle)
   }
 
-  /** A change in place of an object that a rebase has replaced would be lost. */
+  /** A change in place of an object that a rebase has replaced would be lost; with `'last-wins'` it wins. */
   #refuseStale(): void {
     for (const [value, { key, text }] of this.stale) {
       if (this.settings.codec.encode(value, key) === text) continue
+      const change = this.keyChanges.get(key)
+      const isUnchanged =
+        change === undefined || (change.kind === 'read' && !this.isChangedInPlace(key, change))
+      if (isUnchanged && this.settings.rules.isolationOf(key) === 'last-wins') {
+        this.stale.delete(value)
+        this.set(key, value)
+        continue
+      }
       throw new SessionError(
         'ERR_SESSION_STATE',
         `${key} was changed in place after a commit had brought in another request's newer value; get it again first`,

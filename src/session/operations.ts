@@ -150,6 +150,22 @@ export class Operations implements SessionOperations {
     return hasEnded
   }
 
+  async reload(state: SessionState): Promise<Committed> {
+    const { now } = this.#settings
+    return this.#run(state, async () => {
+      const id = state.credential ?? state.id
+      if (state.status === 'gone' || id === undefined) return 'gone'
+      const found = await this.#loader.find(id, now(), state.openOptions, state.deadline)
+      if (found === undefined) return state.lost()
+      state.reloaded(found.entry.key ?? found.key, found.entry, this.draft(found.document), found)
+      return 'ok'
+    })
+  }
+
+  discard(state: SessionState): void {
+    state.discarded(this.draft(state.status === 'new' ? undefined : state.draft.base))
+  }
+
   async #destroy(state: SessionState): Promise<boolean> {
     const { events, now } = this.#settings
     const { handle } = state

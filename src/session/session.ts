@@ -37,6 +37,8 @@ export interface SessionOperations {
   claim(state: SessionState, key: string): Promise<unknown>
   commit(state: SessionState): Promise<Committed>
   destroy(state: SessionState): Promise<boolean>
+  reload(state: SessionState): Promise<Committed>
+  discard(state: SessionState): void
 }
 
 /** @internal A session with this state. `Session` has no public constructor: sessions come from the manager. */
@@ -56,6 +58,22 @@ export let commitRequest: <V extends SessionValues>(session: Session<V>) => Prom
 
 /** @internal The handlers have failed: changes throw from now on. Resolves when what they have begun is over. */
 export let abandonRequest: <V extends SessionValues>(session: Session<V>) => Promise<void>
+
+/** @internal Drops the changes that are not stored, and reads the session again. `'gone'` if it has ended. */
+export let reloadSession: <V extends SessionValues>(session: Session<V>) => Promise<Committed>
+
+/** @internal Drops the changes that are not stored. */
+export let discardChanges: <V extends SessionValues>(session: Session<V>) => void
+
+/** @internal Whether the request has changes that are not stored. */
+export let isChanged: <V extends SessionValues>(session: Session<V>) => boolean
+
+/**
+ * @internal The text of a value as it is now.
+ *
+ * @throws SessionError `ERR_SESSION_VALUE` if it cannot be stored
+ */
+export let textOf: <V extends SessionValues>(session: Session<V>, key: string) => string | undefined
 
 /** The property that leads from a session, as the program holds it, to the object behind it. Only this file has the symbol. */
 const TARGET = Symbol('target')
@@ -151,6 +169,23 @@ export class Session<V extends SessionValues = SessionValues> {
     stateOf = (session) => targetOf(session).#state
     commitRequest = (session) => targetOf(session).#commitRequest()
     abandonRequest = (session) => targetOf(session).#abandonRequest()
+    reloadSession = (session) => {
+      const target = targetOf(session)
+      return target.#operations.reload(target.#state)
+    }
+    discardChanges = (session) => {
+      const target = targetOf(session)
+      target.#operations.discard(target.#state)
+    }
+    isChanged = (session) => {
+      const { draft, nextId } = targetOf(session).#state
+      return nextId !== undefined || draft.isChanged
+    }
+    textOf = (session, key) => {
+      const { draft } = targetOf(session).#state
+      const change = draft.keyChanges.get(key)
+      return change === undefined ? draft.base.line(key) : draft.textOf(key, change)
+    }
     // What console.log and a logger's error dump show of a session, and of everything that holds one.
     Object.defineProperty(Session.prototype, inspect.custom, { value: () => 'Session {}' })
     for (const name of Reflect.ownKeys(Session.prototype)) {

@@ -309,6 +309,29 @@ class State {
     this.entry = newer
   }
 
+  /** The session was read again, from `key`: nothing of this request's changes is left. */
+  reloaded(
+    key: string,
+    entry: Entry,
+    draft: Draft,
+    { isRedirected, passedKeys }: Pick<Origin, 'isRedirected' | 'passedKeys'>,
+  ): void {
+    this.key = key
+    this.entry = entry
+    this.draft = draft
+    this.isRedirected = isRedirected
+    this.passedKeys = passedKeys
+    this.nextId = undefined
+    this.signIn = undefined
+  }
+
+  /** The request's changes are dropped. */
+  discarded(draft: Draft): void {
+    this.draft = draft
+    this.nextId = undefined
+    this.signIn = undefined
+  }
+
   /** The session is stored under a new ID, and the draft builds on `payload` from now on. */
   movedTo(id: string, key: string, payload: string, { entry, credential }: Written): void {
     this.id = id

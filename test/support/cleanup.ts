@@ -13,7 +13,13 @@ const cleanups = new Set<() => void>()
 
 process.once('exit', () => {
   // Latest first: a process ends before the folder that was made for it goes.
-  for (const cleanup of [...cleanups].toReversed()) cleanup()
+  for (const cleanup of [...cleanups].toReversed()) {
+    try {
+      cleanup()
+    } catch {
+      // The others still run, and the run as a whole tells what was left behind.
+    }
+  }
 })
 // By default these signals end a process without the event above.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -54,6 +60,7 @@ function killedOnExit(child: ChildProcess): () => void {
 /** Makes an empty folder in the temporary directory (or in `parent`), which is removed when this process ends. */
 export async function temporaryFolder(prefix: string, parent: string = tmpdir()): Promise<string> {
   const folder = await mkdtemp(path.join(parent, prefix))
-  onExit(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  // The processes of a server that was killed may write for some milliseconds more: it is tried again for up to 5 s.
+  onExit(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return folder
 }
