@@ -48,7 +48,7 @@ export function unknownProperty(
   const instead = habit?.(session) ?? keyed[use](session, name)
   const member = use === 'read' && habit === undefined ? nearestName(property, namesOf(members)) : undefined
   const near = member === undefined ? '' : `write ${session}.${member}, or for a key of that name: `
-  return misused(`${session} has no property ${name}: ${near}${instead}`)
+  return misused(`${session} has no property ${name}: ${near}${instead}${orAsObject(session)}`)
 }
 
 /** What to write for a key of that name. */
@@ -88,19 +88,26 @@ export function assignedSession(session: string, value: unknown): SessionError {
     typeof value === 'object' && value !== null
       ? `store each value with ${session}.set('name', …), after ${session}.clear() if no other key is to stay`
       : `end the session with await ${session}.destroy()`
-  return misused(`${session} cannot be assigned: ${instead}`)
+  return misused(`${session} cannot be assigned: ${instead}${orAsObject(session)}`)
+}
+
+/** For code that cannot be changed, since it is a package. Only requests of Koa have such a session object. */
+function orAsObject(session: string): string {
+  return session.startsWith('ctx.')
+    ? '; for code that was written for koa-session or express-session mount session() of koa-typed-session/compat'
+    : ''
 }
 
 /** `destroy(callback)`, as in express-session. */
 export function callbackGiven(session: string, method: string): SessionError {
   const instead = `write await ${session}.${method}(), and what the callback does after it`
-  return misused(`${session}.${method}() takes no callback: ${instead}`)
+  return misused(`${session}.${method}() takes no callback: ${instead}${orAsObject(session)}`)
 }
 
 /** `regenerate(callback)`, as in express-session and koa-session. */
 export function regenerateCallback(session: string): SessionError {
   const instead = `what the callback does can follow ${session}.regenerate() at once, or await ${session}.commit() where the new ID must be stored first`
-  return misused(`${session}.regenerate() takes no callback: ${instead}`)
+  return misused(`${session}.regenerate() takes no callback: ${instead}${orAsObject(session)}`)
 }
 
 /** A change while `destroy()` or `claim()` is under way, which would be lost when that is done. */

@@ -13,6 +13,7 @@ import {
   type SessionOptions,
 } from '../../src/index.ts'
 import { serve, type Client } from '../support/client.ts'
+import { withoutHint } from '../support/misuse.ts'
 import { HeldStore } from '../support/held-store.ts'
 
 type Ctx = Context & { session: Session }
@@ -62,7 +63,9 @@ async function app(t: ExecutionContext, handler: Handler, setup: Setup = {}): Pr
 const stored = async ({ visitor }: Fixture): Promise<unknown> => JSON.parse((await visitor.get('/get')).text)
 
 function sentenceOf(error: unknown): string {
-  return error instanceof SessionError && error.code === 'ERR_SESSION_STATE' ? error.message : String(error)
+  return error instanceof SessionError && error.code === 'ERR_SESSION_STATE'
+    ? withoutHint(error.message)
+    : String(error)
 }
 
 /** The sentence of what was thrown last, which became a response with the status 500. */

@@ -6,6 +6,7 @@ import { runInThisContext } from 'node:vm'
 import test, { type ExecutionContext } from 'ava'
 import { Session, SessionError, SessionManager, type SessionOptions } from '../../src/index.ts'
 import { quote, unknownProperty } from '../../src/session/misuse.ts'
+import { AS_OBJECT, withoutHint } from '../support/misuse.ts'
 import { commitRequest, stateOf } from '../../src/session/session.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { HeldStore } from '../support/held-store.ts'
@@ -25,7 +26,7 @@ function sloppy(source: string): (session: Session) => unknown {
 function sentence(t: ExecutionContext, act: () => unknown): string {
   const error = t.throws(act, { instanceOf: SessionError })
   t.is(error.code, 'ERR_SESSION_STATE')
-  return error.message
+  return withoutHint(error.message)
 }
 
 const read = (name: string): string =>
@@ -526,7 +527,7 @@ test('a session that is over can be read, and a misuse of reading it is a warnin
   t.deepEqual(
     warnings
       .filter(({ message }) => message.includes('silenceLate'))
-      .map(({ name, message }) => [name, message]),
+      .map(({ name, message }) => [name, withoutHint(message)]),
     [
       ['SessionWarning', read('silenceLate')],
       [
@@ -544,4 +545,15 @@ test('a session that is over can be read, and a misuse of reading it is a warnin
   await t.throwsAsync(session.claim('user'), { code: 'ERR_SESSION_STATE' })
   t.is(await session.commit(), 'ok')
   await session.destroy() // what has to end ends, at any time
+})
+
+test('a sentence about a misuse of ctx.session names the session as an object, for the code of packages', (t) => {
+  const session = open()
+  for (const program of [
+    'session.user',
+    'session.user = 1',
+    'session.regenerate(() => {})',
+    'session.destroy(() => {})',
+  ])
+    t.true(t.throws(() => sloppy(program)(session)).message.endsWith(AS_OBJECT), program)
 })
