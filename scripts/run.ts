@@ -11,9 +11,11 @@ export async function run(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cwd = '.',
 ): Promise<Tally> {
   console.log(`\n> ${[command, ...args].join(' ')}`)
   const child = spawn(command, args, {
+    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -1,4 +1,5 @@
 // `npm test`: every check and every test. `--embedded`: the tests that need no server and no browser. `--check`: the inner loop.
+// `--interop`: the tests with packages of others, which are in `test/interop/node_modules`.
 import path from 'node:path'
 import { couchbaseMockJar } from '../test/servers/couchbase.ts'
 import { install } from '../test/servers/packages.ts'
@@ -39,8 +40,8 @@ const checks = ['types', 'lint', 'format:check']
 
 const tallies: Tally[] = []
 const isolation = await Isolation.create()
-const step = async (command: string, args: readonly string[], env = {}): Promise<void> => {
-  tallies.push(await run(command, args, { ...isolation.env, ...env }))
+const step = async (command: string, args: readonly string[], env = {}, cwd = '.'): Promise<void> => {
+  tallies.push(await run(command, args, { ...isolation.env, ...env }, cwd))
 }
 const scripts = async (...names: readonly string[]): Promise<void> => {
   for (const name of names) await step('npm', ['run', '--silent', name])
@@ -59,9 +60,16 @@ async function installed(): Promise<void> {
   }
 }
 
+/** The tests with packages of others. They are a project of their own, so that `npm ci` of this one stays small. */
+async function interop(): Promise<void> {
+  await step(process.execPath, [path.resolve(ava)], {}, 'test/interop')
+}
+
 if (process.argv.includes('--check')) {
   await scripts(...checks)
   await step(process.execPath, [ava, ...core])
+} else if (process.argv.includes('--interop')) {
+  await interop()
 } else if (process.argv.includes('--embedded')) {
   await scripts('build')
   await step(process.execPath, [ava, ...embedded])
@@ -69,6 +77,8 @@ if (process.argv.includes('--check')) {
   await installed()
   await scripts('build', ...checks, 'package:check')
   await step(process.execPath, [ava])
+  await step('npm', ['ci', '--silent', '--prefix', 'test/interop'])
+  await interop()
   // A process for each file begins with the same modules: compiled once, they are read from there.
   const compiled = { NODE_COMPILE_CACHE: path.resolve('.cache/compiled') }
   for (const major of [22, 24]) await step(await nodeOf(major), [ava, ...brief], compiled)

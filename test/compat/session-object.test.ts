@@ -95,7 +95,7 @@ test('the object can be asked, listed and printed like any object', async (t) =>
         s.isNew,
         JSON.stringify(s),
         inspect(s),
-        String(s),
+        `${Object.prototype.toString.call(s)}`,
         s['c'] === undefined,
         s['request'] === undefined, // no part of the library
         s['then'] === undefined,
@@ -145,7 +145,8 @@ test('`ctx.session = null` ends the session, and an object that is assigned repl
       return [old['theme'], ctx.session['user'], ctx.session['_request'], ctx.session.isNew]
     },
     '/same': (ctx) => {
-      ctx.session = ctx.session
+      const { session: same } = ctx
+      ctx.session = same
       return ctx.session['user'] as string
     },
     '/read': (ctx) => ({ ...ctx.session }),
