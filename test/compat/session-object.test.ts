@@ -95,7 +95,7 @@ test('the object can be asked, listed and printed like any object', async (t) =>
         s.isNew,
         JSON.stringify(s),
         inspect(s),
-        `${Object.prototype.toString.call(s)}`,
+        Object.prototype.toString.call(s),
         s['c'] === undefined,
         s['request'] === undefined, // no part of the library
         s['then'] === undefined,
