@@ -56,6 +56,7 @@ const owners: Checks<OwnerOptions> = {
   ),
   verifyEvery: both(isMsOrZero, between(0, Infinity, 'must be 0 ms or more')),
   onSignIn: isFunction,
+  store: isObjectOf('a store'),
 }
 
 export const managerChecks: Checks<ManagerOptions> = {

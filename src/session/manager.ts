@@ -13,6 +13,7 @@ import { Destroyer } from './commit/destroy.ts'
 import { Operations } from './operations.ts'
 import { OwnerListing } from './owners/owner-listing.ts'
 import { OwnerRecords } from './owners/owner-records.ts'
+import { checkForgetting, OwnerStore } from './owners/owner-store.ts'
 import { OwnerSessions } from './owners/owner-sessions.ts'
 import { ownerOf, type Owner } from './owners/owner.ts'
 import { createState, type Committed, type SessionState } from './state.ts'
@@ -40,6 +41,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   readonly #destroyer: Destroyer
   readonly #operations: Operations
   readonly #owners: OwnerRecords
+  readonly #ownerStore: OwnerStore | undefined
   readonly #listing: OwnerListing
 
   constructor(options?: ManagerOptions<S>)
@@ -50,11 +52,14 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#settings = settings
     this.#calls = new StoreCalls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
-    this.#owners = new OwnerRecords(settings, this.#store)
+    const { store: ownerStore } = settings.owners
+    this.#ownerStore = ownerStore && new OwnerStore(settings, ownerStore)
+    this.#owners = new OwnerRecords(settings, this.#store, this.#ownerStore?.guarded)
     this.#destroyer = new Destroyer(settings, this.#store, this.#owners)
     this.#loader = new Loader(settings, this.#store, this.#destroyer)
     this.#sweeper = new Sweeper(this.#store, settings.events, settings.sweepInterval)
-    const onStored = isSweeping(settings.store) ? () => this.#sweeper.start() : undefined
+    const sweeps = isSweeping(settings.store) || (ownerStore !== undefined && isSweeping(ownerStore))
+    const onStored = sweeps ? () => this.#startSweeps() : undefined
     this.#listing = new OwnerListing(settings, this.#owners)
     this.#operations = new Operations(
       settings,
@@ -183,6 +188,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
    * @throws SessionError `ERR_SESSION_VALUE` if it is neither
    */
   sessionsOf(owner: string | Owner): OwnerSessions {
+    checkForgetting(this.#settings)
     return new OwnerSessions(ownerOf(owner), this.#settings, this.#owners)
   }
 
@@ -203,13 +209,23 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** Removes expired sessions where the backend does not do so by itself, and returns how many. */
   async sweep(): Promise<number> {
-    return this.#sweeper.sweep()
+    const [sessions, records = 0] = await Promise.all([this.#sweeper.sweep(), this.#ownerStore?.sweep()])
+    return sessions + records
+  }
+
+  #startSweeps(): void {
+    this.#sweeper.start()
+    this.#ownerStore?.start()
   }
 
   /** Connects to the store now, and rejects if that fails. Without it the first request connects. */
   async ready(): Promise<void> {
     const { store } = this.#settings
-    await this.#calls.run('open', async () => store.open?.(), this.openDeadline())
+    const deadline = this.openDeadline()
+    await Promise.all([
+      this.#calls.run('open', async () => store.open?.(), deadline),
+      this.#ownerStore?.open(deadline),
+    ])
   }
 
   /** The state of the store, for a readiness probe: reads from it and waits at most `timeout` ms. Never rejects. */
@@ -229,9 +245,13 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   async #close(): Promise<void> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
+    this.#ownerStore?.refuse()
     await this.#operations.idle()
     const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
     await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open
-    await this.#calls.run('close', async () => store.close(), patience())
+    const closing = [this.#calls.run('close', async () => store.close(), patience())]
+    if (this.#ownerStore !== undefined) closing.push(this.#ownerStore.close(patience))
+    const failed = (await Promise.allSettled(closing)).find((each) => each.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 }

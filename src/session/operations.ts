@@ -10,6 +10,7 @@ import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
 import { createId } from './id.ts'
 import type { Loader } from './loader.ts'
 import { isSameOwner, ownerOf, type Owner } from './owners/owner.ts'
+import { checkForgetting } from './owners/owner-store.ts'
 import type { OwnerListing } from './owners/owner-listing.ts'
 import {
   bind,
@@ -102,6 +103,7 @@ export class Operations implements SessionOperations {
   signIn(state: SessionState, owner: string | Owner, options: SignInOptions): void {
     const { owners, now } = this.#settings
     const { since, label, device, by = 'password', max = owners.max } = options
+    checkForgetting(this.#settings)
     const next = ownerOf(owner)
     const { attributes } = state.draft
     const before = ownerIn(attributes)

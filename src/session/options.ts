@@ -150,9 +150,16 @@ export interface OwnerOptions {
 
   /**
    * How often each process looks whether a session is still in its owner's record, in ms: what was ended in all ways that the
-   * store knows is ended at once, so this is for stores that may lose records. `0` looks with each request. Default: 5 minutes.
+   * store knows is ended at once, so this is for stores that may lose records. `0` looks with each request. It must be given where
+   * a shared store forgets entries to make room (`traits.evicts`). Default: 5 minutes.
    */
   readonly verifyEvery?: number
+
+  /**
+   * The store that keeps the records of owners, where the sessions' store may lose them: sessions in memcached, their owners in
+   * PostgreSQL. Sealed as the sessions are, and closed with the manager. Default: the store of the sessions.
+   */
+  readonly store?: Store
 
   /**
    * Called when a session has signed in, before its client is told: to write a mail about a new device, for instance. It is not
@@ -215,7 +222,8 @@ export interface ManagerSettings {
   readonly onRetired: 'report' | 'revoke'
   /** How long a redirect is kept at least, so that requests which began before it find out about it. In ms. */
   readonly redirectLife: number
-  readonly owners: Required<Omit<OwnerOptions, 'onSignIn'>> & Pick<OwnerOptions, 'onSignIn'>
+  readonly owners: Pick<OwnerOptions, 'onSignIn' | 'store' | 'verifyEvery'> &
+    Required<Pick<OwnerOptions, 'max' | 'whenFull'>>
   readonly hash: string
   readonly idPrefix: string
   readonly keepEmpty: boolean

@@ -56,7 +56,7 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     retiredFor: options.retiredFor ?? 24 * 60 * 60 * 1000,
     onRetired: options.onRetired ?? 'report',
     redirectLife: Math.max(REDIRECT_LIFE, 2 * commitTimeout),
-    owners: { max: 100, whenFull: 'unused', verifyEvery: 5 * 60 * 1000, ...options.owners },
+    owners: { max: 100, whenFull: 'unused', ...options.owners, ...ownerStoreOf(options, now) },
     hash: options.hash ?? 'sha256',
     idPrefix: options.idPrefix ?? '',
     keepEmpty: options.keepEmpty ?? false,
@@ -69,6 +69,20 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     now,
     pause: options.pause ?? delay,
   }
+}
+
+/** The store of `owners.store`, sealed as that of the sessions. */
+function ownerStoreOf(
+  { owners, seal, store: sessions }: ManagerOptions,
+  now: () => number,
+): { store?: Store } {
+  const { store } = owners ?? {}
+  if (store === undefined) return {}
+  if (typeof store.traits !== 'object') throw optionError('owners.store', 'is not a store: it has no traits')
+  if (store === sessions) throw optionError('owners.store', 'is the store of the sessions; leave it out')
+  if (store.traits.location === 'client')
+    throw optionError('owners.store', 'must be a store that keeps its entries on a server')
+  return { store: seal === undefined ? store : new SealedStore(store, seal, now) }
 }
 
 /** Binds a `'client'` store to its carrier, and seals any other one if the options say so. */

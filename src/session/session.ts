@@ -407,7 +407,9 @@ export class Session<V extends SessionValues = SessionValues> {
 
   /** Whom the session belongs to, after {@link signIn}. */
   get owner(): SessionOwner | undefined {
-    return ownerIn(this.#state.draft.attributes)
+    const { draft, isNewDevice } = this.#state
+    const owner = ownerIn(draft.attributes)
+    return owner && isNewDevice !== undefined ? { ...owner, isNewDevice } : owner
   }
 
   /**

@@ -97,6 +97,8 @@ class State {
   unsettledMove: UnsettledMove | undefined = undefined
   /** A sign-in that the next commit carries out. */
   signIn: PendingSignIn | undefined = undefined
+  /** Whether this request has signed in from a device that the owner's record did not know. */
+  isNewDevice: boolean | undefined = undefined
   /** Whether the owner's record still lists the session; asked for while the request is handled. */
   verification: Promise<boolean> | undefined = undefined
   /** Why the session could not be opened. It is empty and read-only then. */
@@ -196,6 +198,11 @@ class State {
   /** `signIn()`: the next commit lists the session in its owner's record. */
   signsIn(signIn: PendingSignIn): void {
     this.signIn = signIn
+  }
+
+  /** The owner's record lists the session, and knows now from which device it signed in. */
+  listed(isNewDevice: boolean): void {
+    this.isNewDevice = isNewDevice
   }
 
   /** The owner's record lists the session. */
@@ -381,6 +388,7 @@ class State {
     this.unsettled = undefined
     this.unsettledMove = undefined
     this.signIn = undefined
+    this.isNewDevice = undefined
     this.verification = undefined
   }
 }

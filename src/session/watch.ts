@@ -2,6 +2,7 @@ import { versionOf } from '../store.ts'
 import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import type { ManagerSettings } from './options.ts'
+import { VERIFY_EVERY } from './owners/owner-listing.ts'
 import { followRedirects, isTombstonePayload, redirectOf } from './redirect.ts'
 import type { SessionState } from './state.ts'
 
@@ -51,7 +52,10 @@ export async function* watch(
   const stop = events.watch(state.handle, note)
   const aborted = (): void => wake()
   signal?.addEventListener('abort', aborted)
-  const timer = setInterval(() => void look().catch(() => {}), owners.verifyEvery || EACH_SECOND)
+  const timer = setInterval(
+    () => void look().catch(() => {}),
+    (owners.verifyEvery ?? VERIFY_EVERY) || EACH_SECOND,
+  )
   timer.unref()
   try {
     while (!isAborted(signal)) {

@@ -7,6 +7,8 @@ import { ownerIn, unbind, type SignedIn } from './sign-in.ts'
 
 type Settings = Pick<ManagerSettings, 'owners' | 'events' | 'now'>
 
+/** The default of `owners.verifyEvery`, in ms. */
+export const VERIFY_EVERY: number = 5 * 60 * 1000
 /** How many sessions a process remembers to have verified. */
 const MOST_VERIFIED = 10_000
 
@@ -42,6 +44,7 @@ export class OwnerListing {
         deadline,
       )
       this.#remember(handle, now())
+      state.listed(isNewDevice)
       events.emit({ type: 'signed-in', handle, sessions, isNewDevice })
       const { owner, label } = signIn
       this.#tell({ owner, handle, sessions, isNewDevice, label })
@@ -66,11 +69,11 @@ export class OwnerListing {
   verify(state: SessionState, deadline: Deadline): Promise<boolean> | undefined {
     const owner = ownerIn(state.draft.attributes)
     if (owner === undefined) return undefined
-    const { owners, now } = this.#settings
+    const { now } = this.#settings
     const { handle } = state
     const at = now()
     const before = this.#verified.get(handle)
-    if (before !== undefined && Math.abs(at - before) < owners.verifyEvery) return undefined
+    if (before !== undefined && Math.abs(at - before) < this.verifyEvery) return undefined
     return this.#records.verify(owner, handle, deadline).then(
       (listed) => {
         if (listed) this.#remember(handle, at)
@@ -79,7 +82,7 @@ export class OwnerListing {
       },
       (error: unknown) => {
         // A store in trouble says nothing about the session; the next request asks again.
-        if (owners.verifyEvery === 0) throw error
+        if (this.verifyEvery === 0) throw error
         return true
       },
     )
@@ -87,7 +90,7 @@ export class OwnerListing {
 
   /** How often a session is looked for: `0` for each time that it is opened. */
   get verifyEvery(): number {
-    return this.#settings.owners.verifyEvery
+    return this.#settings.owners.verifyEvery ?? VERIFY_EVERY
   }
 
   /** An error of the program's function must not fail the sign-in; it is reported as an uncaught exception instead. */

@@ -93,15 +93,17 @@ export class OwnerRecords {
   readonly #settings: Settings
   /** Keeps the sessions. */
   readonly #store: GuardedStore
-  /** Keeps the records of owners: the same, unless sessions are kept by the client. */
+  /** Keeps the records of owners: the same, unless there is `owners.store`, or sessions are kept by the client. */
   readonly #records: GuardedStore | undefined
 
-  constructor(settings: Settings, store: GuardedStore) {
+  /** @param ownerStore keeps the records instead of `store` */
+  constructor(settings: Settings, store: GuardedStore, ownerStore?: GuardedStore) {
     this.#settings = settings
     this.#store = store
-    const { location } = settings.store.traits
+    const { location, revocable } = settings.store.traits
     const { records } = settings.store
-    if (location === 'server') this.#records = store
+    if (ownerStore !== undefined && revocable) this.#records = ownerStore
+    else if (location === 'server') this.#records = store
     else if (records !== undefined)
       this.#records = new GuardedStore({ store: records, openTimeout: settings.openTimeout }, store.calls)
   }

@@ -35,8 +35,15 @@ export interface PendingSignIn {
 
 /** Whom a session belongs to, and since when. */
 export interface SessionOwner extends Owner {
+  /** The session's public name, by which it is listed and can be ended. */
+  readonly handle: string
   /** When the user signed in, in ms since the epoch. */
   readonly signedInAt: number
+  /**
+   * Whether `device` was given to `signIn`, and none of the owner's last 20 devices was the same. Known in the request that signed in,
+   * after its commit.
+   */
+  readonly isNewDevice?: boolean
 }
 
 /** What the option `owners.onSignIn` is told. */
@@ -63,7 +70,8 @@ const METHOD = /^[a-z][\w-]{0,31}$/i
 
 export function ownerIn(attributes: HeaderAttributes): SessionOwner | undefined {
   const owner = readOwner(attributes.get(OWNER))
-  return owner && { ...owner, signedInAt: Number(attributes.get(SIGNED_IN) ?? 0) }
+  const { handle } = attributes
+  return owner && { ...owner, handle, signedInAt: Number(attributes.get(SIGNED_IN) ?? 0) }
 }
 
 /** The session belongs to `owner` from now on. */
