@@ -40,7 +40,9 @@ export class ContextProperty {
 
   /** Another session of this request that travels in the cookie `name`, in whichever property. */
   static withCookie(ctx: KoaContext, name: string, manager: object): ContextSession | undefined {
-    for (const symbol of accessors.get(ctx.app.context)?.values() ?? []) {
+    const symbols = accessors.get(ctx.app.context)
+    if (symbols === undefined) return undefined
+    for (const symbol of symbols.values()) {
       const mounted = sessionsOf(ctx)[symbol]
       if (mounted?.cookieName === name && mounted.manager !== manager) return mounted
     }

@@ -25,6 +25,22 @@ export interface SessionMiddleware<
   /** The manager of the sessions, for jobs and tests; `manager.close()` closes the store at shutdown. */
   readonly manager: SessionManager<S>
   /**
+   * Opens the session of a request, where the option `open` has left it closed, and returns it; `ctx.session` can be used from then on.
+   * Calling it again returns the same session.
+   *
+   * ```ts
+   * const sessions = session({ open: 'lazy' })
+   * app.use(sessions)
+   * router.get('/cart', async (ctx) => {
+   *   const { get } = await sessions.load(ctx)
+   *   ctx.body = get('cart') ?? []
+   * })
+   * ```
+   *
+   * @throws SessionError `ERR_SESSION_STORE` if the store fails; `ERR_SESSION_STATE` if the middleware is not mounted
+   */
+  load(ctx: object): Promise<Session<ValuesOf<S>>>
+  /**
    * Opens the session of a request that Koa does not handle, such as a WebSocket upgrade, or begins one. Call `commit()` on it
    * to store changes: there is no response that does so.
    *
@@ -53,12 +69,12 @@ export function session<S extends Schema | undefined = undefined, const P extend
   options: SessionOptions<S, P> = {},
 ): SessionMiddleware<S, P> {
   const settings = resolveSessionOptions(options)
-  const { enabled, commitOnError, onStoreError, hooks } = settings
+  const { enabled, commitOnError, onStoreError, opensEagerly, hooks } = settings
   const manager = new SessionManager<S>(settings.managerOptions, carrierOf(settings.transport))
   const carriesSession = manager.traits.location === 'client'
   if (carriesSession) checkCarrier(settings.transport, options.idleTimeout)
   const query = enabled ? settings.transport.query : undefined // an ID in a URL is none if sessions are off
-  const transport = new Transport({ ...settings.transport, query }, carriesSession)
+  const transport = new Transport({ ...settings.transport, query }, carriesSession, options.now)
   const events = new Events(options.onEvent)
   const { cookieName } = transport
   const property = new ContextProperty(settings.property)
@@ -83,7 +99,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       response,
     )
     property.set(ctx, enabled ? request : disabled)
-    if (credentials.length > 0) await request.open()
+    if (credentials.length > 0 && opensEagerly(ctx)) await request.open()
     try {
       try {
         await next()
@@ -94,10 +110,6 @@ export function session<S extends Schema | undefined = undefined, const P extend
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.
       if (request.session !== undefined) await commitRequest(request.session)
-      response.finish()
-    } catch (error) {
-      response.attach()
-      throw error
     } finally {
       request.close()
       if (outer !== undefined || !enabled) property.restore(ctx, outer)
@@ -118,7 +130,19 @@ export function session<S extends Schema | undefined = undefined, const P extend
     return request.use()
   }
 
-  return Object.assign(typedSession, { manager, open })
+  async function load(ctx: object): Promise<Session<ValuesOf<S>>> {
+    const request = property.of(ctx)
+    if (request?.manager !== manager) throw notMounted()
+    if (request === disabled) return throwDisabled()
+    return (request as RequestSession<S>).load() // as this middleware has set it
+  }
+
+  return Object.assign(typedSession, { manager, load, open })
+}
+
+function notMounted(): SessionError {
+  const text = 'load(): this middleware has not seen the request; mount it with app.use() before the handler'
+  return new SessionError('ERR_SESSION_STATE', text)
 }
 
 function throwDisabled(): never {

@@ -22,9 +22,9 @@ import type { Schema } from '../session/schema.ts'
 /** Attributes of the session cookie, named as in `Set-Cookie`. */
 export interface CookieOptions {
   /**
-   * How long the browser keeps the cookie, in ms, at most 400 days. The cookie is sent again whenever the session is used; for a
-   * request that only reads, this takes a second store call, which checks that the session still has this ID. Default: until the
-   * browser is closed.
+   * How long the browser keeps the cookie, in ms, at most 400 days. The cookie is sent again when the session is used, by
+   * each process at most once in a tenth of this time; for a request that only reads, this takes a second store call, which checks that
+   * the session still has this ID. Default: until the browser is closed.
    */
   readonly maxAge?: number
 
@@ -71,7 +71,7 @@ export interface SessionOptions<
   readonly header?: string
 
   /**
-   * The query parameter that carries the ID in requests that have no cookie of this name. URLs, and so the IDs, end up in logs, and
+   * The query parameter that carries the ID in requests whose cookies open no session. URLs, and so the IDs, end up in logs, and
    * a link can bring its reader into the session of its author. So an ID from a URL is never written to a cookie or header, and such
    * responses have `Cache-Control: no-store` and `Referrer-Policy: no-referrer`. Not for stores that keep the session in the client.
    * Default: none.
@@ -93,6 +93,14 @@ export interface SessionOptions<
    * Default: only for errors that Koa shows to the client (`expose`), which are those with a 4xx status.
    */
   readonly commitOnError?: boolean | ((error: unknown) => boolean)
+
+  /**
+   * When the session of a request is opened, which takes a call to the store: `'eager'` before the handlers; `'lazy'` when a handler
+   * asks for it by `await sessions.load(ctx)`, where `sessions` is the middleware; or as a function of the request decides, which
+   * returns `true` for eager: `(ctx) => !ctx.path.startsWith('/assets/')`. Until a session is open, `ctx.session` throws
+   * `ERR_SESSION_STATE`; a request that presents no ID needs no opening. Default: `'eager'`.
+   */
+  readonly open?: 'eager' | 'lazy' | ((ctx: ParameterizedContext) => boolean)
 
   /**
    * Returns `true` for a request that must not extend the session, such as polling by a page: `(ctx) => ctx.path === '/poll'`.
@@ -126,12 +134,16 @@ export interface TransportSettings {
 /** The options that decide about one request. */
 export type RequestHooks = Pick<SessionOptions, 'passive' | 'mayCreate'>
 
+/** Whether the session of a request is opened before the handlers. */
+export type OpensEagerly = (ctx: ParameterizedContext) => boolean
+
 /** The checked options of a middleware with their defaults. */
 export interface SessionSettings<S extends Schema | undefined, P extends string> {
   readonly enabled: boolean
   readonly property: P | 'session'
   readonly commitOnError: (error: unknown) => boolean
   readonly onStoreError: 'throw' | 'anonymous'
+  readonly opensEagerly: OpensEagerly
   readonly hooks: RequestHooks
   readonly transport: TransportSettings
   /** The options of the manager, which checks them again. */
@@ -168,6 +180,10 @@ const sessionChecks: Checks<SessionOptions> = {
     'must be true, false or a function',
     (value) => typeof value === 'boolean' || typeof value === 'function',
   ),
+  open: must(
+    "must be 'eager', 'lazy' or a function",
+    (value) => value === 'eager' || value === 'lazy' || typeof value === 'function',
+  ),
   passive: isFunction,
   mayCreate: isFunction,
   onStoreError: oneOf("must be 'throw' or 'anonymous'", ['throw', 'anonymous']),
@@ -196,6 +212,7 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
     header,
     query,
     clearSiteData = [],
+    open = 'eager',
     passive,
     mayCreate,
     ...managerOptions
@@ -207,6 +224,7 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
     property,
     commitOnError: typeof commitOnError === 'function' ? commitOnError : () => commitOnError,
     onStoreError,
+    opensEagerly: typeof open === 'function' ? open : () => open === 'eager',
     hooks: { ...(passive && { passive }), ...(mayCreate && { mayCreate }) },
     transport,
     managerOptions,

@@ -25,6 +25,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   /** The state behind it. */
   #state: SessionState | undefined
   #failure: unknown
+  #opening: Promise<void> | undefined
   #isOver = false
 
   /** @param response absent for a request that Koa does not handle, whose response nothing is written to */
@@ -56,6 +57,16 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
    * does not use the session works while the store is down.
    */
   async open(): Promise<void> {
+    await (this.#opening ??= this.#open())
+  }
+
+  /** {@link open}, and the session. */
+  async load(): Promise<Session<ValuesOf<S>>> {
+    await this.open()
+    return this.use()
+  }
+
+  async #open(): Promise<void> {
     // One time limit for all credentials.
     const deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
     try {
@@ -96,6 +107,8 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     if (this.#session !== undefined) return this.#session
     if (this.#isOver) return (this.#session = this.#closedSession())
     if (this.#failure !== undefined) return (this.#session = this.#withoutStore(this.#failure))
+    if (this.#opening === undefined && this.#credentials.length > 0)
+      throw notOpen(this.#openOptions.expression ?? 'session')
     const session = this.manager.begin(this.#openOptions)
     this.#follow(session, this.#credentials[0])
     return session
@@ -134,6 +147,11 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     this.#state.failedToOpen(failure)
     return empty
   }
+}
+
+function notOpen(expression: string): SessionError {
+  const text = `${expression} is not open in this request, as the option \`open\` says: write await sessions.load(ctx) first, where sessions is what session() has returned`
+  return new SessionError('ERR_SESSION_STATE', text)
 }
 
 /** The {@link OpenOptions} of a Koa request. Each hook is called when its answer is first needed, and once. */

@@ -1,45 +1,55 @@
-import { types } from 'node:util'
+import type { ServerResponse } from 'node:http'
 import type { ParameterizedContext } from 'koa'
+import onHeaders from 'on-headers'
 import { SessionError } from '../errors.ts'
 import type { Events } from '../session/events.ts'
 import { maxAgeOf } from '../session/expiry.ts'
 import type { ClientResponse, SessionState } from '../session/state.ts'
 import type { Transport } from './transport.ts'
 
-/** For responses to a URL with an ID: its page is not cached, and its links do not tell the URL to other sites. */
-const forIdInUrl = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' } as const
+/** What a response tells its client: to hold a credential, or with `undefined` to forget the one it has. */
+interface Message {
+  readonly credential: string | undefined
+  /** The lines of `Set-Cookie`. */
+  readonly lines: readonly string[]
+}
 
-/** Headers, by names in lower case. */
-type Headers = Readonly<Record<string, unknown>>
-
-/** Writes the session's headers to one response, and reports where that is not possible. */
+/**
+ * The session's headers of one response, and reports where they cannot be sent. They are written when the headers are sent: so
+ * they are there on every answer, errors and streams too, whatever the handlers have set or removed before.
+ */
 export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
   readonly #events: Events
   /** The ID in the URL of the request. */
   readonly #idInUrl: string | undefined
+  /** Absent for a context that another program has made, such as that of a WebSocket. */
+  readonly #res: ServerResponse | undefined
+  /** Whether the request came over HTTPS. Known as long as its connection is open. */
+  #isSecure: boolean | undefined
   #state: SessionState | undefined
   /** The ID that the session was opened with. */
   #openedWith: string | undefined
-  /** The credential that the client holds: what it sent, or what this response has set. */
+  /** The credential that the client holds: what it sent, or what this response tells it. */
   #credential: string | undefined
   /** The payload that belongs to {@link #credential}. */
   #payload: string | undefined
   /** The session's own `maxAge` that the client's cookie has. */
   #maxAge: number | undefined
-  #isWritten = false
+  #message: Message | undefined
   #isUsed = false
-  #isAttached = false
   #clearsSite = false
-  #lines: readonly string[] = []
+  #isHooked = false
 
   constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
     this.#ctx = ctx
     this.#transport = transport
     this.#events = events
     this.#idInUrl = transport.inUrl(ctx.req)
-    if (this.#idInUrl !== undefined) ctx.set(forIdInUrl)
+    const { res }: { readonly res: ServerResponse | undefined } = ctx
+    this.#res = res
+    if (this.#idInUrl !== undefined) this.#hook()
   }
 
   /** Makes each commit of this session write its headers. `id` is the credential it was opened with, if it was stored. */
@@ -58,17 +68,18 @@ export class SessionResponse implements ClientResponse {
     // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
-      this.#write(
+      this.#tell(
         state.credential ?? state.id,
         state.entry?.payload,
         maxAgeOf(state.draft),
         state.openOptions.passive,
       )
-    else if (state.status === 'new' && state.ended) this.#write(undefined)
+    else if (state.status === 'new' && state.ended) this.#tell(undefined)
   }
 
   isDisconnected(): boolean {
-    const { res } = this.#ctx
+    const res = this.#res
+    if (res === undefined) return false
     // An HTTP/2 response has no `destroyed` of its own.
     const isClosed =
       'stream' in res ? (res as { stream?: { destroyed?: boolean } }).stream?.destroyed : res.destroyed
@@ -77,93 +88,61 @@ export class SessionResponse implements ClientResponse {
 
   canRotate(): boolean {
     const id = this.#openedWith
-    const { req, res, secure, writable } = this.#ctx
-    if (id === undefined || !writable) return false
-    return this.#transport.canReplace(req, id) && this.#transport.obstacle(res, secure) === undefined
+    const { req, writable } = this.#ctx
+    if (id === undefined || this.#res === undefined || !writable) return false
+    return this.#transport.canReplace(req, id) && this.#obstacle() === undefined
   }
 
   repeats(): boolean {
     const state = this.#state
     if (state === undefined || (state.id !== undefined && state.id === this.#idInUrl)) return false
-    return this.#extendsCookie(maxAgeOf(state.draft), state.openOptions.passive)
+    return this.#extendsCookie(state, maxAgeOf(state.draft), state.openOptions.passive)
   }
 
   /** The route uses the session, so no shared cache may store its response, unless the route sets `Cache-Control` itself. */
   use(): void {
     if (this.#isUsed) return
     this.#isUsed = true
-    const { res } = this.#ctx
-    if (res.headersSent) return
-    const [first, ...others] = this.#transport.vary
-    if (first !== undefined && others.length === 0 && !res.hasHeader('vary')) res.setHeader('Vary', first)
-    else this.#ctx.vary(this.#transport.vary)
-    if (!res.hasHeader('cache-control')) res.setHeader('cache-control', 'private')
+    this.#secure()
+    this.#hook()
   }
 
-  /**
-   * A response that carries a credential is never cached, whatever the route has set, and neither is one whose URL has an ID: nor
-   * does the browser tell that URL to other sites.
-   */
-  finish(): void {
-    const { res } = this.#ctx
+  /** Has the headers written just before they are sent. */
+  #hook(): void {
+    const res = this.#res
+    if (this.#isHooked || res === undefined || res.headersSent) return
+    this.#isHooked = true
+    onHeaders(res, () => this.#write(res))
+  }
+
+  /** A response with a credential is never cached, and neither is one whose URL has an ID: nor is that URL told to other sites. */
+  #write(res: ServerResponse): void {
     const isInUrl = this.#idInUrl !== undefined
-    if ((!this.#isWritten && !isInUrl) || res.headersSent) return
-    if (!isNoStore(res.getHeader('cache-control'))) res.setHeader('cache-control', 'no-store')
+    if (this.#isUsed) for (const name of this.#transport.vary) addVary(res, name)
+    if (this.#message !== undefined) this.#transport.write(res, this.#message.credential, this.#message.lines)
+    const caching = res.getHeader('cache-control')
+    if (this.#message !== undefined || isInUrl) {
+      if (!isNoStore(caching)) res.setHeader('cache-control', 'no-store')
+    } else if (caching === undefined) res.setHeader('cache-control', 'private')
     if (isInUrl) res.setHeader('referrer-policy', 'no-referrer')
-  }
-
-  /** Koa drops all headers from an error response except those of the error, so the session's are added to these. */
-  attach(): void {
-    const isNeeded = this.#isUsed || this.#lines.length > 0 || this.#idInUrl !== undefined
-    if (this.#isAttached || !isNeeded) return
-    this.#isAttached = true
-    const ctx = this.#ctx
-    const respond = ctx.onerror
-    const onerror = (error: Error): void => {
-      const isSent = respondWith(
-        error,
-        (own) => this.#withSession(own),
-        () => respond.call(ctx, error),
-      )
-      const thrown: unknown = error // any value that was thrown, or `null` after the response was sent
-      if (isSent || thrown === null || this.#lines.length === 0) return
-      this.#events.emit({ type: 'cookie-not-sent', handle: this.#state?.handle, reason: 'not-an-error' })
-    }
-    Object.assign(ctx, { onerror })
-  }
-
-  #withSession(own: Headers): Headers {
-    const lines = this.#lines
-    const vary = [own['vary'] ?? [], this.#transport.vary].flat().map(String)
-    const cookies = [own['set-cookie'] ?? [], lines].flat()
-    return {
-      'cache-control': 'private',
-      ...(this.#clearsSite && { 'clear-site-data': this.#transport.clearSiteData }),
-      ...own,
-      ...(vary.length > 0 && { vary: vary.join(', ') }),
-      ...(cookies.length > 0 && { 'set-cookie': cookies }),
-      ...(lines.length > 0 && { 'cache-control': 'no-store' }),
-      ...(this.#idInUrl !== undefined && forIdInUrl),
-    }
+    const { clearSiteData } = this.#transport
+    if (this.#clearsSite && clearSiteData !== undefined && !res.hasHeader('clear-site-data'))
+      res.setHeader('clear-site-data', clearSiteData)
   }
 
   /** Sends `Clear-Site-Data`, or no longer does: it could also remove the cookie of a new session. */
   #clearSite(clears: boolean): void {
-    const { clearSiteData } = this.#transport
-    const { res } = this.#ctx
-    if (clears === this.#clearsSite || clearSiteData === undefined || res.headersSent) return
     this.#clearsSite = clears
-    if (clears) res.setHeader('clear-site-data', clearSiteData)
-    else res.removeHeader('clear-site-data')
+    if (clears) this.#hook()
   }
 
-  #write(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
-    if (credential !== undefined && credential === this.#idInUrl) return
+  #tell(credential: string | undefined, payload?: string, maxAge?: number, passive = false): void {
+    const state = this.#state
+    if (state === undefined || (credential !== undefined && credential === this.#idInUrl)) return
     const extendsCookie =
-      credential !== undefined && (this.#extendsCookie(maxAge, passive) || maxAge !== this.#maxAge)
+      credential !== undefined && (this.#extendsCookie(state, maxAge, passive) || maxAge !== this.#maxAge)
     if (credential === this.#credential && !extendsCookie) return
-    const { res, secure } = this.#ctx
-    const obstacle = this.#transport.obstacle(res, secure)
+    const obstacle = this.#obstacle()
     if (obstacle !== undefined) {
       // A credential that was only sealed again, with the same payload, can wait for the next response.
       const isLost =
@@ -171,62 +150,62 @@ export class SessionResponse implements ClientResponse {
       if (isLost) this.#report(obstacle)
       return
     }
+    const isSecure = this.#secure()
+    // Before anything else: it may be too long for its cookies.
+    const lines = this.#transport.cookieLines(this.#ctx.req, credential, isSecure, maxAge)
+    this.#message = { credential, lines }
     this.#credential = credential
     this.#maxAge = maxAge
-    this.#isWritten = true
     this.#payload = payload
-    this.#lines = this.#transport.write(res, credential, secure, maxAge)
-    if (credential !== undefined) this.#transport.warnIfPlain(secure, this.#ctx.app.env)
+    this.#hook()
+    if (credential === undefined) return
+    this.#transport.repeated(state.handle)
+    this.#transport.warnIfPlain(isSecure, this.#ctx.app.env)
   }
 
   /** Whether the cookie is sent again with the same credential, so that its `Max-Age` starts again. */
-  #extendsCookie(maxAge: number | undefined, passive = false): boolean {
-    const { hasMaxAge, carriesSession } = this.#transport
+  #extendsCookie({ handle }: SessionState, maxAge: number | undefined, passive = false): boolean {
+    const { carriesSession } = this.#transport
     // The credential of a `'client'` store is not sent again: another response may have set a newer one meanwhile.
-    return !carriesSession && (maxAge !== undefined || hasMaxAge) && !passive && !this.#isWritten
+    if (carriesSession || passive || this.#message !== undefined || !this.#isUsed) return false
+    return this.#transport.mayRepeat(handle, maxAge)
   }
 
-  #report(reason: 'headers-sent' | 'not-secure'): void {
-    this.#events.emit({ type: 'cookie-not-sent', handle: this.#state?.handle, reason })
-    const text =
-      reason === 'headers-sent'
-        ? 'the session is saved, but the response headers were already sent, so the client does not get its ID; call commit() before writing the response'
-        : 'the session is saved, but cookie.secure is true and this connection is not HTTPS, so its cookie was not sent; behind a proxy set app.proxy'
-    this.#ctx.app.emit('error', new SessionError('ERR_SESSION_STATE', text), this.#ctx)
+  #obstacle(): ReturnType<Transport['obstacle']> {
+    return this.#transport.obstacle(this.#res, this.#secure())
   }
+
+  #secure(): boolean {
+    return (this.#isSecure ??= this.#ctx.secure)
+  }
+
+  #report(reason: 'no-response' | 'headers-sent' | 'not-secure'): void {
+    this.#events.emit({ type: 'cookie-not-sent', handle: this.#state?.handle, reason })
+    this.#ctx.app.emit('error', new SessionError('ERR_SESSION_STATE', untold[reason]), this.#ctx)
+  }
+}
+
+/** Why a client was not told its ID, and what to do. */
+const untold = {
+  'no-response':
+    'the session is saved, but this context has no response, so the client does not get its ID; begin the session in an ordinary request',
+  'headers-sent':
+    'the session is saved, but the response headers were already sent, so the client does not get its ID; call commit() before writing the response',
+  'not-secure':
+    'the session is saved, but cookie.secure is true and this connection is not HTTPS, so its cookie was not sent; behind a proxy set app.proxy',
+} as const
+
+function addVary(res: ServerResponse, name: string): void {
+  const given = res.getHeader('vary')
+  if (given === undefined) {
+    res.setHeader('Vary', name)
+    return
+  }
+  const present = [given].flat().map(String).join(', ')
+  const has = present.split(',').some((each) => ['*', name.toLowerCase()].includes(each.trim().toLowerCase()))
+  if (!has) res.setHeader('Vary', present === '' ? name : `${present}, ${name}`)
 }
 
 function isNoStore(cacheControl: string | number | string[] | undefined): boolean {
   return [cacheControl].flat().some((each) => /(?:^|,)\s*no-store\s*(?:,|$)/i.test(String(each)))
-}
-
-/**
- * Adds headers to an error while Koa responds with it. `respond` must be synchronous: the same error object may be thrown to
- * another client, or be logged, and must not carry this client's cookie then.
- *
- * @returns whether the headers could be added
- */
-function respondWith(error: unknown, add: (own: Headers) => Headers, respond: () => void): boolean {
-  const isError = types.isNativeError(error) || error instanceof Error
-  const before = isError ? Object.getOwnPropertyDescriptor(error, 'headers') : undefined
-  let headers = isError ? add(headersOf(error)) : {}
-  // Not enumerable, so that a logger which prints the error does not print the cookie.
-  const during = { configurable: true, get: () => headers, set: (value: Headers) => (headers = value) }
-  if (!isError || !Reflect.defineProperty(error, 'headers', during)) {
-    respond()
-    return false
-  }
-  try {
-    respond()
-  } finally {
-    if (before === undefined) Reflect.deleteProperty(error, 'headers')
-    else Reflect.defineProperty(error, 'headers', before)
-  }
-  return true
-}
-
-function headersOf(error: object): Headers {
-  const headers: unknown = 'headers' in error ? error.headers : undefined
-  if (typeof headers !== 'object' || headers === null) return {}
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { stringifySetCookie } from 'cookie'
 import { CookieChunks } from './cookie-chunks.ts'
 import { cookieValues } from './cookie-header.ts'
@@ -10,12 +10,17 @@ export interface Incoming {
   readonly url?: string | undefined
 }
 
+/** How often in its life a cookie is sent again. */
+const REPEATS = 10
+/** Of how many sessions it is known when their cookie was sent. */
+const MOST_REPEATED = 10_000
+
 /** Reads the credential from requests and writes it to responses: in a cookie, an HTTP header or the query string. */
 export class Transport {
   /** The cookie's name, or `undefined` if the credential does not travel in a cookie. */
   readonly cookieName: string | undefined
-  /** Whether the cookie has a `Max-Age`, which responses extend. */
-  readonly hasMaxAge: boolean
+  /** The `Max-Age` of the cookie in ms, if it has one, which responses extend. */
+  readonly #maxAge: number | undefined
   /** The request headers that a response depends on after the session was used. */
   readonly vary: string[]
   /** The value of `Clear-Site-Data` after a logout, if it is to be sent. */
@@ -31,9 +36,13 @@ export class Transport {
   readonly #attributes: (maxAge: number | undefined) => string
   /** The same for a cookie that is removed. */
   readonly #removal: string
+  readonly #now: () => number
+  /** When the cookie of each session was last sent, by its handle; the oldest first. */
+  readonly #repeated = new Map<string, number>()
   #hasWarned = false
 
-  constructor(settings: TransportSettings, carriesSession: boolean) {
+  constructor(settings: TransportSettings, carriesSession: boolean, now: () => number = Date.now) {
+    this.#now = now
     const { name, cookie, header, query, clearSiteData } = settings
     this.carriesSession = carriesSession
     this.#chunks = carriesSession && cookie !== false ? new CookieChunks(name) : undefined
@@ -43,7 +52,7 @@ export class Transport {
     this.clearSiteData = clearSiteData.map((part) => `"${part}"`).join(', ') || undefined
     this.vary = [...(cookie === false ? [] : ['Cookie']), ...(header === undefined ? [] : [header])]
     const { maxAge, secure = 'auto', path = '/', sameSite = 'lax', httpOnly = true, ...rest } = cookie || {}
-    this.hasMaxAge = maxAge !== undefined
+    this.#maxAge = maxAge
     this.#secure = secure
     const attributes = { ...rest, path, sameSite, httpOnly, secure: secure === true }
     const spell = (life: { maxAge?: number; expires?: Date } = {}): string =>
@@ -55,14 +64,17 @@ export class Transport {
     this.#removal = spell({ maxAge: 0, expires: new Date(0) })
   }
 
-  /** The credentials in a request, in the order in which they are tried: those of the cookies, else the query, else the header. */
+  /**
+   * The credentials in a request, in the order in which they are tried: those of the cookies, of the query, of the header. What
+   * cannot be one is left out, so that it hides none.
+   */
   read({ headers, url }: Incoming): readonly string[] {
-    const cookies = this.#cookies(headers.cookie)
-    if (cookies.length > 0) return cookies
-    const inUrl = this.inUrl({ url })
-    if (inUrl !== undefined) return [inUrl]
+    const inUrl = this.#query === undefined ? undefined : this.inUrl({ url })
     const inHeader = this.#header === undefined ? undefined : headers[this.#header]
-    return typeof inHeader === 'string' && inHeader !== '' ? [inHeader] : none
+    const cookies = this.#cookies(headers.cookie)
+    if (inUrl === undefined && inHeader === undefined) return cookies
+    const all = [...cookies, inUrl, inHeader].filter((value) => typeof value === 'string' && value !== '')
+    return this.carriesSession ? (all as string[]) : idsIn(all as string[]) // as just filtered
   }
 
   /** The ID in the query string, if the ID may travel there. The author of the link knows it, so it is never put into a cookie. */
@@ -78,37 +90,60 @@ export class Transport {
   }
 
   /** The reason why this response cannot carry a cookie, if there is one. */
-  obstacle(response: ServerResponse, secure: boolean): 'headers-sent' | 'not-secure' | undefined {
+  obstacle(
+    response: ServerResponse | undefined,
+    secure: boolean,
+  ): 'no-response' | 'headers-sent' | 'not-secure' | undefined {
+    if (response === undefined) return 'no-response'
     if (response.headersSent) return 'headers-sent'
     if (this.cookieName !== undefined && this.#secure === true && !secure) return 'not-secure'
     return undefined
   }
 
   /**
-   * Writes the credential to the response, or with `undefined` removes the client's. `maxAge` is the session's own, in ms.
+   * The `Set-Cookie` lines that give the client a credential, or with `undefined` remove it. `maxAge` is the session's own, in ms.
    *
-   * @returns the `Set-Cookie` lines, for an error whose response Koa builds without the headers set so far
    * @throws SessionError `ERR_SESSION_LIMIT` if the credential is too long for its cookies
    */
-  write(
-    response: ServerResponse,
+  cookieLines(
+    request: IncomingMessage,
     credential: string | undefined,
     secure: boolean,
     maxAge?: number,
   ): readonly string[] {
-    if (this.#header !== undefined && credential !== undefined) response.setHeader(this.#header, credential)
-    response.setHeader('cache-control', 'no-store')
     const { cookieName } = this
     if (cookieName === undefined) return none
     const attributes = this.#attributes(maxAge)
     const upgrade = secure && this.#secure === 'auto' ? '; Secure' : ''
-    const lines = this.#values(response, cookieName, credential).map(
+    return this.#values(request, cookieName, credential).map(
       ([name, value]) =>
         `${name}=${value ?? ''}${value === undefined ? this.#removal : attributes}${upgrade}`,
     )
+  }
+
+  /** Writes a credential and the lines of its cookies to a response whose headers are about to be sent. */
+  write(response: ServerResponse, credential: string | undefined, lines: readonly string[]): void {
+    if (this.#header !== undefined && credential !== undefined) response.setHeader(this.#header, credential)
+    const { cookieName } = this
+    if (cookieName === undefined) return
     const names = this.#chunks?.names ?? [cookieName]
     response.setHeader('set-cookie', [...otherCookies(response, names), ...lines])
-    return lines
+  }
+
+  /** Whether a cookie with a life of its own is sent again: at most once for each tenth of that life, and by each process. */
+  mayRepeat(handle: string, maxAge: number | undefined = this.#maxAge): boolean {
+    if (maxAge === undefined || this.cookieName === undefined) return false
+    const before = this.#repeated.get(handle)
+    return before === undefined || Math.abs(this.#now() - before) >= maxAge / REPEATS
+  }
+
+  /** The cookie of the session with this handle is sent. */
+  repeated(handle: string): void {
+    if (this.cookieName === undefined) return
+    this.#repeated.delete(handle)
+    this.#repeated.set(handle, this.#now())
+    const [oldest] = this.#repeated.keys()
+    if (this.#repeated.size > MOST_REPEATED && oldest !== undefined) this.#repeated.delete(oldest)
   }
 
   /** Warns once if a cookie with a credential was sent without `Secure` in production because HTTPS was not seen. */
@@ -131,14 +166,14 @@ export class Transport {
 
   /** The name and value of each cookie to set; the value is `undefined` for a cookie to remove. */
   #values(
-    { req }: ServerResponse,
+    request: IncomingMessage,
     cookieName: string,
     credential: string | undefined,
   ): readonly (readonly [string, string | undefined])[] {
     const chunks = this.#chunks
     if (chunks === undefined) return [[cookieName, credential]]
     const values = credential === undefined ? none : chunks.cut(credential)
-    const held = new Set(chunks.heldIn(req.headers.cookie))
+    const held = new Set(chunks.heldIn(request.headers.cookie))
     return chunks.names
       .map((name, at) => [name, values[at]] as const)
       .filter(([name, value], at) => at === 0 || value !== undefined || held.has(name))

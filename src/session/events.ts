@@ -89,7 +89,7 @@ export type SessionEvent =
   | {
       readonly type: 'cookie-not-sent'
       readonly handle: string | undefined
-      readonly reason: 'headers-sent' | 'not-secure' | 'not-an-error'
+      readonly reason: 'no-response' | 'headers-sent' | 'not-secure'
     }
   | { readonly type: 'several-sessions'; readonly handle: string; readonly other: string }
   | { readonly type: 'origin-refused' }

@@ -120,12 +120,18 @@ test('security 28: a cookie is removed with the attributes it was set with', asy
   )
 })
 
-test('beego 9: a cookie with a life of its own is renewed while the session is used', async (t) => {
-  const visitor = await visitorOf(t, { cookie: { maxAge: 60_000 } })
+test('beego 9: a cookie with a life of its own is renewed while the session is used, once in a tenth of it', async (t) => {
+  let now = Date.now()
+  const visitor = await visitorOf(t, { cookie: { maxAge: 60_000 }, now: () => now })
   const [first = ''] = (await visitor.get('/set')).setCookies
+  t.deepEqual((await visitor.get('/')).setCookies, [])
+  now += 5_999
+  t.deepEqual((await visitor.get('/')).setCookies, [])
+  now += 1
   const [second = ''] = (await visitor.get('/')).setCookies
   t.regex(second, /Max-Age=60/)
   t.is(second, first)
+  t.deepEqual((await visitor.get('/')).setCookies, [])
 })
 
 test('security 10: the ID is taken from the configured transport only', async (t) => {

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { setImmediate as yieldToOthers, setTimeout as delay } from 'node:timers/promises'
 import type { Events } from '../events.ts'
 import type { GuardedStore } from './guarded-store.ts'
@@ -16,6 +17,8 @@ export class Sweeper {
   readonly #guarded: GuardedStore
   readonly #events: Events
   readonly #interval: number
+  /** Where the manager was made: the timer must not hold what belongs to the request that has started it. */
+  readonly #origin = new AsyncResource('SessionSweeper')
   #timer: NodeJS.Timeout | undefined
   #closed = false
   #running: Promise<number> | undefined
@@ -30,17 +33,19 @@ export class Sweeper {
   start(): void {
     if (this.#timer !== undefined || this.#closed || this.#interval === 0) return
     if (!isSweeping(this.#guarded.store)) return
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined
-        // A failure was reported as an event; the next sweep tries again.
-        void this.#sweep(BUDGET_MS)
-          .catch(() => 0)
-          .then(() => this.start())
-      },
-      this.#interval * (0.75 + Math.random() / 2),
-    )
-    this.#timer.unref()
+    this.#origin.runInAsyncScope(() => {
+      this.#timer = setTimeout(
+        () => {
+          this.#timer = undefined
+          // A failure was reported as an event; the next sweep tries again.
+          void this.#sweep(BUDGET_MS)
+            .catch(() => 0)
+            .then(() => this.start())
+        },
+        this.#interval * (0.75 + Math.random() / 2),
+      )
+      this.#timer.unref()
+    })
   }
 
   /** Removes all that has expired by now, and returns how many entries that were. One sweep runs at a time. */
