@@ -48,7 +48,7 @@ const packages: readonly { name: RegExp; in: RegExp; as: readonly Import['kind']
     as: ['type', 'value', 'call'],
   },
   { name: /^koa$/, in: /^(koa|compat)\//, as: ['type'] },
-  { name: /^cookie$/, in: /^koa\//, as: ['type', 'value'] },
+  { name: /^(cookie|on-headers)$/, in: /^koa\//, as: ['type', 'value'] },
   { name: /^superjson$/, in: /^codec\/value\//, as: ['type', 'value'] },
   // A driver is loaded when its store is opened first.
   { name: /^ioredis$/, in: /^stores\/redis(\.ts$|\/)/, as: ['type', 'call'] },
