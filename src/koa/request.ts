@@ -7,6 +7,8 @@ import type { Schema, ValuesOf } from '../session/schema.ts'
 import { stateOf, type Session } from '../session/session.ts'
 import type { ContextSession } from './context-property.ts'
 import type { SessionState } from '../session/state.ts'
+import type { OldCredential } from '../session/adopt/importer.ts'
+import type { OldCookies } from './old-cookies.ts'
 import type { RequestHooks, SessionSettings } from './options.ts'
 import type { SessionResponse } from './response.ts'
 
@@ -52,12 +54,12 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
   }
 
   /**
-   * Opens the stored session of the first credential that has one. {@link use} throws the error if that fails, so a route that
+   * Opens the stored session of the first credential that has one, or else of the first old session. {@link use} throws the error if that fails, so a route that
    * does not use the session works while the store is down.
    */
   async open(): Promise<void> {
     // One time limit for all credentials.
-    const deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
+    let deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
     try {
       for (const [at, credential] of this.#credentials.entries()) {
         const session = await this.manager.find(credential, this.#openOptions, deadline)
@@ -66,6 +68,11 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
         if (deadline !== undefined)
           await this.#reportOther(session, this.#credentials.slice(at + 1), deadline)
         return
+      }
+      for (const old of this.#openOptions.old ?? []) {
+        deadline ??= this.manager.openDeadline()
+        const session = await this.manager.adopt(old, this.#openOptions, deadline)
+        if (session !== undefined) return this.#follow(session, undefined)
       }
     } catch (error) {
       this.#failure = error
@@ -142,14 +149,18 @@ export class RequestOptions implements OpenOptions {
   readonly mayCreate: (() => boolean | Promise<boolean>) | undefined
   readonly expression: string
   readonly #isPassive: (ctx: ParameterizedContext) => boolean
+  readonly #oldCookies: OldCookies
+  #old: readonly OldCredential[] | undefined
   #passive: boolean | undefined
 
   constructor(
     ctx: ParameterizedContext,
     { passive = isPrefetch, mayCreate }: RequestHooks,
     expression: string,
+    oldCookies: OldCookies,
   ) {
     this.#ctx = ctx
+    this.#oldCookies = oldCookies
     this.expression = expression
     this.#isPassive = passive
     this.mayCreate = mayCreate && once(() => mayCreate(ctx))
@@ -157,6 +168,10 @@ export class RequestOptions implements OpenOptions {
 
   get passive(): boolean {
     return (this.#passive ??= this.#isPassive(this.#ctx))
+  }
+
+  get old(): readonly OldCredential[] {
+    return (this.#old ??= this.#oldCookies.credentialsIn(this.#ctx.req.headers.cookie))
   }
 
   get unseen(): boolean {

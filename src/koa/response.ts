@@ -4,6 +4,7 @@ import { SessionError } from '../errors.ts'
 import type { Events } from '../session/events.ts'
 import { maxAgeOf } from '../session/expiry.ts'
 import type { ClientResponse, SessionState } from '../session/state.ts'
+import type { OldCookies } from './old-cookies.ts'
 import type { Transport } from './transport.ts'
 
 /** For responses to a URL with an ID: its page is not cached, and its links do not tell the URL to other sites. */
@@ -16,6 +17,7 @@ type Headers = Readonly<Record<string, unknown>>
 export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
+  readonly #oldCookies: OldCookies
   readonly #events: Events
   /** The ID in the URL of the request. */
   readonly #idInUrl: string | undefined
@@ -33,10 +35,13 @@ export class SessionResponse implements ClientResponse {
   #isAttached = false
   #clearsSite = false
   #lines: readonly string[] = []
+  /** The lines that remove the cookies of other libraries after a logout. */
+  #removals: readonly string[] = []
 
-  constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
+  constructor(ctx: ParameterizedContext, transport: Transport, oldCookies: OldCookies, events: Events) {
     this.#ctx = ctx
     this.#transport = transport
+    this.#oldCookies = oldCookies
     this.#events = events
     this.#idInUrl = transport.inUrl(ctx.req)
     if (this.#idInUrl !== undefined) ctx.set(forIdInUrl)
@@ -55,6 +60,7 @@ export class SessionResponse implements ClientResponse {
   update(): void {
     const state = this.#state
     if (state !== undefined) this.#clearSite(state.isDestroyed && state.status !== 'stored')
+    if (state?.isDestroyed === true) this.#removeOld()
     // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
@@ -107,14 +113,15 @@ export class SessionResponse implements ClientResponse {
   finish(): void {
     const { res } = this.#ctx
     const isInUrl = this.#idInUrl !== undefined
-    if ((!this.#isWritten && !isInUrl) || res.headersSent) return
+    const hasCookies = this.#isWritten || this.#removals.length > 0
+    if ((!hasCookies && !isInUrl) || res.headersSent) return
     if (!isNoStore(res.getHeader('cache-control'))) res.setHeader('cache-control', 'no-store')
     if (isInUrl) res.setHeader('referrer-policy', 'no-referrer')
   }
 
   /** Koa drops all headers from an error response except those of the error, so the session's are added to these. */
   attach(): void {
-    const isNeeded = this.#isUsed || this.#lines.length > 0 || this.#idInUrl !== undefined
+    const isNeeded = this.#isUsed || this.#setCookies.length > 0 || this.#idInUrl !== undefined
     if (this.#isAttached || !isNeeded) return
     this.#isAttached = true
     const ctx = this.#ctx
@@ -126,14 +133,14 @@ export class SessionResponse implements ClientResponse {
         () => respond.call(ctx, error),
       )
       const thrown: unknown = error // any value that was thrown, or `null` after the response was sent
-      if (isSent || thrown === null || this.#lines.length === 0) return
+      if (isSent || thrown === null || this.#setCookies.length === 0) return
       this.#events.emit({ type: 'cookie-not-sent', handle: this.#state?.handle, reason: 'not-an-error' })
     }
     Object.assign(ctx, { onerror })
   }
 
   #withSession(own: Headers): Headers {
-    const lines = this.#lines
+    const lines = this.#setCookies
     const vary = [own['vary'] ?? [], this.#transport.vary].flat().map(String)
     const cookies = [own['set-cookie'] ?? [], lines].flat()
     return {
@@ -145,6 +152,23 @@ export class SessionResponse implements ClientResponse {
       ...(lines.length > 0 && { 'cache-control': 'no-store' }),
       ...(this.#idInUrl !== undefined && forIdInUrl),
     }
+  }
+
+  get #setCookies(): readonly string[] {
+    return this.#removals.length === 0 ? this.#lines : [...this.#removals, ...this.#lines]
+  }
+
+  /** Removes the cookies of other libraries that the request has. */
+  #removeOld(): void {
+    if (this.#removals.length > 0) return
+    const { req, res, secure } = this.#ctx
+    const lines = this.#oldCookies.removals(req.headers.cookie, secure)
+    if (lines.length === 0) return
+    if (res.headersSent) return this.#report('headers-sent')
+    const present = res.getHeader('set-cookie') ?? []
+    res.setHeader('set-cookie', [...[present].flat().map(String), ...lines])
+    res.setHeader('cache-control', 'no-store')
+    this.#removals = lines
   }
 
   /** Sends `Clear-Site-Data`, or no longer does: it could also remove the cookie of a new session. */
