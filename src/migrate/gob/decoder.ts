@@ -19,7 +19,8 @@ export type GobMapper = (value: never) => unknown
 
 /** The longest gob that is read. */
 const MAX_BYTES = 1_048_576
-const MAX_DEPTH = 100
+/** A value of any type counts twice: as such, and as what it is. */
+const MAX_DEPTH = 200
 const MAX_TYPES = 1_000
 /** How many values there may be. */
 const MAX_VALUES = 200_000
