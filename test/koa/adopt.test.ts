@@ -78,12 +78,18 @@ const routes: Readonly<Record<string, Route>> = {
   '/end-by-id': async (s, { sessions }) => String(await sessions.manager.destroy(s.id)),
 }
 
-async function site(t: ExecutionContext, options: SessionOptions = {}): Promise<Site> {
-  const clock = { now: 1_700_000_000_000 }
+async function site(
+  t: ExecutionContext,
+  options: SessionOptions = {},
+  before?: Pick<Site, 'old' | 'store' | 'clock'>,
+): Promise<Site> {
+  const clock = before?.clock ?? { now: 1_700_000_000_000 }
   const now = (): number => clock.now
-  const old = new OldLibrary()
-  old.records.set('a1', { values: { user: 'ann', cart: ['pear'] }, expiresAt: clock.now + 24 * HOUR })
-  const store = new HookedStore(new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity, now }))
+  const old = before?.old ?? new OldLibrary()
+  if (before === undefined)
+    old.records.set('a1', { values: { user: 'ann', cart: ['pear'] }, expiresAt: clock.now + 24 * HOUR })
+  const store =
+    before?.store ?? new HookedStore(new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity, now }))
   const events: SessionEvent[] = []
   const sessions = session({
     store,
@@ -354,6 +360,32 @@ test('an old session without values makes none of ours', async (t) => {
   t.deepEqual(await store.payloads(), [])
 })
 
+test('rolled back and forward again, a session is the one that it was, with the changes made before', async (t) => {
+  const first = await site(t)
+  const ann = first.visitor()
+  await ann.get('/set')
+  t.deepEqual(first.old.records.get('a1')?.values, { user: 'ann', cart: ['pear'] }, 'what a rollback finds')
+  const second = await site(t, {}, first)
+  const again = second.visitor()
+  again.cookies.set('sid', ann.cookies.get('sid') ?? '')
+  t.is(await text(again, '/handle'), await text(second.visitor(), '/handle'))
+})
+
+test('with another idPrefix the old sessions are taken over as they are now, and no earlier ID opens anything', async (t) => {
+  const first = await site(t)
+  const [ann, bob] = [first.visitor(), first.visitor('b2')]
+  first.old.records.set('b2', { values: { user: 'bob' } })
+  await Promise.all([ann.get('/'), bob.get('/')])
+  first.old.records.set('a1', { values: { user: 'cleo' } }) // rolled back, ann has logged out, and cleo in
+  first.old.records.delete('b2') // and bob out
+  const second = await site(t, { idPrefix: 'v2-' }, first)
+  const [cleo, other] = [second.visitor(), second.visitor('b2')]
+  cleo.cookies.set('sid', ann.cookies.get('sid') ?? '')
+  other.cookies.set('sid', bob.cookies.get('sid') ?? '')
+  t.is(await text(cleo), 'cleo')
+  t.is(await text(other), 'nobody')
+})
+
 test('the sessions of a WebSocket are taken over as well', async (t) => {
   const { sessions, visitor } = await site(t)
   const request = new IncomingMessage(new Socket())
@@ -386,7 +418,15 @@ test('a name that is also that of an old cookie is refused, and so is a store th
     refusal({ store, adopt: [...adopt, ...adopt] }) ?? '',
     /adopt\[1\]: is a second importer with the name 'old library'/,
   )
-  for (const wrong of [{}, null, { ...adopt[0], cookies: [{}] }, { ...adopt[0], find: 1 }])
+  const whole = { name: 'x', cookies: [{ name: 'x' }], find: () => [], read: async () => undefined }
+  t.notThrows(() => session({ store, adopt: [whole] }))
+  for (const wrong of [
+    {},
+    null,
+    { ...whole, cookies: [{}] },
+    { ...whole, find: 1 },
+    { ...whole, destroy: 1 },
+  ])
     t.regex(refusal({ store, adopt: [wrong as Importer] }) ?? '', /adopt\[0\]: must be an importer/)
   t.regex(refusal({ store, adopt: adopt[0] as unknown as Importer[] }) ?? '', /adopt: must be a list/)
 })

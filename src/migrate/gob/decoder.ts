@@ -137,7 +137,7 @@ class Decoder {
         return this.#struct(type, depth)
       case 'opaque':
         return opaque(type.name, this.#reader.bytes(this.#reader.small()))
-      case undefined:
+      default:
         throw new GobError('a type is not described')
     }
   }

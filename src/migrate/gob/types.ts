@@ -107,11 +107,12 @@ function readMap(reader: GobReader): { readonly key: number; readonly element: n
 function readStruct(reader: GobReader): readonly GobField[] {
   const fields: GobField[] = []
   readFields(reader, (field) => {
-    if (field === 0) return void readCommon(reader)
-    if (field !== 1) throw unknownField()
-    const count = reader.count()
-    if (count > MAX_FIELDS) throw new GobError('a struct has too many fields')
-    for (let at = 0; at < count; at += 1) fields.push(readField(reader))
+    if (field === 0) readCommon(reader)
+    else if (field === 1) {
+      const count = reader.count()
+      if (count > MAX_FIELDS) throw new GobError('a struct has too many fields')
+      for (let at = 0; at < count; at += 1) fields.push(readField(reader))
+    } else throw unknownField()
   })
   return fields
 }

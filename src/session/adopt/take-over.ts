@@ -37,7 +37,7 @@ interface Copy {
  * Takes sessions of other libraries over.
  *
  * An old session has one *marker* in the store, under a hash of its ID, which is created once and lives until the old session must have ended. It holds a
- * nonce. The new ID is made of the nonce and of the old ID: the credentials lead from the old session to the new one, but nothing that is stored does. So an
+ * nonce. The new ID is made of the nonce and of the old ID, so that nothing that is stored leads to it. So an
  * old credential opens exactly what the new ID opens that was told to the client, and ends with it: by a logout, by `regenerate()`, by rotation, by time.
  *
  * The new record is created before the marker, under an ID that no other request can know. Of several requests one creates the marker; the others
@@ -88,7 +88,7 @@ export class TakeOver {
       if (session === undefined) return false
       const until = this.#markerEnd(session === 'unread' ? undefined : session.expiresAt)
       const payload = tombstonePayload(now(), limits)
-      const left = await this.#store.create(markerKey(old), payload, until, deadline)
+      const left = await this.#store.create(this.#markerKey(old), payload, until, deadline)
       nonce = left === 'exists' ? await this.#readMarker(old, deadline) : ENDED
     }
     let hasEnded = false
@@ -118,7 +118,7 @@ export class TakeOver {
     if ((await this.#store.create(key, payload, expiresAt, deadline)) === 'exists') throw taken()
     let left: unknown
     try {
-      left = await this.#store.create(markerKey(old), this.#marker(nonce), until, deadline)
+      left = await this.#store.create(this.#markerKey(old), this.#marker(nonce), until, deadline)
     } catch (error) {
       // If the outcome is unknown, the marker may still arrive, and must not lead to a session that was removed.
       if (wasRefused(error)) await this.#withdraw(key, deadline)
@@ -190,7 +190,7 @@ export class TakeOver {
   /** The nonce of the marker, {@link ENDED}, or `undefined` if there is none. One that cannot be read opens nothing. */
   async #readMarker(old: OldCredential, deadline: Deadline): Promise<string | undefined> {
     try {
-      const entry = await this.#store.read(markerKey(old), undefined, deadline)
+      const entry = await this.#store.read(this.#markerKey(old), undefined, deadline)
       if (entry === undefined) return undefined
       const nonce = readHeader(entry.payload).header.attributes.get(ADOPTED)
       return nonce !== undefined && NONCE.test(nonce) ? nonce : ENDED
@@ -219,6 +219,14 @@ export class TakeOver {
     return Math.floor(Math.min(end + Math.max(end - now, HOUR), now + LONGEST))
   }
 
+  /**
+   * The key of an old session's marker. No ID contains a space, so no ID leads there. Another option `hash` leaves it as it is, since what has ended must
+   * stay so. Another `idPrefix` does not: it is how a program begins anew after a rollback.
+   */
+  #markerKey({ importer, id }: OldCredential): string {
+    return hashId(`adopted ${this.#settings.idPrefix} ${nameOf(importer, id)}`)
+  }
+
   #newId({ importer, id }: OldCredential, nonce: string): string {
     const hash = crypto.createHmac('sha256', nonce).update(`session ${nameOf(importer, id)}`)
     return this.#settings.idPrefix + hash.digest('base64url')
@@ -237,11 +245,6 @@ export class TakeOver {
   #unreadable(error: unknown): void {
     this.#settings.events.emit({ type: 'decode-failed', handle: undefined, scope: 'payload', error })
   }
-}
-
-/** The key of an old session's marker. No ID contains a space, so no ID leads there. It does not depend on the option `hash`. */
-function markerKey({ importer, id }: OldCredential): string {
-  return hashId(`adopted ${nameOf(importer, id)}`)
 }
 
 function nameOf({ name }: Importer, id: string): string {

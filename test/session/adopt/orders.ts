@@ -177,7 +177,9 @@ export class Actor {
         session.clear()
         await session.commit()
         break
-      default:
+      case 'looks':
+      case 'logs out':
+      case 'logs out of another session':
     }
   }
 
