@@ -386,6 +386,16 @@ test('with another idPrefix the old sessions are taken over as they are now, and
   t.is(await text(other), 'nobody')
 })
 
+test('sealed sessions are taken over and ended like others', async (t) => {
+  const { visitor, store } = await site(t, { seal: { keys: [randomBytes(32)] } })
+  const ann = visitor()
+  t.is(await text(ann), 'ann')
+  t.is(await text(visitor()), 'ann')
+  for (const payload of await store.payloads()) t.notRegex(payload, /adopted|pear/)
+  await ann.get('/logout')
+  t.is(await text(visitor()), 'nobody')
+})
+
 test('the sessions of a WebSocket are taken over as well', async (t) => {
   const { sessions, visitor } = await site(t)
   const request = new IncomingMessage(new Socket())

@@ -123,7 +123,8 @@ class Decoder {
 
   #composite(id: number, depth: number): unknown {
     const type = this.#types.get(id)
-    switch (type?.kind) {
+    if (type === undefined) throw new GobError('a type is not described')
+    switch (type.kind) {
       case 'array':
       case 'slice': {
         const count = this.#reader.count()
@@ -137,8 +138,6 @@ class Decoder {
         return this.#struct(type, depth)
       case 'opaque':
         return opaque(type.name, this.#reader.bytes(this.#reader.small()))
-      default:
-        throw new GobError('a type is not described')
     }
   }
 
