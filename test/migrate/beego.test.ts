@@ -16,6 +16,8 @@ const [redisAt, postgresAt, mariadbAt] = servers
 const redis = new Redis(redisAt.url)
 const postgresDatabase = await emptyDatabase(postgresAt)
 const postgres = new Pool({ connectionString: postgresDatabase.url, max: 2 })
+// The database is dropped while the last connection is still closing.
+postgres.on('error', () => undefined)
 const mariadb = await freshDatabase(mariadbAt)
 const mysql = createPool({ uri: mariadb.url, connectionLimit: 2 })
 // The tables of beego's documentation.

@@ -6,6 +6,11 @@ import { createPool } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { SessionError } from '../../src/index.ts'
 import { expressSession, type ExpressSessionImporterOptions } from '../../src/migrate.ts'
+import { FileStore } from '../../src/stores/file.ts'
+import { MysqlStore } from '../../src/stores/mysql.ts'
+import { PostgresStore } from '../../src/stores/postgres.ts'
+import { RedisStore } from '../../src/stores/redis.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 import { freshDatabase, mariadbServer } from '../servers/mariadb.ts'
 import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
 import { redisServer } from '../servers/redis.ts'
@@ -16,6 +21,8 @@ const [redisAt, postgresAt, mariadbAt] = servers
 const redis = new Redis(redisAt.url)
 const postgresDatabase = await emptyDatabase(postgresAt)
 const postgres = new Pool({ connectionString: postgresDatabase.url, max: 2 })
+// The database is dropped while the last connection is still closing.
+postgres.on('error', () => undefined)
 const mariadb = await freshDatabase(mariadbAt)
 const mysql = createPool({ uri: mariadb.url, connectionLimit: 2 })
 // The tables of connect-pg-simple and express-mysql-session, as they create them.
@@ -151,6 +158,7 @@ for (const [name, { options, put, has }] of Object.entries(places)) {
 test('the time zone of PostgreSQL shifts no expiry', async (t) => {
   for (const zone of ['UTC', 'America/New_York', 'Asia/Kolkata']) {
     const pool = new Pool({ connectionString: postgresDatabase.url, max: 1, options: `-c TimeZone=${zone}` })
+    pool.on('error', () => undefined)
     t.teardown(async () => pool.end())
     const site = await siteOf(t, expressSession({ secret: SECRET, postgres: pool }))
     for (const [left, user] of [
@@ -169,6 +177,22 @@ test('the time zone of PostgreSQL shifts no expiry', async (t) => {
         zone,
       )
     }
+  }
+})
+
+test('the marker of a session without an end, which lives five years, is kept by each engine', async (t) => {
+  const until = Date.now() + 5 * 365 * DAY
+  const stores = [
+    new RedisStore({ url: redisAt.url, prefix: 'far:' }),
+    new PostgresStore({ url: postgresDatabase.url, table: 'far' }),
+    new MysqlStore({ url: mariadb.url, table: 'far' }),
+    new FileStore({ folder: await temporaryFolder('kts-far-') }),
+  ]
+  for (const store of stores) {
+    await store.create('a'.repeat(64), 'kts1 aaaaaaaaaaaaaaaa far', until)
+    const entry = await store.read('a'.repeat(64))
+    t.true(entry !== undefined && entry.expiresAt > until - 2_000, store.traits.name)
+    await store.close()
   }
 })
 

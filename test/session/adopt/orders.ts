@@ -1,5 +1,5 @@
 // Requests in processes of their own that come with one old cookie, in every order in which their calls of the two stores can follow each other.
-import type { Importer, OldSession, Session } from '../../../src/index.ts'
+import { SessionError, type Importer, type OldSession, type Session } from '../../../src/index.ts'
 import { SessionManager } from '../../../src/session/manager.ts'
 import type { OpenOptions } from '../../../src/session/options.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
@@ -19,12 +19,17 @@ export type Script =
   | 'ends by ID'
   | 'empties'
 
-/** A process stops at one of its calls: before it, after it without the answer, or so that the call arrives when all else is over. */
-export interface Crash {
+/**
+ * What goes wrong at one call of a process. It stops before it, after it without the answer, or so that the call arrives when all else is over; or the
+ * process goes on with an error, of a call that was not applied, was applied, or is applied when all else is over.
+ */
+export interface Fault {
   readonly actor: number
   readonly call: number
-  readonly mode: 'before' | 'after' | 'late'
+  readonly mode: (typeof modes)[number]
 }
+
+const modes = ['crash before', 'crash after', 'crash and late', 'failed', 'lost', 'late'] as const
 
 interface PendingCall {
   readonly actor: Actor
@@ -38,16 +43,16 @@ const FOREVER = 1_000_000_000
 /** The old store, the new one, and the requests on them. */
 class Race {
   readonly choices: Choices
-  readonly crash: Crash | undefined
+  readonly fault: Fault | undefined
   readonly store = new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity, now: () => 1_000 })
   readonly old = new Map<string, OldSession>([[OLD_ID, { values: { user: 'ann' }, expiresAt: END }]])
   pending: PendingCall[] = []
   readonly late: (() => Promise<void>)[] = []
   readonly trace: string[] = []
 
-  constructor(choices: Choices, crash?: Crash) {
+  constructor(choices: Choices, fault?: Fault) {
     this.choices = choices
-    this.crash = crash
+    this.fault = fault
   }
 
   async go(scripts: readonly Script[]): Promise<readonly Actor[]> {
@@ -73,7 +78,7 @@ class Race {
   }
 }
 
-/** The stores of a race, without its crash. */
+/** The stores of a race, without its fault. */
 class Race2 extends Race {
   override readonly store: MemoryStore
   override readonly old: Map<string, OldSession>
@@ -118,19 +123,21 @@ export class Actor {
   /** Lets a call through when it is its turn. */
   async call<T>(what: string, perform: () => Promise<T>): Promise<T> {
     this.#calls += 1
-    const { crash, pending, late, trace } = this.race
-    const isLast = crash?.actor === this.number && crash.call === this.#calls
+    const { fault, pending, late, trace } = this.race
+    const mode = fault?.actor === this.number && fault.call === this.#calls ? fault.mode : undefined
     return new Promise<T>((resolve, reject) => {
       if (this.#isCrashed) return
       const act = async (): Promise<void> => {
-        trace.push(`${this.number} ${this.script}: ${what}${isLast ? ` (crash ${crash.mode})` : ''}`)
-        if (isLast) this.#isCrashed = true
-        if (isLast && crash.mode === 'before') return
-        if (isLast && crash.mode === 'late')
-          return void late.push(async () => void (await perform().catch(() => {})))
+        trace.push(`${this.number} ${this.script}: ${what}${mode === undefined ? '' : ` (${mode})`}`)
+        this.#isCrashed = mode?.startsWith('crash') === true
+        if (mode === 'crash and late' || mode === 'late')
+          late.push(async () => void (await perform().catch(() => {})))
+        const isApplied = mode === undefined || mode === 'crash after' || mode === 'lost'
         try {
-          const result = await perform()
-          if (!isLast) resolve(result)
+          const result = isApplied ? await perform() : undefined
+          if (this.#isCrashed) return
+          if (mode === undefined) resolve(result as T) // it was applied
+          else reject(new SessionError('ERR_SESSION_STORE', 'no answer'))
         } catch (error) {
           reject(error instanceof Error ? error : new Error(String(error)))
         }
@@ -212,8 +219,8 @@ class ActorStore extends InterceptedStore {
 }
 
 /** What is wrong when all requests are over, if anything is. */
-async function verify(race: Race, actors: readonly Actor[], hasCrash: boolean): Promise<string | undefined> {
-  const failed = actors.find(({ error }) => error !== undefined && !isRefused(error))
+async function verify(race: Race, actors: readonly Actor[], hasFault: boolean): Promise<string | undefined> {
+  const failed = actors.find(({ error }) => error !== undefined && !isRefused(error, hasFault))
   if (failed !== undefined) return `${failed.script} failed: ${String(failed.error)}`
   const ids = new Set(actors.flatMap(({ id }) => id ?? []))
   if (ids.size > 1) return 'two sessions were made of one'
@@ -234,9 +241,9 @@ async function verify(race: Race, actors: readonly Actor[], hasCrash: boolean): 
     for (const { number, script, isDone } of actors)
       if (script === 'sets' && isDone && session?.get(`by ${number}`) !== true)
         return `what ${number} has set is lost`
-    // The marker and the session. A crash may leave a record that no client knows.
+    // The marker and the session. A fault may leave a record that no client knows.
     const count = await race.store.count()
-    if (!hasCrash && count !== 2) return `there are ${count} records`
+    if (!hasFault && count !== 2) return `there are ${count} records`
   }
   return undefined
 }
@@ -245,44 +252,43 @@ function isLogout(script: Script): boolean {
   return script.startsWith('logs out')
 }
 
-function isRefused(error: unknown): boolean {
-  return Object(error).code === 'ERR_SESSION_CONFLICT'
+function isRefused(error: unknown, hasFault: boolean): boolean {
+  const { code }: { readonly code?: unknown } = Object(error)
+  return code === 'ERR_SESSION_CONFLICT' || (hasFault && code === 'ERR_SESSION_STORE')
 }
 
 async function order(
   scripts: readonly Script[],
   choices: Choices,
-  crash?: Crash,
+  fault?: Fault,
 ): Promise<string | undefined> {
-  const race = new Race(choices, crash)
+  const race = new Race(choices, fault)
   const actors = await race.go(scripts)
-  const wrong = await verify(race, actors, crash !== undefined)
+  const wrong = await verify(race, actors, fault !== undefined)
   return wrong === undefined ? undefined : [wrong, ...race.trace].join('\n')
 }
 
 /** Every order, and what is wrong in the first bad one. */
 export async function everyOrder(
   scripts: readonly Script[],
-  crash?: Crash,
-  most = Infinity,
 ): Promise<{ readonly orders: number; readonly wrong: string | undefined }> {
   const branches = new Branches()
   let orders = 0
   do {
     orders += 1
-    const wrong = await order(scripts, branches, crash)
+    const wrong = await order(scripts, branches)
     if (wrong !== undefined) return { orders, wrong }
-  } while (orders < most && branches.next())
+  } while (branches.next())
   return { orders, wrong: undefined }
 }
 
-/** So many orders by chance, each with a crash at a step by chance, and what is wrong in the first bad one. */
+/** So many orders by chance, most of them with a fault at a call by chance, and what is wrong in the first bad one. */
 export async function someOrders(scripts: readonly Script[], count: number): Promise<string | undefined> {
   for (let seed = 1; seed <= count; seed += 1) {
     const choices = new Seeded(seed)
-    const mode = (['before', 'after', 'late'] as const)[choices.pick(3)] ?? 'before'
-    const crash = { actor: choices.pick(scripts.length), call: 1 + choices.pick(10), mode }
-    const wrong = await order(scripts, choices, choices.pick(4) === 0 ? undefined : crash)
+    const mode = modes[choices.pick(modes.length)] ?? 'lost'
+    const fault = { actor: choices.pick(scripts.length), call: 1 + choices.pick(10), mode }
+    const wrong = await order(scripts, choices, choices.pick(4) === 0 ? undefined : fault)
     if (wrong !== undefined) return `seed ${seed}: ${wrong}`
   }
   return undefined

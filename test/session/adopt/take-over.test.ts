@@ -1,7 +1,7 @@
 import test from 'ava'
 import { everyOrder, someOrders, type Script } from './orders.ts'
 
-/** How many orders of each race with crashes. `KTS_ORDERS=100000` for the long run. */
+/** How many orders of each race with faults. `KTS_ORDERS=100000` for the long run. */
 const ORDERS = Number(process.env['KTS_ORDERS'] ?? 150)
 
 const pairs: readonly (readonly Script[])[] = [
@@ -34,7 +34,7 @@ const races: readonly (readonly Script[])[] = [
 ]
 
 for (const scripts of races) {
-  test(`${scripts.length} requests with one old cookie (${scripts.join(', ')}) make one session and bring none back, with crashes and late calls at any step`, async (t) => {
+  test(`${scripts.length} requests with one old cookie (${scripts.join(', ')}) make one session and bring none back, with crashes, lost answers and late calls at any step`, async (t) => {
     t.is(await someOrders(scripts, ORDERS), undefined)
   })
 }
