@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { Redis } from 'ioredis'
-import { koaGenericSession } from '../../src/migrate.ts'
+import { koaGenericSession } from '../../src/migrate/index.ts'
 import { redisServer } from '../servers/redis.ts'
 import { koaCookies, siteOf } from './site.ts'
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import test from 'ava'
 import { Redis } from 'ioredis'
-import { koaSession, type KoaSessionImporterOptions } from '../../src/migrate.ts'
+import { koaSession, type KoaSessionImporterOptions } from '../../src/migrate/index.ts'
 import { SessionError } from '../../src/index.ts'
 import { redisServer } from '../servers/redis.ts'
 import { koaCookies, refusalOf, siteOf } from './site.ts'
