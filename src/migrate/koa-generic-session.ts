@@ -1,3 +1,4 @@
+import { SessionError } from '../errors.ts'
 import type { Importer, OldSession } from '../session/adopt/importer.ts'
 import { redisEnd, redisValue, type RedisClient } from './clients.ts'
 import { koaCookieValues } from './koa-cookies.ts'
@@ -107,11 +108,24 @@ export function koaGenericSession(options: KoaGenericSessionImporterOptions): Im
     return record === undefined || record === null ? undefined : session(checkRecord(name, record), now)
   }
 
+  /** What is stored under a key that a client has chosen may be anything. */
+  async function isSession(id: string): Promise<boolean> {
+    try {
+      return (await read(id, Date.now())) !== undefined
+    } catch (error) {
+      if (error instanceof SessionError) return false
+      throw error
+    }
+  }
+
   return {
     name,
     cookies: signedCookies(key, signed, cookie),
     find: (valuesOf) => koaCookieValues(valuesOf, key, keys).filter((value) => signed || ID.test(value)),
     read,
-    destroy: async (id) => (redis === undefined ? store?.destroy(prefix + id) : redis.del(prefix + id)),
+    destroy: async (id) => {
+      if (!signed && !(await isSession(id))) return
+      await (redis === undefined ? store?.destroy(prefix + id) : redis.del(prefix + id))
+    },
   }
 }

@@ -183,7 +183,7 @@ test('nothing that is stored leads from the old ID to the new one', async (t) =>
   }
 })
 
-test('a logout is final: the old cookie opens nothing, whoever sends it, and a rollback finds no old session', async (t) => {
+test('security 23, 24: a logout is final: the old cookie opens nothing, whoever sends it, and a rollback finds no old session', async (t) => {
   const { visitor, old } = await site(t)
   const [ann, thief] = [visitor(), visitor()]
   await ann.get('/')

@@ -49,6 +49,17 @@ test('a store of the old program is asked with the prefix', async (t) => {
   t.is(records.size, 0)
 })
 
+test('security: without signatures a client cannot make a logout remove other keys of the old store', async (t) => {
+  const site = await siteOf(t, koaGenericSession({ signed: false, redis, prefix: '' }))
+  const sid = await stored({ cookie, user: 'ann' }, '')
+  t.deepEqual(await site.look(`koa.sid=${sid}`), { user: 'ann' })
+  await redis.set('a-key-of-another-program', 'text')
+  await site.logOut('koa.sid=a-key-of-another-program')
+  await site.logOut(`koa.sid=${sid}`)
+  t.is(await redis.exists('a-key-of-another-program'), 1)
+  t.is(await redis.exists(sid), 0)
+})
+
 test('a cookie without its signature, an expired session and a broken one are anonymous visits', async (t) => {
   const site = await siteOf(t, koaGenericSession({ keys: [KEY], redis }))
   const sid = await stored({ cookie, user: 'ann' })

@@ -124,21 +124,14 @@ class Decoder {
   #composite(id: number, depth: number): unknown {
     const type = this.#types.get(id)
     if (type === undefined) throw new GobError('a type is not described')
-    switch (type.kind) {
-      case 'array':
-      case 'slice': {
-        const count = this.#reader.count()
-        return Array.from({ length: count }, () => this.#value(type.element, depth + 1))
-      }
-      case 'map': {
-        const map = this.#entries(type, depth)
-        return type.key === STRING ? Object.fromEntries(map) : map
-      }
-      case 'struct':
-        return this.#struct(type, depth)
-      case 'opaque':
-        return opaque(type.name, this.#reader.bytes(this.#reader.small()))
+    if (type.kind === 'struct') return this.#struct(type, depth)
+    if (type.kind === 'opaque') return opaque(type.name, this.#reader.bytes(this.#reader.small()))
+    if (type.kind === 'map') {
+      const map = this.#entries(type, depth)
+      return type.key === STRING ? Object.fromEntries(map) : map
     }
+    const count = this.#reader.count()
+    return Array.from({ length: count }, () => this.#value(type.element, depth + 1))
   }
 
   #entries({ key, element }: GobType & { readonly kind: 'map' }, depth: number): Map<unknown, unknown> {

@@ -37,8 +37,8 @@ interface Copy {
  * Takes sessions of other libraries over.
  *
  * An old session has one *marker* in the store, under a hash of its ID, which is created once and lives until the old session must have ended. It holds a
- * nonce. The new ID is made of the nonce and of the old ID, so that nothing that is stored leads to it. So an
- * old credential opens exactly what the new ID opens that was told to the client, and ends with it: by a logout, by `regenerate()`, by rotation, by time.
+ * nonce. The new ID is made of the nonce and of the old ID, so that nothing that is stored leads to it. An old credential is another name of that ID: it
+ * opens what the ID opens, and ends with it, by a logout, `regenerate()`, a rotation or time.
  *
  * The new record is created before the marker, under an ID that no other request can know. Of several requests one creates the marker; the others
  * remove their records and follow. No key is created twice, so that nothing that was ended comes back.

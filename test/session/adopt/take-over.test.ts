@@ -2,7 +2,7 @@ import test from 'ava'
 import { everyOrder, someOrders, type Script } from './orders.ts'
 
 /** How many orders of each race with faults. `KTS_ORDERS=100000` for the long run. */
-const ORDERS = Number(process.env['KTS_ORDERS'] ?? 150)
+const ORDERS = Number(process.env['KTS_ORDERS'] ?? 100)
 
 const pairs: readonly (readonly Script[])[] = [
   ['looks', 'looks'],
