@@ -23,7 +23,7 @@ const MAX_BYTES = 1_048_576
 const MAX_DEPTH = 200
 const MAX_TYPES = 1_000
 /** How many values there may be. */
-const MAX_VALUES = 200_000
+const MAX_VALUES = 50_000
 
 /** The names under which Go knows its own types, and slices and maps of them. They need no mapper. */
 const BUILTIN =
@@ -101,11 +101,11 @@ class Decoder {
     if (depth > MAX_DEPTH) throw new GobError('it is nested too deeply')
     switch (id) {
       case BOOL:
-        return reader.uint() !== 0n
+        return reader.small() !== 0
       case INT:
-        return exact(reader.int())
+        return reader.int()
       case UINT:
-        return exact(reader.uint())
+        return reader.uint()
       case FLOAT:
         return reader.float()
       case BYTES:
@@ -130,8 +130,10 @@ class Decoder {
       const map = this.#entries(type, depth)
       return type.key === STRING ? Object.fromEntries(map) : map
     }
-    const count = this.#reader.count()
-    return Array.from({ length: count }, () => this.#value(type.element, depth + 1))
+    const values: unknown[] = []
+    for (let left = this.#reader.count(); left > 0; left -= 1)
+      values.push(this.#value(type.element, depth + 1))
+    return values
   }
 
   #entries({ key, element }: GobType & { readonly kind: 'map' }, depth: number): Map<unknown, unknown> {
@@ -194,11 +196,6 @@ export class UnmappedTypeError extends GobError {
     super('a type has no mapper')
     this.type = /^[\w./-]{1,100}$/.test(name) ? name : undefined
   }
-}
-
-function exact(value: bigint): number | bigint {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : value
 }
 
 /** What a type has made of itself: a `Date` for `time.Time`, the bytes for others, which only a mapper can read. */

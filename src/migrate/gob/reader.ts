@@ -19,26 +19,31 @@ export class GobReader {
     return this.#bytes.length - this.#at
   }
 
-  /** An unsigned number: one byte below 128, or the negated count of bytes and then these, the highest first. */
-  uint(): bigint {
+  /**
+   * An unsigned number: one byte below 128, or the negated count of bytes and then these, the highest first. A bigint where it is larger than a number
+   * can hold exactly.
+   */
+  uint(): number | bigint {
     const first = this.#byte()
-    if (first < 0x80) return BigInt(first)
+    if (first < 0x80) return first
     const count = 0x100 - first
     if (count > 8) throw new GobError('a number is longer than 8 bytes')
-    const hex = this.bytes(count).toString('hex')
-    return BigInt(`0x${hex}`)
+    const bytes = this.bytes(count)
+    if (count <= 6) return bytes.readUIntBE(0, count)
+    return exact(BigInt(`0x${bytes.toString('hex')}`))
   }
 
   /** A signed number: its sign is the lowest bit. */
-  int(): bigint {
+  int(): number | bigint {
     const bits = this.uint()
-    return (bits & 1n) === 0n ? bits >> 1n : ~(bits >> 1n)
+    if (typeof bits === 'number') return bits % 2 === 0 ? bits / 2 : -(bits + 1) / 2
+    return exact((bits & 1n) === 0n ? bits >> 1n : ~(bits >> 1n))
   }
 
   /** A float of 64 bits, whose bytes are reversed. */
   float(): number {
     const bits = Buffer.alloc(8)
-    bits.writeBigUInt64BE(this.uint())
+    bits.writeBigUInt64BE(BigInt(this.uint()))
     return bits.readDoubleLE()
   }
 
@@ -79,7 +84,12 @@ export class GobReader {
   }
 }
 
-function whole(value: bigint): number {
-  if (value > 2n ** 31n || value < -(2n ** 31n)) throw new GobError('a number is too large')
-  return Number(value)
+function exact(value: bigint): number | bigint {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
+}
+
+function whole(value: number | bigint): number {
+  if (typeof value === 'bigint' || Math.abs(value) > 2 ** 31) throw new GobError('a number is too large')
+  return value
 }
