@@ -13,6 +13,7 @@ import {
   type SessionMiddleware,
   type SessionOptions,
 } from '../../src/index.ts'
+import { session as objectSession } from '../../src/compat/index.ts'
 import { CookieStore } from '../../src/stores/cookie.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { Client, serve } from '../support/client.ts'
@@ -394,6 +395,26 @@ test('sealed sessions are taken over and ended like others', async (t) => {
   for (const payload of await store.payloads()) t.notRegex(payload, /adopted|pear/)
   await ann.get('/logout')
   t.is(await text(visitor()), 'nobody')
+})
+
+test('the session object of compat has the values of the old session, and null is a logout of both', async (t) => {
+  const old = new OldLibrary()
+  old.records.set('a1', { values: { user: 'ann' } })
+  const store = new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity })
+  const koa = new Koa()
+  koa.use(objectSession({ store, adopt: [old] }))
+  koa.use(async (ctx) => {
+    ctx.body = String(Object(ctx['session'])['user'])
+    if (ctx.path === '/logout') Object.assign(ctx, { session: null })
+  })
+  const { client } = await serve(t, koa)
+  const [ann, thief] = [client(), client()]
+  for (const each of [ann, thief]) each.cookies.set('old', 'a1')
+  t.is(await text(ann), 'ann')
+  await ann.get('/logout')
+  t.deepEqual([...ann.cookies.keys()], [])
+  t.is(await text(thief), 'undefined')
+  t.is(old.records.size, 0)
 })
 
 test('the sessions of a WebSocket are taken over as well', async (t) => {
