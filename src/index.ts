@@ -17,6 +17,7 @@ export type { Register, RegisteredSchema, Schema, SessionValues, ValuesOf } from
 export type { SessionEvent, StoreVerb } from './session/events.ts'
 export type { Isolation, KeyOptions } from './session/isolation.ts'
 export type { Merge, MergeFunction } from './codec/value/class-plan.ts'
+export type { CookieValues, Importer, OldCookie, OldSession } from './session/adopt/importer.ts'
 export type { Health } from './session/backend/health.ts'
 export type { BreakerState } from './session/backend/circuit-breaker.ts'
 export { createRegistry, registerType, type Class, type Registry, type TypeOptions } from './registry.ts'

@@ -7,7 +7,14 @@ import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
 import { abandonRequest, commitRequest, type Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
 import { checkOpenRequestOptions, isFromOrigin, type OpenRequestOptions } from './origin.ts'
-import { carrierOf, checkCarrier, resolveSessionOptions, type SessionOptions } from './options.ts'
+import { OldCookies } from './old-cookies.ts'
+import {
+  carrierOf,
+  checkAdopting,
+  checkCarrier,
+  resolveSessionOptions,
+  type SessionOptions,
+} from './options.ts'
 import { RequestOptions, RequestSession } from './request.ts'
 import { SessionResponse } from './response.ts'
 import { Transport } from './transport.ts'
@@ -73,9 +80,11 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const manager = new SessionManager<S>(settings.managerOptions, carrierOf(settings.transport))
   const carriesSession = manager.traits.location === 'client'
   if (carriesSession) checkCarrier(settings.transport, options.idleTimeout)
+  checkAdopting(settings.importers, manager.traits)
   const query = enabled ? settings.transport.query : undefined // an ID in a URL is none if sessions are off
   const transport = new Transport({ ...settings.transport, query }, carriesSession, options.now)
   const events = new Events(options.onEvent)
+  const oldCookies = new OldCookies(enabled ? settings.importers : [], events)
   const { cookieName } = transport
   const property = new ContextProperty(settings.property)
   const disabled: ContextSession = { manager, cookieName, use: throwDisabled }
@@ -86,8 +95,8 @@ export function session<S extends Schema | undefined = undefined, const P extend
     if (cookieName !== undefined && ContextProperty.withCookie(ctx, cookieName, manager) !== undefined)
       throw sameCookie(cookieName)
 
-    const response = new SessionResponse(ctx, transport, events)
-    const openOptions = new RequestOptions(ctx, hooks, property.expression)
+    const response = new SessionResponse(ctx, transport, oldCookies, events)
+    const openOptions = new RequestOptions(ctx, hooks, property.expression, oldCookies)
     const credentials = enabled ? transport.read(ctx.req) : []
     const request = new RequestSession(
       manager,
@@ -99,7 +108,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
       response,
     )
     property.set(ctx, enabled ? request : disabled)
-    if (credentials.length > 0 && opensEagerly(ctx)) await request.open()
+    if (request.mayBeStored && opensEagerly(ctx)) await request.open()
     try {
       try {
         await next()
@@ -125,7 +134,9 @@ export function session<S extends Schema | undefined = undefined, const P extend
       events.emit({ type: 'origin-refused' })
       throw otherOrigin()
     }
-    const request = new RequestSession(manager, cookieName, transport.read(message), {}, onStoreError, events)
+    const openOptions = { old: oldCookies.credentialsIn(message.headers.cookie) }
+    const credentials = transport.read(message)
+    const request = new RequestSession(manager, cookieName, credentials, openOptions, onStoreError, events)
     await request.open()
     return request.use()
   }

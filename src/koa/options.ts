@@ -14,10 +14,12 @@ import {
   optionError,
   optionsOf,
 } from '../session/check-options.ts'
+import type { Importer } from '../session/adopt/importer.ts'
 import { DAYS_400 } from '../session/expiry.ts'
 import { IDLE_TIMEOUT, type ManagerOptions } from '../session/options.ts'
 import { cookieSettings } from '../session/providers.ts'
 import type { Schema } from '../session/schema.ts'
+import type { StoreTraits } from '../store.ts'
 
 /** Attributes of the session cookie, named as in `Set-Cookie`. */
 export interface CookieOptions {
@@ -85,6 +87,13 @@ export interface SessionOptions<
    */
   readonly clearSiteData?: readonly ('cache' | 'cookies' | 'storage' | '*')[]
 
+  /**
+   * The libraries whose sessions are taken over, such as `[koaSession({ keys, store })]` of `koa-typed-session/migrate`: the first request with an old cookie
+   * gets a session with the values of the old one. What is stored of the old session and its cookies stay as they are until a logout, so that the old program finds them
+   * after a rollback; so `name` must not be that of an old cookie. For stores on a server that evict nothing. Default: none.
+   */
+  readonly adopt?: readonly Importer[]
+
   /** The property of `ctx` that holds the session; a second middleware needs another one. Default: `'session'`. */
   readonly property?: P
 
@@ -146,13 +155,16 @@ export interface SessionSettings<S extends Schema | undefined, P extends string>
   readonly opensEagerly: OpensEagerly
   readonly hooks: RequestHooks
   readonly transport: TransportSettings
+  readonly importers: readonly Importer[]
   /** The options of the manager, which checks them again. */
   readonly managerOptions: ManagerOptions<S>
 }
 
 const SITE_DATA: ReadonlySet<unknown> = new Set(['cache', 'cookies', 'storage', '*'])
 
-const isToken = matches(/^[!#$%&'*+\-.^_`|~\w]+$/, 'must be a name of letters, digits and -_. only')
+const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
+
+const isToken = matches(COOKIE_NAME, 'must be a name of letters, digits and -_. only')
 
 const cookieChecks: Checks<CookieOptions> = {
   maxAge: both(isMs, between(1, DAYS_400, 'must be at most 400 days: browsers keep no cookie longer')),
@@ -175,6 +187,7 @@ const sessionChecks: Checks<SessionOptions> = {
     "must be a list of 'cache', 'cookies', 'storage' and '*'",
     (value) => Array.isArray(value) && value.length > 0 && value.every((part) => SITE_DATA.has(part)),
   ),
+  adopt: checkImporters,
   property: isName,
   commitOnError: must(
     'must be true, false or a function',
@@ -187,6 +200,33 @@ const sessionChecks: Checks<SessionOptions> = {
   passive: isFunction,
   mayCreate: isFunction,
   onStoreError: oneOf("must be 'throw' or 'anonymous'", ['throw', 'anonymous']),
+}
+
+const isImporter = must(
+  'must be an importer, such as koaSession({ keys, store }) of koa-typed-session/migrate: an object with name, cookies, find and read',
+  (value) => {
+    const { name, cookies, find, read, destroy }: Partial<Record<keyof Importer, unknown>> = Object(value)
+    const hasNames =
+      typeof name === 'string' &&
+      Array.isArray(cookies) &&
+      cookies.every((cookie) => isCookieName(Object(cookie)['name']))
+    const isComplete = typeof find === 'function' && typeof read === 'function'
+    return hasNames && isComplete && (destroy === undefined || typeof destroy === 'function')
+  },
+)
+
+function isCookieName(name: unknown): boolean {
+  return typeof name === 'string' && COOKIE_NAME.test(name)
+}
+
+function checkImporters(value: unknown, field: string): void {
+  must('must be a list of importers', Array.isArray)(value, field)
+  const importers = value as readonly Importer[] // each is checked next
+  for (const [at, importer] of importers.entries()) {
+    isImporter(importer, `${field}[${at}]`)
+    if (importers.findIndex(({ name }) => name === importer.name) < at)
+      throw optionError(`${field}[${at}]`, `is a second importer with the name '${importer.name}'`)
+  }
 }
 
 const checkOptions = optionsOf(sessionChecks)
@@ -213,12 +253,14 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
     query,
     clearSiteData = [],
     open = 'eager',
+    adopt = [],
     passive,
     mayCreate,
     ...managerOptions
   } = options
   const transport = { name, cookie, header, query, clearSiteData }
   checkTransport(transport)
+  checkOldNames(transport, adopt)
   return {
     enabled,
     property,
@@ -227,6 +269,7 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
     opensEagerly: typeof open === 'function' ? open : () => open === 'eager',
     hooks: { ...(passive && { passive }), ...(mayCreate && { mayCreate }) },
     transport,
+    importers: adopt,
     managerOptions,
   }
 }
@@ -281,6 +324,32 @@ function checkTransport({ cookie, header, query, name }: TransportSettings): voi
   const isNarrowed = cookie.domain !== undefined || (cookie.path ?? '/') !== '/'
   if (isNarrowed && prefix.toLowerCase() === '__host-')
     throw optionError('name', `begins with ${prefix}, which allows no cookie.domain and no cookie.path but /`)
+}
+
+/** Under the name of an old cookie ours would replace it, and a rollback would log everybody out. */
+function checkOldNames({ cookie, name }: TransportSettings, importers: readonly Importer[]): void {
+  if (cookie === false) return
+  for (const importer of importers)
+    if (importer.cookies.some((old) => old.name === name))
+      throw optionError(
+        'name',
+        `is also the name of a cookie of adopt's ${importer.name}; choose another one, so that the old cookies stay as they are and a rollback logs no user out`,
+      )
+}
+
+/** Checks that the store can remember which old sessions have ended. */
+export function checkAdopting(importers: readonly Importer[], { name, location, evicts }: StoreTraits): void {
+  if (importers.length === 0) return
+  if (location === 'client')
+    throw optionError(
+      'adopt',
+      `cannot be used: the ${name} store keeps sessions in the client and cannot remember which old sessions have ended, so a logout would not last`,
+    )
+  if (evicts === true)
+    throw optionError(
+      'adopt',
+      `cannot be used: the ${name} store may forget entries to make room, and then ended sessions would be taken over again; use a store that keeps each until its time`,
+    )
 }
 
 /** What carries the credential in requests and responses: the name of the cookie or of the header, if there is either. */

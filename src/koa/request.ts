@@ -7,6 +7,8 @@ import type { Schema, ValuesOf } from '../session/schema.ts'
 import { stateOf, type Session } from '../session/session.ts'
 import type { ContextSession } from './context-property.ts'
 import type { SessionState } from '../session/state.ts'
+import type { OldCredential } from '../session/adopt/importer.ts'
+import type { OldCookies } from './old-cookies.ts'
 import type { RequestHooks, SessionSettings } from './options.ts'
 import type { SessionResponse } from './response.ts'
 
@@ -52,8 +54,13 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     return this.#session
   }
 
+  /** Whether the request presents an ID, or the cookies of an old session. */
+  get mayBeStored(): boolean {
+    return this.#credentials.length > 0 || (this.#openOptions.old?.length ?? 0) > 0
+  }
+
   /**
-   * Opens the stored session of the first credential that has one. {@link use} throws the error if that fails, so a route that
+   * Opens the stored session of the first credential that has one, or else of the first old session. {@link use} throws the error if that fails, so a route that
    * does not use the session works while the store is down.
    */
   async open(): Promise<void> {
@@ -68,7 +75,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
 
   async #open(): Promise<void> {
     // One time limit for all credentials.
-    const deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
+    let deadline = this.#credentials.length > 1 ? this.manager.openDeadline() : undefined
     try {
       for (const [at, credential] of this.#credentials.entries()) {
         const session = await this.manager.find(credential, this.#openOptions, deadline)
@@ -77,6 +84,11 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
         if (deadline !== undefined)
           await this.#reportOther(session, this.#credentials.slice(at + 1), deadline)
         return
+      }
+      for (const old of this.#openOptions.old ?? []) {
+        deadline ??= this.manager.openDeadline()
+        const session = await this.manager.adopt(old, this.#openOptions, deadline)
+        if (session !== undefined) return this.#follow(session, undefined)
       }
     } catch (error) {
       this.#failure = error
@@ -107,7 +119,7 @@ export class RequestSession<S extends Schema | undefined> implements ContextSess
     if (this.#session !== undefined) return this.#session
     if (this.#isOver) return (this.#session = this.#closedSession())
     if (this.#failure !== undefined) return (this.#session = this.#withoutStore(this.#failure))
-    if (this.#opening === undefined && this.#credentials.length > 0)
+    if (this.#opening === undefined && this.mayBeStored)
       throw notOpen(this.#openOptions.expression ?? 'session')
     const session = this.manager.begin(this.#openOptions)
     this.#follow(session, this.#credentials[0])
@@ -160,14 +172,18 @@ export class RequestOptions implements OpenOptions {
   readonly mayCreate: (() => boolean | Promise<boolean>) | undefined
   readonly expression: string
   readonly #isPassive: (ctx: ParameterizedContext) => boolean
+  readonly #oldCookies: OldCookies
+  #old: readonly OldCredential[] | undefined
   #passive: boolean | undefined
 
   constructor(
     ctx: ParameterizedContext,
     { passive = isPrefetch, mayCreate }: RequestHooks,
     expression: string,
+    oldCookies: OldCookies,
   ) {
     this.#ctx = ctx
+    this.#oldCookies = oldCookies
     this.expression = expression
     this.#isPassive = passive
     this.mayCreate = mayCreate && once(() => mayCreate(ctx))
@@ -175,6 +191,10 @@ export class RequestOptions implements OpenOptions {
 
   get passive(): boolean {
     return (this.#passive ??= this.#isPassive(this.#ctx))
+  }
+
+  get old(): readonly OldCredential[] {
+    return (this.#old ??= this.#oldCookies.credentialsIn(this.#ctx.req.headers.cookie))
   }
 
   get unseen(): boolean {

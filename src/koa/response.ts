@@ -5,6 +5,7 @@ import { SessionError } from '../errors.ts'
 import type { Events } from '../session/events.ts'
 import { maxAgeOf } from '../session/expiry.ts'
 import type { ClientResponse, SessionState } from '../session/state.ts'
+import type { OldCookies } from './old-cookies.ts'
 import type { Transport } from './transport.ts'
 
 /** What a response tells its client: to hold a credential, or with `undefined` to forget the one it has. */
@@ -21,6 +22,7 @@ interface Message {
 export class SessionResponse implements ClientResponse {
   readonly #ctx: ParameterizedContext
   readonly #transport: Transport
+  readonly #oldCookies: OldCookies
   readonly #events: Events
   /** The ID in the URL of the request. */
   readonly #idInUrl: string | undefined
@@ -38,13 +40,16 @@ export class SessionResponse implements ClientResponse {
   /** The session's own `maxAge` that the client's cookie has. */
   #maxAge: number | undefined
   #message: Message | undefined
+  /** The lines that remove the cookies of other libraries after a logout. */
+  #removals: readonly string[] = []
   #isUsed = false
   #clearsSite = false
   #isHooked = false
 
-  constructor(ctx: ParameterizedContext, transport: Transport, events: Events) {
+  constructor(ctx: ParameterizedContext, transport: Transport, oldCookies: OldCookies, events: Events) {
     this.#ctx = ctx
     this.#transport = transport
+    this.#oldCookies = oldCookies
     this.#events = events
     this.#idInUrl = transport.inUrl(ctx.req)
     const { res }: { readonly res: ServerResponse | undefined } = ctx
@@ -65,6 +70,7 @@ export class SessionResponse implements ClientResponse {
   update(): void {
     const state = this.#state
     if (state !== undefined) this.#clearSite(state.isDestroyed && state.status !== 'stored')
+    if (state?.isDestroyed === true) this.#removeOld()
     // The ID was rotated by another request, whose response sets the new one: the client must not get the old one again.
     if (state === undefined || (state.isRedirected && state.status === 'stored')) return
     if (state.status === 'stored')
@@ -120,14 +126,25 @@ export class SessionResponse implements ClientResponse {
     const isInUrl = this.#idInUrl !== undefined
     if (this.#isUsed) for (const name of this.#transport.vary) addVary(res, name)
     if (this.#message !== undefined) this.#transport.write(res, this.#message.credential, this.#message.lines)
+    for (const line of this.#removals) res.appendHeader('set-cookie', line)
     const caching = res.getHeader('cache-control')
-    if (this.#message !== undefined || isInUrl) {
+    if (this.#message !== undefined || this.#removals.length > 0 || isInUrl) {
       if (!isNoStore(caching)) res.setHeader('cache-control', 'no-store')
     } else if (caching === undefined) res.setHeader('cache-control', 'private')
     if (isInUrl) res.setHeader('referrer-policy', 'no-referrer')
     const { clearSiteData } = this.#transport
     if (this.#clearsSite && clearSiteData !== undefined && !res.hasHeader('clear-site-data'))
       res.setHeader('clear-site-data', clearSiteData)
+  }
+
+  /** Removes the cookies of other libraries that the request has. */
+  #removeOld(): void {
+    if (this.#removals.length > 0) return
+    const lines = this.#oldCookies.removals(this.#ctx.req.headers.cookie, this.#secure())
+    if (lines.length === 0) return
+    if (this.#res?.headersSent === true) return this.#report('headers-sent')
+    this.#removals = lines
+    this.#hook()
   }
 
   /** Sends `Clear-Site-Data`, or no longer does: it could also remove the cookie of a new session. */

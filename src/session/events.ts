@@ -10,6 +10,7 @@ import type { SessionError } from '../errors.ts'
  *
  * - `created`: a new session was stored, and its ID is sent to the client.
  * - `loaded`: a stored session was opened.
+ * - `adopted`: the session of another library was taken over; `from` is the name of its importer.
  * - `unknown`: the client presented an ID that has no session: it expired, was ended, or was never issued.
  * - `committed`: changes were stored. `tries` is 1 unless there were concurrent commits.
  * - `rebased`: a commit found a concurrent one, so its changes were replayed on the newer session.
@@ -28,8 +29,9 @@ import type { SessionError } from '../errors.ts'
  * - `retired-id`: the client presented an ID that was rotated more than `rotateGrace` ago. It never received the new ID, or the
  *   ID was stolen. `onRetired` says what happens to the session.
  * - `expired`: a stored session had exceeded its absolute timeout.
- * - `decode-failed`: one key (`scope: 'key'`) or a whole payload could not be decoded. What is stored stays as it is.
- * - `store-failed`: the store failed at this `verb`. `error.answered` tells a refusal, by a store that is full for instance, from
+ * - `decode-failed`: one key (`scope: 'key'`) or a whole payload could not be decoded, or the session of another library could not be taken over.
+ *   What is stored stays as it is.
+ * - `store-failed`: the store failed at this `verb`, or the store of another library whose sessions are taken over. `error.answered` tells a refusal, by a store that is full for instance, from
  *   silence.
  * - `store-refused`: the store was not called, because the circuit breaker is open (`down`) or `maxPending` is reached
  *   (`pending`).
@@ -50,6 +52,7 @@ export type SessionEvent =
       readonly durationMs: number
     }
   | { readonly type: 'unknown' }
+  | { readonly type: 'adopted'; readonly handle: string; readonly from: string }
   | {
       readonly type: 'committed'
       readonly handle: string

@@ -3,6 +3,7 @@ import { startDeadline, type Deadline } from '../stores/shared/deadlines.ts'
 import { SessionError } from '../errors.ts'
 import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
+import type { OldCredential } from './adopt/importer.ts'
 import { isId } from './id.ts'
 import { Loader } from './loader.ts'
 import type { ManagerOptions, OpenOptions } from './options.ts'
@@ -147,6 +148,20 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     return undefined
   }
 
+  /**
+   * @internal The session that a session of another library was taken over as, or is now.
+   *
+   * @throws SessionError `ERR_SESSION_STORE` if one of the two stores fails
+   */
+  async adopt(
+    old: OldCredential,
+    options: OpenOptions,
+    deadline: Deadline,
+  ): Promise<Session<ValuesOf<S>> | undefined> {
+    const id = await this.#operations.takeOver.idOf(old, deadline)
+    return id === undefined ? undefined : this.find(id, options, deadline)
+  }
+
   /** @internal By when an opening that begins now must be over. */
   openDeadline(): Deadline {
     return startDeadline('openTimeout', this.#settings.openTimeout)
@@ -194,7 +209,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /**
    * How many sessions the store holds (beego's `SessionAll`). Records that the library keeps beside them count as well: one for
-   * each ID that was given up lately, and one for each owner.
+   * each ID that was given up lately, one for each owner, and one for each session that was taken over from another library.
    */
   async count(): Promise<number> {
     const { store } = this.#store
@@ -246,6 +261,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const { store, commitTimeout } = this.#settings
     this.#calls.close()
     this.#ownerStore?.refuse()
+    this.#operations.takeOver.close()
     await this.#operations.idle()
     const patience = (): Deadline => startDeadline('commitTimeout', commitTimeout)
     await this.#calls.queue(this.#sweeper.close(), patience()).catch(() => {}) // a batch that hangs must not keep the store open

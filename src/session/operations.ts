@@ -3,6 +3,7 @@ import { SessionError } from '../errors.ts'
 import { ValueCodec } from '../codec/value/value-codec.ts'
 import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
+import { TakeOver } from './adopt/take-over.ts'
 import { Committer } from './commit/committer.ts'
 import type { Destroyer, EndedSession } from './commit/destroy.ts'
 import { Draft, type DraftSettings } from './draft.ts'
@@ -30,6 +31,7 @@ const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new M
 
 /** What a session asks of its manager: everything that needs a store or a clock. */
 export class Operations implements SessionOperations {
+  readonly takeOver: TakeOver
   readonly #settings: ManagerSettings
   readonly #store: GuardedStore
   readonly #loader: Loader
@@ -65,6 +67,7 @@ export class Operations implements SessionOperations {
       heard: () => settings.events.heard,
     }
     this.#onStored = onStored
+    this.takeOver = new TakeOver(settings, store, destroyer, () => this.draft())
   }
 
   /** A draft without changes, on a stored document. */
@@ -184,8 +187,12 @@ export class Operations implements SessionOperations {
       if (ended === undefined && mayBeStored) this.#committer.refuseUncertainEnd(state)
     }
     if (ended !== undefined) events.emit({ type: 'destroyed', handle: mayBeStored ? handle : ended.handle })
+    const { deadline } = state
     state.destroyed(key !== undefined, now(), this.draft())
-    return ended !== undefined
+    let hasEnded = ended !== undefined
+    for (const old of state.openOptions.old ?? [])
+      hasEnded = (await this.takeOver.end(old, deadline)) || hasEnded
+    return hasEnded
   }
 
   /** Runs one operation at a time per session object: a second one waits for the first, whatever became of it. */

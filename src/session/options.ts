@@ -2,6 +2,7 @@ import type { SealKey } from '../codec/seal/key-ring.ts'
 import type { Limits } from '../codec/limits.ts'
 import type { Registry } from '../registry.ts'
 import type { Store } from '../store.ts'
+import type { OldCredential } from './adopt/importer.ts'
 import type { Events, SessionEvent } from './events.ts'
 import type { Isolation, KeyOptions, KeyRules } from './isolation.ts'
 import type { WhenFull } from './owners/owner.ts'
@@ -206,6 +207,9 @@ export interface OpenOptions {
 
   /** @internal The session as the program writes it, for error messages. Default: `'session'`. */
   readonly expression?: string
+
+  /** @internal The sessions of other libraries that the request has credentials of. `destroy()` ends them too. Default: none. */
+  readonly old?: readonly OldCredential[]
 }
 
 /** The checked options of a manager with their defaults, as {@link ManagerOptions} documents them. */

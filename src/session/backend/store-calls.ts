@@ -2,8 +2,7 @@ import { createBreaker, type BreakerState, type Pass } from './circuit-breaker.t
 import { Deadlines, msLeft, type Deadline } from '../../stores/shared/deadlines.ts'
 import { SessionError } from '../../errors.ts'
 import { isAnswer } from '../../store.ts'
-import type { StoreVerb } from '../events.ts'
-import type { ManagerSettings } from '../options.ts'
+import type { Events, StoreVerb } from '../events.ts'
 
 /** Allowed while the circuit is open and while too many calls wait: a logout gets its attempt, and so does `ready()`. */
 const always: ReadonlySet<StoreVerb> = new Set(['destroy', 'open', 'close'])
@@ -16,20 +15,27 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Error && refusals.has(error)
 }
 
+/** What the calls need of the manager's settings; `store` is the one that is called. */
+export interface StoreCallsSettings {
+  readonly events: Events
+  readonly maxPending: number
+  readonly store: { readonly traits: { readonly name: string } }
+}
+
 /**
  * The calls to one store: each ends by its deadline, a bounded number waits at a time (bulkhead), a circuit breaker refuses
  * them while the store is down, and after `close()` no new work begins. Failures are reported as events and wrapped in a
  * `SessionError`. Only silence counts as down: a refusal is an answer of the store.
  */
 export class StoreCalls {
-  readonly #settings: ManagerSettings
+  readonly #settings: StoreCallsSettings
   readonly #deadlines = new Deadlines()
   readonly #breaker = createBreaker()
   readonly #name: string
   #pending = 0
   #closedAt: number | undefined
 
-  constructor(settings: ManagerSettings) {
+  constructor(settings: StoreCallsSettings) {
     this.#settings = settings
     this.#name = settings.store.traits.name
   }
