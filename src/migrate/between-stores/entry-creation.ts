@@ -1,0 +1,114 @@
+import { isAnswer, type Entry, type Written } from '../../store.ts'
+import { claimPayload, isPlain, markerIn, precedes, type Claim } from './marker.ts'
+import { MAX_TRIES, type StorePair } from './store-pair.ts'
+
+/** How long a claim lives, in ms: longer than any `create` is under way. */
+const CLAIM_LIFE_MS = 600_000
+/** Of so many keys it is remembered that they were looked up and not found. */
+const MAX_KEYS = 10_000
+
+/** A claim in the other store, or none since that store refuses to write. */
+type Standing = { readonly row: Entry; readonly payload: string; readonly claim: Claim } | 'refused'
+
+/**
+ * Creates entries, each in one of the two stores. A key that this process has not looked up is one that it has made up, for
+ * a new session; no other process knows it. A key that was looked up may be created by another process too, which leads with
+ * the other store: then both put a claim into the store that is not theirs, and the one whose claim comes first creates.
+ */
+export class EntryCreation {
+  readonly #pair: StorePair
+  readonly #lookedUp = new Set<string>()
+
+  constructor(pair: StorePair) {
+    this.#pair = pair
+  }
+
+  /** Takes note of a key that was looked up and not found. */
+  notFound(key: string): void {
+    this.#lookedUp.add(key)
+    if (this.#lookedUp.size <= MAX_KEYS) return
+    const [oldest = ''] = this.#lookedUp
+    this.#lookedUp.delete(oldest)
+  }
+
+  /** As the verb of a store. */
+  async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
+    const { home, other, isOver } = this.#pair
+    let mustClaim = !isOver && this.#lookedUp.delete(key)
+    if (!mustClaim && !isOver) {
+      const beside = await other.read(key)
+      if (beside !== undefined && isPlain(beside.payload)) return 'exists'
+      mustClaim = beside !== undefined
+    }
+    if (!mustClaim) {
+      const written = await home.create(key, payload, expiresAt)
+      if (typeof written === 'object') return written
+    }
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      if ((await this.#pair.locate(key)) !== undefined) return 'exists'
+      const standing = this.#pair.isOver ? 'refused' : await this.claim(key, 0)
+      const written = standing && (await this.#createBeside(key, payload, expiresAt, standing))
+      if (written !== undefined) return written
+    }
+    throw this.#pair.contention('create')
+  }
+
+  /** Puts a claim into the other store, or finds one. `undefined` if another process was faster. */
+  async claim(key: string, rank: number): Promise<Standing | undefined> {
+    const { other, now } = this.#pair
+    const payload = claimPayload(rank)
+    const until = now() + CLAIM_LIFE_MS
+    try {
+      let written = await other.create(key, payload, until)
+      if (written === 'exists') {
+        const row = await other.read(key)
+        const marker = row && markerIn(row.payload)
+        if (row === undefined || marker === undefined) return undefined
+        if (marker.kind === 'claim') return { row, payload: row.payload, claim: marker }
+        const replaced = await other.replace(key, payload, until, row)
+        if (typeof replaced === 'string') return undefined
+        written = replaced
+      }
+      return { row: written.entry, payload, claim: { kind: 'claim', rank } }
+    } catch (error) {
+      // What refuses this claim refuses an entry, too.
+      if (isAnswer(error)) return 'refused'
+      throw error
+    }
+  }
+
+  /** Creates the entry over whatever marker is in its place. `undefined` if another process was faster. */
+  async #createBeside(
+    key: string,
+    payload: string,
+    expiresAt: number,
+    standing: Standing,
+  ): Promise<Written | undefined> {
+    const { home } = this.#pair
+    const created = await home.create(key, payload, expiresAt)
+    if (typeof created === 'object') return created
+    const row = await home.read(key)
+    const marker = row && markerIn(row.payload)
+    if (row === undefined || marker === undefined) return undefined
+    if (marker.kind === 'claim' && !this.#pair.isOver) {
+      if (standing === 'refused') throw this.#pair.contention('create')
+      if (!this.comesFirst(standing, row, marker)) {
+        await this.#lower(key, standing, marker)
+        return undefined
+      }
+    }
+    const replaced = await home.replace(key, payload, expiresAt, row)
+    return typeof replaced === 'object' ? replaced : undefined
+  }
+
+  /** Whether this process may create the entry in the place of another one's claim. */
+  comesFirst(mine: Exclude<Standing, 'refused'>, row: Entry, claim: Claim): boolean {
+    return precedes(mine, { payload: row.payload, claim })
+  }
+
+  /** Makes a claim come before another one, whose process may have crashed. */
+  async #lower(key: string, { row }: Exclude<Standing, 'refused'>, { rank }: Claim): Promise<void> {
+    const { other, now } = this.#pair
+    await other.replace(key, claimPayload(rank - 1), now() + CLAIM_LIFE_MS, row)
+  }
+}
