@@ -1,9 +1,11 @@
-import { isAnswer, type Entry, type Written } from '../../store.ts'
+import { isAnswer, sameVersion, type Entry, type Written } from '../../store.ts'
 import { claimPayload, isPlain, markerIn, precedes, type Claim } from './marker.ts'
 import { MAX_TRIES, type StorePair } from './store-pair.ts'
 
-/** How long a claim lives, in ms: longer than any `create` is under way. */
-const CLAIM_LIFE_MS = 600_000
+/** How much longer than the entry a claim lives, in ms: stores expire by their own clocks, and a `create` may arrive late. */
+const CLOCK_TOLERANCE_MS = 60_000
+/** So often a process looks for what the other one creates whose claim comes first, before it puts its own claim first. */
+const PATIENCE = 4
 /** Of so many keys it is remembered that they were looked up and not found. */
 const MAX_KEYS = 10_000
 
@@ -44,20 +46,21 @@ export class EntryCreation {
       const written = await home.create(key, payload, expiresAt)
       if (typeof written === 'object') return written
     }
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
       if ((await this.#pair.locate(key)) !== undefined) return 'exists'
-      const standing = this.#pair.isOver ? 'refused' : await this.claim(key, 0)
-      const written = standing && (await this.#createBeside(key, payload, expiresAt, standing))
+      const standing = this.#pair.isOver ? 'refused' : await this.claim(key, 0, expiresAt)
+      const isPatient = tries % PATIENCE !== 0
+      const written = standing && (await this.#createBeside(key, payload, expiresAt, standing, isPatient))
       if (written !== undefined) return written
     }
     throw this.#pair.contention('create')
   }
 
   /** Puts a claim into the other store, or finds one. `undefined` if another process was faster. */
-  async claim(key: string, rank: number): Promise<Standing | undefined> {
-    const { other, now } = this.#pair
+  async claim(key: string, rank: number, expiresAt: number): Promise<Standing | undefined> {
+    const { other } = this.#pair
     const payload = claimPayload(rank)
-    const until = now() + CLAIM_LIFE_MS
+    const until = expiresAt + CLOCK_TOLERANCE_MS
     try {
       let written = await other.create(key, payload, until)
       if (written === 'exists') {
@@ -65,6 +68,7 @@ export class EntryCreation {
         const marker = row && markerIn(row.payload)
         if (row === undefined || marker === undefined) return undefined
         if (marker.kind === 'claim') return { row, payload: row.payload, claim: marker }
+        if (!(await this.isVoid(key, row))) return undefined
         const replaced = await other.replace(key, payload, until, row)
         if (typeof replaced === 'string') return undefined
         written = replaced
@@ -83,6 +87,7 @@ export class EntryCreation {
     payload: string,
     expiresAt: number,
     standing: Standing,
+    isPatient: boolean,
   ): Promise<Written | undefined> {
     const { home } = this.#pair
     const created = await home.create(key, payload, expiresAt)
@@ -93,12 +98,28 @@ export class EntryCreation {
     if (marker.kind === 'claim' && !this.#pair.isOver) {
       if (standing === 'refused') throw this.#pair.contention('create')
       if (!this.comesFirst(standing, row, marker)) {
-        await this.#lower(key, standing, marker)
+        if (!isPatient) await this.#lower(key, standing, marker, expiresAt)
         return undefined
       }
     }
+    if (!(await this.stands(key, standing))) return undefined
     const replaced = await home.replace(key, payload, expiresAt, row)
     return typeof replaced === 'object' ? replaced : undefined
+  }
+
+  /** Whether a marker of the other store that was read before is not, and never becomes, the entry: that is not at home either. */
+  async isVoid(key: string, row: Entry): Promise<boolean> {
+    const at = await this.#pair.home.read(key)
+    if (at !== undefined && isPlain(at.payload)) return false
+    return this.#pair.decided(at, row) === undefined
+  }
+
+  /** Whether the claim is still there after the marker at home was read: else the entry may have been created on the other side. */
+  async stands(key: string, standing: Standing): Promise<boolean> {
+    if (this.#pair.isOver) return true
+    const beside = await this.#pair.other.read(key)
+    if (standing === 'refused') return beside === undefined
+    return beside !== undefined && sameVersion(beside.payload, standing.row.payload)
   }
 
   /** Whether this process may create the entry in the place of another one's claim. */
@@ -107,8 +128,12 @@ export class EntryCreation {
   }
 
   /** Makes a claim come before another one, whose process may have crashed. */
-  async #lower(key: string, { row }: Exclude<Standing, 'refused'>, { rank }: Claim): Promise<void> {
-    const { other, now } = this.#pair
-    await other.replace(key, claimPayload(rank - 1), now() + CLAIM_LIFE_MS, row)
+  async #lower(
+    key: string,
+    { row }: Exclude<Standing, 'refused'>,
+    { rank }: Claim,
+    expiresAt: number,
+  ): Promise<void> {
+    await this.#pair.other.replace(key, claimPayload(rank - 1), expiresAt + CLOCK_TOLERANCE_MS, row)
   }
 }
