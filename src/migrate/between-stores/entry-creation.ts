@@ -18,11 +18,11 @@ type Standing = { readonly row: Entry; readonly payload: string; readonly claim:
  * the other store: then both put a claim into the store that is not theirs, and the one whose claim comes first creates.
  */
 export class EntryCreation {
-  readonly #pair: StorePair
+  readonly pair: StorePair
   readonly #lookedUp = new Set<string>()
 
   constructor(pair: StorePair) {
-    this.#pair = pair
+    this.pair = pair
   }
 
   /** Takes note of a key that was looked up and not found. */
@@ -35,7 +35,7 @@ export class EntryCreation {
 
   /** As the verb of a store. */
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
-    const { home, other, isOver } = this.#pair
+    const { home, other, isOver } = this.pair
     let mustClaim = !isOver && this.#lookedUp.delete(key)
     if (!mustClaim && !isOver) {
       const beside = await other.read(key)
@@ -47,18 +47,18 @@ export class EntryCreation {
       if (typeof written === 'object') return written
     }
     for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-      if ((await this.#pair.locate(key)) !== undefined) return 'exists'
-      const standing = this.#pair.isOver ? 'refused' : await this.claim(key, 0, expiresAt)
+      if ((await this.pair.locate(key)) !== undefined) return 'exists'
+      const standing = this.pair.isOver ? 'refused' : await this.claim(key, 0, expiresAt)
       const isPatient = tries % PATIENCE !== 0
       const written = standing && (await this.#createBeside(key, payload, expiresAt, standing, isPatient))
       if (written !== undefined) return written
     }
-    throw this.#pair.contention('create')
+    throw this.pair.contention('create')
   }
 
   /** Puts a claim into the other store, or finds one. `undefined` if another process was faster. */
   async claim(key: string, rank: number, expiresAt: number): Promise<Standing | undefined> {
-    const { other } = this.#pair
+    const { other } = this.pair
     const payload = claimPayload(rank)
     const until = expiresAt + CLOCK_TOLERANCE_MS
     try {
@@ -89,14 +89,14 @@ export class EntryCreation {
     standing: Standing,
     isPatient: boolean,
   ): Promise<Written | undefined> {
-    const { home } = this.#pair
+    const { home } = this.pair
     const created = await home.create(key, payload, expiresAt)
     if (typeof created === 'object') return created
     const row = await home.read(key)
     const marker = row && markerIn(row.payload)
     if (row === undefined || marker === undefined) return undefined
-    if (marker.kind === 'claim' && !this.#pair.isOver) {
-      if (standing === 'refused') throw this.#pair.contention('create')
+    if (marker.kind === 'claim' && !this.pair.isOver) {
+      if (standing === 'refused') throw this.pair.contention('create')
       if (!this.comesFirst(standing, row, marker)) {
         if (!isPatient) await this.#lower(key, standing, marker, expiresAt)
         return undefined
@@ -109,15 +109,15 @@ export class EntryCreation {
 
   /** Whether a marker of the other store that was read before is not, and never becomes, the entry: that is not at home either. */
   async isVoid(key: string, row: Entry): Promise<boolean> {
-    const at = await this.#pair.home.read(key)
+    const at = await this.pair.home.read(key)
     if (at !== undefined && isPlain(at.payload)) return false
-    return this.#pair.decided(at, row) === undefined
+    return this.pair.decided(at, row) === undefined
   }
 
   /** Whether the claim is still there after the marker at home was read: else the entry may have been created on the other side. */
   async stands(key: string, standing: Standing): Promise<boolean> {
-    if (this.#pair.isOver) return true
-    const beside = await this.#pair.other.read(key)
+    if (this.pair.isOver) return true
+    const beside = await this.pair.other.read(key)
     if (standing === 'refused') return beside === undefined
     return beside !== undefined && sameVersion(beside.payload, standing.row.payload)
   }
@@ -134,6 +134,6 @@ export class EntryCreation {
     { rank }: Claim,
     expiresAt: number,
   ): Promise<void> {
-    await this.#pair.other.replace(key, claimPayload(rank - 1), expiresAt + CLOCK_TOLERANCE_MS, row)
+    await this.pair.other.replace(key, claimPayload(rank - 1), expiresAt + CLOCK_TOLERANCE_MS, row)
   }
 }

@@ -5,6 +5,8 @@ import type { Located, StorePair } from './store-pair.ts'
 
 /** An entry that was moved is left where it is for so long, in ms: two processes that lead with different stores would pass it to and fro. */
 const REST_MS = 600_000
+/** No call arrives as late as this, in ms. */
+const LATEST_MS = 3_600_000
 /** How much longer than the entry the note lives that it has moved, in ms: stores expire by their own clocks. */
 const CLOCK_TOLERANCE_MS = 60_000
 
@@ -14,22 +16,24 @@ const CLOCK_TOLERANCE_MS = 60_000
  * copied; then the copy becomes the entry. The second step decides, and any process can do the third.
  */
 export class EntryMover {
-  readonly #pair: StorePair
+  readonly pair: StorePair
   /** How many entries were moved. */
   moved = 0
 
   constructor(pair: StorePair) {
-    this.#pair = pair
+    this.pair = pair
   }
 
   /** Whether an entry of the other store may be brought home now. */
   mayMove({ row, beside }: Located): boolean {
-    const { home, isOver, now } = this.#pair
+    const { home, isOver, now } = this.pair
     if (isOver || !fits(home.traits, stagedPayload(row.payload))) return false
     const note = beside === undefined ? undefined : markerIn(beside.payload)
     if (note?.kind !== 'moved') return true
-    // It came from here. Unless it has changed since, a note that arrives late could take it for the one that it was.
-    return now() - note.movedAt >= REST_MS && note.version !== versionOf(row.payload)
+    const restedFor = now() - note.movedAt
+    if (restedFor >= LATEST_MS) return true
+    // It came from here. Unless it has changed since, a second note that arrives late would take it for the one that it was.
+    return restedFor >= REST_MS && note.version !== versionOf(row.payload)
   }
 
   /**
@@ -50,12 +54,12 @@ export class EntryMover {
       throw error
     }
     this.moved += 1
-    return this.#pair.activate(key, this.#pair.home, staged, entry.payload, expiresAt)
+    return this.pair.activate(key, this.pair.home, staged, entry.payload, expiresAt)
   }
 
   /** Puts a copy into the home store. One that another process has put there of the same entry is as good. */
   async stage(key: string, { row, beside }: Located, expiresAt: number): Promise<Entry | undefined> {
-    const { home } = this.#pair
+    const { home } = this.pair
     if (beside !== undefined && isCopyOf(beside, row)) {
       // It must not expire before it is the entry.
       const mustTouch = beside.expiresAt < expiresAt
@@ -71,7 +75,7 @@ export class EntryMover {
 
   /** Replaces the entry by the note, if it is still the one that was copied. */
   async decide(key: string, entry: Entry, staged: Entry, expiresAt: number): Promise<boolean> {
-    const { other, now } = this.#pair
+    const { other, now } = this.pair
     const note = movedPayload({
       copy: versionOf(staged.payload),
       version: versionOf(entry.payload),

@@ -36,14 +36,14 @@ export class TwoStores implements MigratingStore {
   declare readonly sweep?: Sweeping['sweep']
   declare readonly count?: Counting['count']
 
-  readonly #pair: StorePair
+  readonly pair: StorePair
   readonly #mover: EntryMover
   readonly #creation: EntryCreation
 
   constructor({ to, from, until, now = Date.now }: MigrateOptions) {
-    this.#pair = new StorePair(to, from, until.getTime(), now)
-    this.#mover = new EntryMover(this.#pair)
-    this.#creation = new EntryCreation(this.#pair)
+    this.pair = new StorePair(to, from, until.getTime(), now)
+    this.#mover = new EntryMover(this.pair)
+    this.#creation = new EntryCreation(this.pair)
     this.traits = traitsOf(to.traits, from.traits)
     if ([to, from].some(isSweeping)) this.sweep = async (limit) => this.#sweep(limit)
     if ([to, from].some(isCounting)) this.count = async () => this.#count()
@@ -55,7 +55,7 @@ export class TwoStores implements MigratingStore {
 
   /** @throws SessionError `ERR_SESSION_OPTIONS` if the stores differ in it, since nothing could be bound to it */
   get namespace(): string {
-    const { home, other } = this.#pair
+    const { home, other } = this.pair
     const [one, two] = [home.namespace ?? '', other.namespace ?? '']
     if (one === two) return one
     throw migrateError(
@@ -64,18 +64,18 @@ export class TwoStores implements MigratingStore {
   }
 
   async open(): Promise<void> {
-    const { home, other, isOver } = this.#pair
+    const { home, other, isOver } = this.pair
     await Promise.all([home.open?.(), isOver ? undefined : other.open?.()])
   }
 
   async read(key: string, extendTo?: number): Promise<Entry | undefined> {
     for (let tries = 0; ; tries += 1) {
-      const located = await this.#pair.locate(key, extendTo)
+      const located = await this.pair.locate(key, extendTo)
       if (located === undefined) {
         this.#creation.notFound(key)
         return undefined
       }
-      const isHome = located.store === this.#pair.home
+      const isHome = located.store === this.pair.home
       if (isHome || tries >= MOVE_TRIES || !this.#mover.mayMove(located)) return entryOf(located)
       const moved = await this.#mover.move(key, located, extendTo)
       if (moved === 'refused') return entryOf(located)
@@ -86,7 +86,7 @@ export class TwoStores implements MigratingStore {
   async create(key: string, payload: string, expiresAt: number): Promise<Written | 'exists'> {
     assertFits(this.traits, 'create', payload)
     const written = await this.#creation.create(key, payload, expiresAt)
-    return typeof written === 'string' ? written : this.#written(this.#pair.home, written)
+    return typeof written === 'string' ? written : this.#written(this.pair.home, written)
   }
 
   async replace(
@@ -100,27 +100,27 @@ export class TwoStores implements MigratingStore {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const written = await store.replace(key, payload, expiresAt, row)
       if (typeof written === 'object') return this.#written(store, written)
-      const located = await this.#pair.locate(key)
+      const located = await this.pair.locate(key)
       if (located === undefined) return 'gone'
       if (!sameVersion(located.payload, base.payload)) return 'conflict'
       ;({ store, row } = located)
     }
-    throw this.#pair.contention('replace')
+    throw this.pair.contention('replace')
   }
 
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
-    let store = this.#pair.home
+    let store = this.pair.home
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       if ((await store.touch(key, expiresAt)) === 'ok') {
         // It may have been a marker.
         const row = await store.read(key)
         if (row !== undefined && isPlain(row.payload)) return 'ok'
       }
-      const located = await this.#pair.locate(key)
+      const located = await this.pair.locate(key)
       if (located === undefined) return 'gone'
       ;({ store } = located)
     }
-    throw this.#pair.contention('touch')
+    throw this.pair.contention('touch')
   }
 
   async destroy(key: string, base?: Entry): Promise<'ok' | 'conflict' | 'gone'> {
@@ -128,7 +128,7 @@ export class TwoStores implements MigratingStore {
   }
 
   async close(): Promise<void> {
-    const { home, other } = this.#pair
+    const { home, other } = this.pair
     const outcomes = await Promise.allSettled([home.close(), other.close()])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
@@ -138,19 +138,19 @@ export class TwoStores implements MigratingStore {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const outcome = await store.destroy(key, row)
       if (outcome === 'ok') return outcome
-      const located = await this.#pair.locate(key)
+      const located = await this.pair.locate(key)
       if (located === undefined) return 'gone'
       if (!sameVersion(located.payload, base.payload)) return 'conflict'
       ;({ store, row } = located)
     }
-    throw this.#pair.contention('destroy')
+    throw this.pair.contention('destroy')
   }
 
   /** Compares, so that it knows what it has removed. After a few writers in a row it removes whatever is there, and looks again. */
   async #destroyAny(key: string): Promise<'ok' | 'gone'> {
     let outcome: 'ok' | 'gone' = 'gone'
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const located = await this.#pair.locate(key)
+      const located = await this.pair.locate(key)
       if (located === undefined) return outcome
       const isCareful = tries < CAREFUL_DESTROYS
       const { store, row } = located
@@ -158,7 +158,7 @@ export class TwoStores implements MigratingStore {
       if (isCareful) return 'ok'
       outcome = 'ok'
     }
-    throw this.#pair.contention('destroy')
+    throw this.pair.contention('destroy')
   }
 
   async #sweep(limit: number): Promise<number> {
@@ -175,13 +175,13 @@ export class TwoStores implements MigratingStore {
   }
 
   #asked(): readonly Store[] {
-    const { home, other, isOver } = this.#pair
+    const { home, other, isOver } = this.pair
     return isOver ? [home] : [home, other]
   }
 
   /** Where an entry was when it was returned. One of another object or process is looked for at home first. */
   #placeOf({ payload, expiresAt, token }: Entry): Place {
-    const { home, other } = this.#pair
+    const { home, other } = this.pair
     if (token instanceof Place && (token.store === home || token.store === other)) return token
     return new Place(home, { payload, expiresAt })
   }

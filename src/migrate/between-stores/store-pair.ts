@@ -60,7 +60,7 @@ export class StorePair {
         const end = Math.max(expiresAt, extendTo ?? 0)
         const located = await this.activate(key, store, copy, payload, end)
         if (located !== undefined) return located
-      } else if (await this.#isStill(key, row, beside)) return undefined
+      } else if (await this.isStill(key, row, beside)) return undefined
     }
     throw this.contention('read')
   }
@@ -71,7 +71,7 @@ export class StorePair {
     return new SessionError('ERR_SESSION_STORE', text, { answered: true })
   }
 
-  /** The staged copy that is the entry, by the note in the other store. */
+  /** The staged copy that is the entry, by the note in the store beside it. */
   decided(row: Entry | undefined, beside: Entry | undefined): DecidedCopy | undefined {
     return copyIn(this.home, row, beside) ?? copyIn(this.other, beside, row)
   }
@@ -98,7 +98,7 @@ export class StorePair {
    * Whether both stores were without an entry at one moment. If the other one holds a marker, the entry may have gone to the
    * home store after that was read.
    */
-  async #isStill(key: string, row: Entry | undefined, beside: Entry | undefined): Promise<boolean> {
+  async isStill(key: string, row: Entry | undefined, beside: Entry | undefined): Promise<boolean> {
     if (beside === undefined) return true
     const again = await this.home.read(key)
     if (row === undefined || again === undefined) return row === again

@@ -5,7 +5,7 @@ import { InterceptedStore } from '../../../src/testing/simulation/intercepted-st
 import type { Choices } from '../../../src/testing/simulation/simulation.ts'
 import type { Answer, Call } from '../../../src/testing/simulation/store-model.ts'
 import { HonestStore, type Backend } from '../../testing/honest-store.ts'
-import { TwoBackends, type Step } from './two-backends.ts'
+import { OVER, TwoBackends, UNTIL, type Step } from './two-backends.ts'
 
 const MINUTE = 60_000
 /** How long entries live, in ms. */
@@ -181,6 +181,10 @@ export class RegisterWalk {
     return this.broken.length === 0 ? undefined : [...this.broken, ...this.#story].join('\n')
   }
 
+  get #isOver(): boolean {
+    return this.#settings.steps.includes(3)
+  }
+
   async #begin(): Promise<void> {
     const { before } = this.#settings
     if (before === 'none') return
@@ -222,7 +226,7 @@ export class RegisterWalk {
         }),
       )
     }
-    stores.push(this.backends.storeAt(step, undefined, open))
+    stores.push(this.backends.storeAt(step, this.#isOver ? OVER : UNTIL, open))
     return process
   }
 
@@ -375,9 +379,11 @@ export class RegisterWalk {
       this.#wrong(`${who} is told of a conflict where there was none`)
   }
 
-  /** What the entry is, by both backends. */
+  /** What the entry is, by both backends. After the end of the change the old one does not count. */
   #now(): string {
-    const rows = this.backends.both.map((backend) => living(backend))
+    const rows = this.backends.both.map((backend) =>
+      this.#isOver && backend === this.backends.old ? undefined : living(backend),
+    )
     const plain = rows.filter((row) => row !== undefined && markerIn(row.payload) === undefined)
     if (plain.length === 2) this.#wrong('the entry is in both stores')
     const [entry] = plain
@@ -461,7 +467,7 @@ export class RegisterWalk {
   /** Whatever happened, a process that comes afterwards finds the entry, and can write to it. */
   async #end(): Promise<void> {
     for (const step of new Set(this.#settings.steps)) {
-      const store = this.backends.storeAt(step)
+      const store = this.backends.storeAt(step, this.#isOver ? OVER : UNTIL)
       const truth = this.#now()
       const entry = await store.read(KEY)
       const found = entry === undefined ? 'absent' : versionOf(entry.payload)

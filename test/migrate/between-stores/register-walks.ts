@@ -3,9 +3,13 @@ import { Seeded } from '../../../src/testing/simulation/seeded.ts'
 import { deeds, RegisterWalk, type Deed, type WalkSettings } from './register-walk.ts'
 import type { Step } from './two-backends.ts'
 
-/** Where the entry may be before, for processes of these steps: step 0 knows the old store only. */
+/**
+ * Where the entry may be before. Step 0 knows the old store only, and nothing has moved yet. At step 3 nothing that is still in
+ * the old store counts.
+ */
 export function beforesOf(steps: readonly Step[]): readonly WalkSettings['before'][] {
-  return steps.includes(0) ? ['old', 'none'] : ['old', 'next', 'none', 'moved on', 'moved back']
+  if (steps.includes(0)) return ['old', 'none']
+  return ['old', 'next', 'none', 'moved on', ...(steps.includes(3) ? [] : ['moved back' as const])]
 }
 
 /** One walk by chance: two to four processes. The same seed makes the same walk, but for the nonces of its markers. */

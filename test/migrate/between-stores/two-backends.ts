@@ -6,8 +6,9 @@ import { Backend, HonestStore } from '../../testing/honest-store.ts'
 /** The steps of a change: the old store alone, both and the old one leads, both and the new one leads, the new one alone. */
 export type Step = 0 | 1 | 2 | 3
 
-const UNTIL = new Date('2100-01-01')
-const OVER = new Date('2001-01-01')
+/** The end of a change that is under way, and of one that is over. */
+export const UNTIL: Date = new Date('2100-01-01')
+export const OVER: Date = new Date('2001-01-01')
 
 /** The backends of the old store and the new one, with one clock. */
 export class TwoBackends {
