@@ -27,6 +27,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   stores: ['store.ts', 'errors.ts'],
   'registry.ts': ['codec', 'errors.ts'],
   codec: ['errors.ts'],
+  'migrate.ts': ['migrate'],
+  migrate: ['session', 'stores', 'store.ts', 'errors.ts'],
   testing: ['session', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   'store.ts': [],
   'errors.ts': [],
@@ -44,7 +46,7 @@ const packages: readonly { name: RegExp; in: RegExp; as: readonly Import['kind']
   { name: /^node:(http|https|http2)$/, in: /^koa\//, as: ['type', 'value'] },
   {
     name: /^node:/,
-    in: /^(compat|koa|session|codec|stores|testing)\/|^registry\.ts$/,
+    in: /^(compat|koa|session|codec|stores|testing|migrate)\/|^registry\.ts$/,
     as: ['type', 'value', 'call'],
   },
   { name: /^koa$/, in: /^(koa|compat)\//, as: ['type'] },
