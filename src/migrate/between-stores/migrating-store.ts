@@ -32,8 +32,9 @@ class Place {
 /** See `migrate()`. */
 export class TwoStores implements MigratingStore {
   readonly traits: StoreTraits
-  /** Present where one of the stores has them. */
+  /** Present where one of the stores has it: the other one removes expired entries by itself. */
   declare readonly sweep?: Sweeping['sweep']
+  /** Present where both stores have it. It also counts what moved entries have left in their old store, until that expires. */
   declare readonly count?: Counting['count']
 
   readonly pair: StorePair
@@ -46,7 +47,7 @@ export class TwoStores implements MigratingStore {
     this.#creation = new EntryCreation(this.pair)
     this.traits = traitsOf(to.traits, from.traits)
     if ([to, from].some(isSweeping)) this.sweep = async (limit) => this.#sweep(limit)
-    if ([to, from].some(isCounting)) this.count = async () => this.#count()
+    if (isCounting(to) && isCounting(from)) this.count = async () => this.#count()
   }
 
   get moved(): number {

@@ -9,7 +9,7 @@ import { beforesOf, everyOrder, registerWalk } from './register-walks.ts'
 import type { Step } from './two-backends.ts'
 
 /** `KTS_WALKS=1000000` for the long run. */
-const WALKS = Number(process.env['KTS_WALKS'] ?? 4_000)
+const WALKS = Number(process.env['KTS_WALKS'] ?? 2_000)
 /** `KTS_ORDERS=all` for every order of every two deeds, in some minutes. */
 const isComplete = process.env['KTS_ORDERS'] === 'all'
 /** Within so many walks a fault must be found. */
