@@ -120,7 +120,8 @@ class Application {
   async #lookAt({ id, n, hasLoggedOut, oldIds }: Client, manager: SessionManager): Promise<void> {
     const session = await manager.find(id, { passive: true })
     if (hasLoggedOut && session !== undefined) this.wrong.push('an ended session is back')
-    if (!hasLoggedOut && session?.get('n') !== n) this.wrong.push(`n is ${String(session?.get('n'))}, not ${n}`)
+    if (!hasLoggedOut && session?.get('n') !== n)
+      this.wrong.push(`n is ${String(session?.get('n'))}, not ${n}`)
     for (const old of oldIds)
       if ((await manager.find(old, { passive: true })) !== undefined) this.wrong.push('an old ID opens')
   }

@@ -3,7 +3,7 @@ import { fits } from '../../stores/shared/payload-limit.ts'
 import { markerIn, movedPayload, stagedPayload } from './marker.ts'
 import type { Located, StorePair } from './store-pair.ts'
 
-/** An entry that was moved is left where it is for so long, in ms: two processes that lead with different stores would pass it to and fro. */
+/** For how long an entry that was moved is left where it is, in ms. */
 const REST_MS = 600_000
 /** No call arrives as late as this, in ms. */
 const LATEST_MS = 3_600_000
@@ -26,11 +26,15 @@ export class EntryMover {
 
   /** Whether an entry of the other store may be brought home now. */
   mayMove({ row, beside }: Located): boolean {
-    const { home, isOver, now } = this.pair
-    if (isOver || !fits(home.traits, stagedPayload(row.payload))) return false
+    if (this.pair.isOver) return false
+    return this.#hasRested(row, beside) && fits(this.pair.home.traits, stagedPayload(row.payload))
+  }
+
+  /** Two processes that lead with different stores do not pass an entry to and fro. */
+  #hasRested(row: Entry, beside: Entry | undefined): boolean {
     const note = beside === undefined ? undefined : markerIn(beside.payload)
     if (note?.kind !== 'moved') return true
-    const restedFor = now() - note.movedAt
+    const restedFor = this.pair.now() - note.movedAt
     if (restedFor >= LATEST_MS) return true
     // It came from here. Unless it has changed since, a second note that arrives late would take it for the one that it was.
     return restedFor >= REST_MS && note.version !== versionOf(row.payload)

@@ -118,7 +118,8 @@ export interface DecidedCopy {
 function copyIn(store: Store, row: Entry | undefined, beside: Entry | undefined): DecidedCopy | undefined {
   if (row === undefined || beside === undefined) return undefined
   const [copy, note] = [markerIn(row.payload), markerIn(beside.payload)]
-  if (copy?.kind !== 'staged' || note?.kind !== 'moved' || note.copy !== versionOf(row.payload)) return undefined
+  if (copy?.kind !== 'staged' || note?.kind !== 'moved' || note.copy !== versionOf(row.payload))
+    return undefined
   return { store, copy: row, payload: copy.payload, expiresAt: note.expiresAt }
 }
 

@@ -15,7 +15,9 @@ function inMemory(until: Date, isTurned: boolean): StoreHarness {
   return {
     open: () => {
       const [old, next] = [open(), open()]
-      return isTurned ? migrate({ to: old, from: next, until, now }) : migrate({ to: next, from: old, until, now })
+      return isTurned
+        ? migrate({ to: old, from: next, until, now })
+        : migrate({ to: next, from: old, until, now })
     },
     now,
     advance: (ms) => void (clock += ms),
@@ -45,7 +47,8 @@ const harnesses: Readonly<Record<string, StoreHarness>> = {
 for (const [kind, harness] of Object.entries(harnesses)) {
   const { traits } = await harness.open()
   for (const { title, appliesTo, check } of storeContract) {
-    if (!appliesTo(traits, harness) || (kind.includes('1 beside one of step 2') && blindCreates.test(title))) continue
+    if (!appliesTo(traits, harness) || (kind.includes('1 beside one of step 2') && blindCreates.test(title)))
+      continue
     // One after another: these requirements turn the clock that all of them read.
     test.serial(`${kind}: ${title}`, async (t) => {
       await t.notThrowsAsync(check(harness))

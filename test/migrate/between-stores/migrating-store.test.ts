@@ -268,8 +268,14 @@ const refused: Readonly<Record<string, readonly [options: object, message: RegEx
   'no old store': [{ from: undefined }, /^migrate: from: must be a store$/],
   'no end': [{ until: undefined }, /^migrate: until: must be a Date/],
   'an end that is no Date': [{ until: new Date('soon') }, /^migrate: until: must be a Date/],
-  'a name that is mistyped': [{ untill: new Date() }, /^migrate: untill: is not a setting; did you mean until\?$/],
-  'a name that is unknown': [{ speed: 1 }, /^migrate: speed: is not a setting; there are to, from, until, now$/],
+  'a name that is mistyped': [
+    { untill: new Date() },
+    /^migrate: untill: is not a setting; did you mean until\?$/,
+  ],
+  'a name that is unknown': [
+    { speed: 1 },
+    /^migrate: speed: is not a setting; there are to, from, until, now$/,
+  ],
   'a store on the client': [
     { from: new CookieStore({ keys: [randomBytes(32)] }) },
     /^migrate: from: cookie keeps sessions on the client/,
@@ -308,7 +314,8 @@ test('security 46: sealed sessions move as they are, with the same prefix or app
   ] as const) {
     const { old, next, options } = scene()
     const [from, to] = [named(old, names[0]), named(next, names[1])]
-    const at = (store: Store): SessionManager => new SessionManager({ store, seal: sealing, now: options.now })
+    const at = (store: Store): SessionManager =>
+      new SessionManager({ store, seal: sealing, now: options.now })
     const ann = at(from).begin().set('user', 'ann')
     await ann.commit()
     const changing = migrate({ ...options, to, from })

@@ -211,19 +211,22 @@ export class RegisterWalk {
     }
     const open = (backend: Backend): Store => {
       const which = backend === this.backends.old ? 'old' : 'new'
-      return new SteppedStore(new HonestStore(backend), which, async (call, perform) =>
-        new Promise((resolve, reject) => {
-          const { operation } = process
-          this.#waiting.push({
-            process,
-            name: call,
-            perform,
-            operation,
-            resolve,
-            reject,
-            isOrphaned: false,
-          })
-        }),
+      return new SteppedStore(
+        new HonestStore(backend),
+        which,
+        async (call, perform) =>
+          new Promise((resolve, reject) => {
+            const { operation } = process
+            this.#waiting.push({
+              process,
+              name: call,
+              perform,
+              operation,
+              resolve,
+              reject,
+              isOrphaned: false,
+            })
+          }),
       )
     }
     stores.push(this.backends.storeAt(step, this.#isOver ? OVER : UNTIL, open))
@@ -352,10 +355,10 @@ export class RegisterWalk {
     return operation
   }
 
-  #finish(operation: Operation, answer: unknown): void {
+  #finish(operation: Operation, answer: string | object): void {
     operation.isOver = true
     this.#operations.delete(operation)
-    this.#tell(operation.who, `${operation.verb}: ${typeof answer === 'object' ? 'written' : String(answer)}`)
+    this.#tell(operation.who, `${operation.verb}: ${typeof answer === 'string' ? answer : 'written'}`)
   }
 
   #must({ who, seen }: Operation, truth: string, what: string): void {
@@ -411,7 +414,9 @@ export class RegisterWalk {
     const { who, verb, writes, base, hasChanged } = operation
     const isAllowed = !hasChanged && (base === undefined || base === before) && truth === (writes ?? 'absent')
     const isRightVerb =
-      verb === 'create' ? before === 'absent' : verb === 'replace' || (verb === 'destroy' && before !== 'absent')
+      verb === 'create'
+        ? before === 'absent'
+        : verb === 'replace' || (verb === 'destroy' && before !== 'absent')
     if (!isAllowed || !isRightVerb) this.#wrong(`a ${verb} of ${who} makes ${truth} of ${before}`)
     operation.hasChanged = true
   }
@@ -454,7 +459,9 @@ export class RegisterWalk {
     const { process, name, operation } = pending
     this.#faults += 1
     const how = this.#choices.pick(name.startsWith('read') ? 3 : 4)
-    const fault = ['is refused', 'fails, not carried out', 'fails, carried out', 'fails, still on its way'][how]
+    const fault = ['is refused', 'fails, not carried out', 'fails, carried out', 'fails, still on its way'][
+      how
+    ]
     this.#tell(process.name, `  ${name}: ${fault}`)
     if (how === 2) {
       await pending.perform()

@@ -34,44 +34,59 @@ for (const steps of pairs) {
   })
 
   for (const before of beforesOf(steps)) {
-    test.serial(`${beside}: in every order of the calls of two deeds, with the entry ${before}`, async (t) => {
-      t.timeout(3_600_000)
-      const brief: readonly Deed[] = ['read', 'read and replace', 'destroy', 'replace what was known before']
-      let all = 0
-      for (const one of isComplete ? deeds : brief) {
-        for (const other of isComplete ? deeds : brief) {
-          // Two that create may put themselves first by turns, in as many orders as there are tries.
-          if (before === 'none' && one === 'read and create' && other === one) continue
-          const { orders, wrong } = await everyOrder({ steps, before }, one, other)
-          if (wrong !== undefined) return t.fail(wrong)
-          all += orders
+    test.serial(
+      `${beside}: in every order of the calls of two deeds, with the entry ${before}`,
+      async (t) => {
+        t.timeout(3_600_000)
+        const brief: readonly Deed[] = [
+          'read',
+          'read and replace',
+          'destroy',
+          'replace what was known before',
+        ]
+        let all = 0
+        for (const one of isComplete ? deeds : brief) {
+          for (const other of isComplete ? deeds : brief) {
+            // Two that create may put themselves first by turns, in as many orders as there are tries.
+            if (before === 'none' && one === 'read and create' && other === one) continue
+            const { orders, wrong } = await everyOrder({ steps, before }, one, other)
+            if (wrong !== undefined) return t.fail(wrong)
+            all += orders
+          }
         }
-      }
-      t.log(`${all} orders`)
-      t.true(all > 20)
-    })
+        t.log(`${all} orders`)
+        t.true(all > 20)
+      },
+    )
   }
 }
 
-test.serial('a process that crashes at any of its calls leaves the entry where another one finds it', async (t) => {
-  let all = 0
-  for (const before of ['old', 'next'] as const) {
-    for (const process of [0, 1]) {
-      for (let call = 1; call <= 6; call += 1) {
-        for (const [one, other] of [
-          ['read', 'read and replace'],
-          ['read and destroy', 'read'],
-        ] as const) {
-          const { orders, wrong } = await everyOrder({ steps: [1, 2], before, crash: { process, call } }, one, other)
-          if (wrong !== undefined) return t.fail(wrong)
-          all += orders
+test.serial(
+  'a process that crashes at any of its calls leaves the entry where another one finds it',
+  async (t) => {
+    let all = 0
+    for (const before of ['old', 'next'] as const) {
+      for (const process of [0, 1]) {
+        for (let call = 1; call <= 6; call += 1) {
+          for (const [one, other] of [
+            ['read', 'read and replace'],
+            ['read and destroy', 'read'],
+          ] as const) {
+            const { orders, wrong } = await everyOrder(
+              { steps: [1, 2], before, crash: { process, call } },
+              one,
+              other,
+            )
+            if (wrong !== undefined) return t.fail(wrong)
+            all += orders
+          }
         }
       }
     }
-  }
-  t.log(`${all} orders`)
-  t.true(all > 100)
-})
+    t.log(`${all} orders`)
+    t.true(all > 100)
+  },
+)
 
 /** The library with one rule of the protocol removed. */
 const withoutRule: readonly (readonly [fault: string, apply: () => () => void, from?: number])[] = [
@@ -79,24 +94,32 @@ const withoutRule: readonly (readonly [fault: string, apply: () => () => void, f
     'the note is written whatever the entry has become',
     () => {
       const { decide } = EntryMover.prototype
-      return replaced(EntryMover.prototype, 'decide', async function careless(this: EntryMover, key, ...rest) {
-        const [, staged, expiresAt] = rest
-        const now = await this.pair.other.read(key)
-        return now !== undefined && decide.call(this, key, now, staged, expiresAt)
-      })
+      return replaced(
+        EntryMover.prototype,
+        'decide',
+        async function careless(this: EntryMover, key, ...rest) {
+          const [, staged, expiresAt] = rest
+          const now = await this.pair.other.read(key)
+          return now !== undefined && decide.call(this, key, now, staged, expiresAt)
+        },
+      )
     },
   ],
   [
     'the copy is the entry before the note is written',
     () =>
-      replaced(EntryMover.prototype, 'stage', async function live(this: EntryMover, key, { row, beside }, end) {
-        const { home } = this.pair
-        const written =
-          beside === undefined
-            ? await home.create(key, row.payload, end)
-            : await home.replace(key, row.payload, end, beside)
-        return typeof written === 'string' ? undefined : written.entry
-      }),
+      replaced(
+        EntryMover.prototype,
+        'stage',
+        async function live(this: EntryMover, key, { row, beside }, end) {
+          const { home } = this.pair
+          const written =
+            beside === undefined
+              ? await home.create(key, row.payload, end)
+              : await home.replace(key, row.payload, end, beside)
+          return typeof written === 'string' ? undefined : written.entry
+        },
+      ),
   ],
   [
     'any copy counts, whichever the note names',
