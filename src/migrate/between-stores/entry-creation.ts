@@ -1,5 +1,5 @@
-import { isAnswer, sameVersion, type Entry, type Written } from '../../store.ts'
-import { claimPayload, isPlain, markerIn, precedes, type Claim } from './marker.ts'
+import { isAnswer, sameVersion, versionOf, type Entry, type Written } from '../../store.ts'
+import { claimPayload, isPlain, markerIn, type Claim } from './marker.ts'
 import { MAX_TRIES, type StorePair } from './store-pair.ts'
 
 /** How much longer than the entry a claim lives, in ms: stores expire by their own clocks, and a `create` may arrive late. */
@@ -9,8 +9,14 @@ const PATIENCE = 4
 /** Of so many keys it is remembered that they were looked up and not found. */
 const MAX_KEYS = 10_000
 
-/** A claim in the other store, or none since that store refuses to write. */
-type Standing = { readonly row: Entry; readonly payload: string; readonly claim: Claim } | 'refused'
+/** A claim in the other store. */
+interface Claimed {
+  readonly row: Entry
+  readonly claim: Claim
+}
+
+/** `'unclaimed'`: the other store refuses to write, so it would refuse an entry too, or it is not asked any more. */
+type Standing = Claimed | 'unclaimed'
 
 /**
  * Creates entries, each in one of the two stores. A key that this process has not looked up is one that it has made up, for
@@ -48,7 +54,7 @@ export class EntryCreation {
     }
     for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
       if ((await this.pair.locate(key)) !== undefined) return 'exists'
-      const standing = this.pair.isOver ? 'refused' : await this.claim(key, 0, expiresAt)
+      const standing = this.pair.isOver ? 'unclaimed' : await this.claim(key, 0, expiresAt)
       const isPatient = tries % PATIENCE !== 0
       const written = standing && (await this.#createBeside(key, payload, expiresAt, standing, isPatient))
       if (written !== undefined) return written
@@ -61,24 +67,15 @@ export class EntryCreation {
     const { other } = this.pair
     const payload = claimPayload(rank)
     const until = expiresAt + CLOCK_TOLERANCE_MS
-    try {
-      let written = await other.create(key, payload, until)
-      if (written === 'exists') {
-        const row = await other.read(key)
-        const marker = row && markerIn(row.payload)
-        if (row === undefined || marker === undefined) return undefined
-        if (marker.kind === 'claim') return { row, payload: row.payload, claim: marker }
-        if (!(await this.isVoid(key, row))) return undefined
-        const replaced = await other.replace(key, payload, until, row)
-        if (typeof replaced === 'string') return undefined
-        written = replaced
-      }
-      return { row: written.entry, payload, claim: { kind: 'claim', rank } }
-    } catch (error) {
-      // What refuses this claim refuses an entry, too.
-      if (isAnswer(error)) return 'refused'
-      throw error
-    }
+    const created = await unlessRefused(other.create(key, payload, until))
+    if (created !== 'exists') return standingOf(created, rank)
+    const row = await other.read(key)
+    const marker = row && markerIn(row.payload)
+    if (row === undefined || marker === undefined) return undefined
+    if (marker.kind === 'claim') return { row, claim: marker }
+    if (!(await this.isVoid(key, row))) return undefined
+    const replaced = await unlessRefused(other.replace(key, payload, until, row))
+    return replaced === 'conflict' || replaced === 'gone' ? undefined : standingOf(replaced, rank)
   }
 
   /** Creates the entry over whatever marker is in its place. `undefined` if another process was faster. */
@@ -96,8 +93,8 @@ export class EntryCreation {
     const marker = row && markerIn(row.payload)
     if (row === undefined || marker === undefined) return undefined
     if (marker.kind === 'claim' && !this.pair.isOver) {
-      if (standing === 'refused') throw this.pair.contention('create')
-      if (!this.comesFirst(standing, row, marker)) {
+      if (standing === 'unclaimed') throw this.pair.contention('create')
+      if (!this.comesFirst(standing, { row, claim: marker })) {
         if (!isPatient) await this.#lower(key, standing, marker, expiresAt)
         return undefined
       }
@@ -118,22 +115,32 @@ export class EntryCreation {
   async stands(key: string, standing: Standing): Promise<boolean> {
     if (this.pair.isOver) return true
     const beside = await this.pair.other.read(key)
-    if (standing === 'refused') return beside === undefined
+    if (standing === 'unclaimed') return beside === undefined
     return beside !== undefined && sameVersion(beside.payload, standing.row.payload)
   }
 
   /** Whether this process may create the entry in the place of another one's claim. */
-  comesFirst(mine: Exclude<Standing, 'refused'>, row: Entry, claim: Claim): boolean {
-    return precedes(mine, { payload: row.payload, claim })
+  comesFirst(mine: Claimed, theirs: Claimed): boolean {
+    if (mine.claim.rank !== theirs.claim.rank) return mine.claim.rank < theirs.claim.rank
+    return versionOf(mine.row.payload) < versionOf(theirs.row.payload)
   }
 
   /** Makes a claim come before another one, whose process may have crashed. */
-  async #lower(
-    key: string,
-    { row }: Exclude<Standing, 'refused'>,
-    { rank }: Claim,
-    expiresAt: number,
-  ): Promise<void> {
+  async #lower(key: string, { row }: Claimed, { rank }: Claim, expiresAt: number): Promise<void> {
     await this.pair.other.replace(key, claimPayload(rank - 1), expiresAt + CLOCK_TOLERANCE_MS, row)
   }
+}
+
+/** What a write comes to; `'refused'` if the store has answered that it does not write. */
+async function unlessRefused<T>(write: Promise<T>): Promise<T | 'refused'> {
+  try {
+    return await write
+  } catch (error) {
+    if (isAnswer(error)) return 'refused'
+    throw error
+  }
+}
+
+function standingOf(written: Written | 'refused', rank: number): Standing {
+  return written === 'refused' ? 'unclaimed' : { row: written.entry, claim: { kind: 'claim', rank } }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { VERSION_LENGTH, versionOf } from '../../store.ts'
+import { VERSION_LENGTH } from '../../store.ts'
 
 /** What one of two stores holds under a key, besides entries: a note about where the entry is, which no program outside sees. */
 export type Marker =
@@ -73,15 +73,6 @@ export function movedPayload({ copy, version, expiresAt, movedAt }: Omit<MovedNo
 /** The payload of a {@link Claim}. */
 export function claimPayload(rank: number): string {
   return `${createHead()} R ${rank}`
-}
-
-/** Whether the first of two claims, each with the payload that it was read from, comes first. */
-export function precedes(
-  one: { readonly payload: string; readonly claim: Claim },
-  other: { readonly payload: string; readonly claim: Claim },
-): boolean {
-  if (one.claim.rank !== other.claim.rank) return one.claim.rank < other.claim.rank
-  return versionOf(one.payload) < versionOf(other.payload)
 }
 
 /** The version of a marker: unique, so that stores compare and swap markers as they do entries. */
