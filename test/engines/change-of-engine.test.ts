@@ -1,6 +1,6 @@
 import test from 'ava'
 import { SessionManager } from '../../src/index.ts'
-import { migrate, type MigratingStore } from '../../src/migrate.ts'
+import { migrate, type MigratingStore } from '../../src/migrate/index.ts'
 import type { Store } from '../../src/store.ts'
 import { sharedEngine } from './shared.ts'
 import { makeStore, PATIENCE } from './stores.ts'

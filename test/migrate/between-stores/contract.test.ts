@@ -1,5 +1,5 @@
 import test from 'ava'
-import { migrate } from '../../../src/migrate.ts'
+import { migrate } from '../../../src/migrate/index.ts'
 import type { Store } from '../../../src/store.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'

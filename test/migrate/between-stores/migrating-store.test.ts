@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { SessionError, SessionManager } from '../../../src/index.ts'
-import { migrate, type MigrateOptions, type MigratingStore } from '../../../src/migrate.ts'
+import { migrate, type MigrateOptions, type MigratingStore } from '../../../src/migrate/index.ts'
 import type { Counting, Store, Sweeping } from '../../../src/store.ts'
 import { CookieStore } from '../../../src/stores/cookie.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'

@@ -1,4 +1,4 @@
-import { migrate } from '../../../src/migrate.ts'
+import { migrate } from '../../../src/migrate/index.ts'
 import type { Entry, Store, StoreTraits, Written } from '../../../src/store.ts'
 import type { StoreHarness } from '../../../src/testing/index.ts'
 import { Backend, HonestStore } from '../../testing/honest-store.ts'

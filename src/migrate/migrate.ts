@@ -1,5 +1,5 @@
-import { TwoStores, type MigratingStore } from './migrate/between-stores/migrating-store.ts'
-import { checkMigrateOptions, noteMigrating, type MigrateOptions } from './migrate/between-stores/options.ts'
+import { TwoStores, type MigratingStore } from './between-stores/migrating-store.ts'
+import { checkMigrateOptions, noteMigrating, type MigrateOptions } from './between-stores/options.ts'
 
 export type { MigrateOptions, MigratingStore }
 

@@ -1,0 +1,1 @@
+export { migrate, type MigrateOptions, type MigratingStore } from './migrate.ts'
