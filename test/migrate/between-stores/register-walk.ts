@@ -479,6 +479,8 @@ export class RegisterWalk {
       const entry = await store.read(KEY)
       const found = entry === undefined ? 'absent' : versionOf(entry.payload)
       if (found !== truth) this.#wrong(`a process of step ${step} finds ${found} at the end, not ${truth}`)
+      const written = entry && (await store.replace(KEY, payload(), this.backends.now() + LIFE, entry))
+      if (typeof written === 'string') this.#wrong(`a process of step ${step} cannot write at the end`)
       this.#note(undefined)
     }
   }
