@@ -24,6 +24,7 @@ const embedded = [
 const brief = [
   ...embedded,
   '!test/testing/simulation/*-walks.test.ts',
+  '!test/migrate/**/*walks.test.ts',
   '!test/stores/file/kill.test.ts',
   '!test/types.test.ts',
 ]

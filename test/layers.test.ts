@@ -27,7 +27,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   stores: ['store.ts', 'errors.ts'],
   'registry.ts': ['codec', 'errors.ts'],
   codec: ['errors.ts'],
-  migrate: ['session', 'errors.ts'],
+  migrate: ['session', 'stores', 'store.ts', 'errors.ts'],
   testing: ['session', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   'store.ts': [],
   'errors.ts': [],

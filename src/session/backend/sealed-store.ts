@@ -28,7 +28,6 @@ const OVERHEAD = 80
  */
 export class SealedStore implements Store {
   readonly traits: StoreTraits
-  readonly namespace: string
   /** Present where the store has them. */
   declare readonly sweep?: Sweeping['sweep']
   declare readonly count?: Counting['count']
@@ -40,8 +39,7 @@ export class SealedStore implements Store {
 
   constructor(store: Store, { keys, application, plainUntil }: SealOptions, now: () => number) {
     this.#store = store
-    this.namespace = store.namespace ?? ''
-    const owner = application === undefined ? ['store', this.namespace] : ['application', application]
+    const owner = application === undefined ? ['store', store.namespace ?? ''] : ['application', application]
     this.#sealer = new Sealer(createKeyRing(keys, 'session: seal.keys'), ['record', ...owner])
     this.#plainUntil = plainUntil?.getTime() ?? -Infinity
     this.#now = now
