@@ -142,7 +142,9 @@ export class SessionResponse implements ClientResponse {
     if (this.#removals.length > 0) return
     const lines = this.#oldCookies.removals(this.#ctx.req.headers.cookie, this.#secure())
     if (lines.length === 0) return
-    if (this.#res?.headersSent === true) return this.#report('headers-sent')
+    const res = this.#res
+    if (res === undefined || res.headersSent)
+      return this.#report(res === undefined ? 'no-response' : 'headers-sent')
     this.#removals = lines
     this.#hook()
   }

@@ -417,6 +417,26 @@ test('the session object of compat has the values of the old session, and null i
   t.is(old.records.size, 0)
 })
 
+test("with open: 'lazy' the old session is taken over when the session is loaded, and not used before", async (t) => {
+  const old = new OldLibrary()
+  old.records.set('a1', { values: { user: 'ann' } })
+  const store = new MemoryStore({ maxEntries: Infinity, maxBytes: Infinity })
+  const sessions = session({ store, adopt: [old], open: 'lazy' })
+  const koa = new Koa()
+  koa.use(sessions)
+  koa.use(async (ctx) => {
+    if (ctx.path === '/load') await sessions.load(ctx)
+    ctx.body = ctx.path === '/unused' ? 'unused' : String(ctx['session'].get('user'))
+  })
+  const { client } = await serve(t, koa)
+  const ann = client()
+  ann.cookies.set('old', 'a1')
+  t.is(await text(ann, '/unused'), 'unused')
+  t.is(old.reads, 0)
+  t.is((await ann.get('/')).status, 500)
+  t.is(await text(ann, '/load'), 'ann')
+})
+
 test('the sessions of a WebSocket are taken over as well', async (t) => {
   const { sessions, visitor } = await site(t)
   const request = new IncomingMessage(new Socket())
