@@ -1,4 +1,4 @@
-import { isAnswer, sameVersion, versionOf, type Entry, type Written } from '../../store.ts'
+import { sameVersion, versionOf, type Entry, type Written } from '../../store.ts'
 import { claimPayload, isPlain, markerIn, type Claim } from './marker.ts'
 import { MAX_TRIES, type StorePair } from './store-pair.ts'
 
@@ -15,7 +15,7 @@ interface Claimed {
   readonly claim: Claim
 }
 
-/** `'unclaimed'`: the other store refuses to write, so it would refuse an entry too, or it is not asked any more. */
+/** `'unclaimed'`: the other store is not asked any more. */
 type Standing = Claimed | 'unclaimed'
 
 /**
@@ -63,19 +63,19 @@ export class EntryCreation {
   }
 
   /** Puts a claim into the other store, or finds one. `undefined` if another process was faster. */
-  async claim(key: string, rank: number, expiresAt: number): Promise<Standing | undefined> {
+  async claim(key: string, rank: number, expiresAt: number): Promise<Claimed | undefined> {
     const { other } = this.pair
     const payload = claimPayload(rank)
     const until = expiresAt + CLOCK_TOLERANCE_MS
-    const created = await unlessRefused(other.create(key, payload, until))
-    if (created !== 'exists') return standingOf(created, rank)
+    const created = await other.create(key, payload, until)
+    if (created !== 'exists') return { row: created.entry, claim: { kind: 'claim', rank } }
     const row = await other.read(key)
     const marker = row && markerIn(row.payload)
     if (row === undefined || marker === undefined) return undefined
     if (marker.kind === 'claim') return { row, claim: marker }
     if (!(await this.isVoid(key, row))) return undefined
-    const replaced = await unlessRefused(other.replace(key, payload, until, row))
-    return replaced === 'conflict' || replaced === 'gone' ? undefined : standingOf(replaced, rank)
+    const replaced = await other.replace(key, payload, until, row)
+    return typeof replaced === 'string' ? undefined : { row: replaced.entry, claim: { kind: 'claim', rank } }
   }
 
   /** Creates the entry over whatever marker is in its place. `undefined` if another process was faster. */
@@ -92,14 +92,13 @@ export class EntryCreation {
     const row = await home.read(key)
     const marker = row && markerIn(row.payload)
     if (row === undefined || marker === undefined) return undefined
-    if (marker.kind === 'claim' && !this.pair.isOver) {
-      if (standing === 'unclaimed') throw this.pair.contention('create')
-      if (!this.comesFirst(standing, { row, claim: marker })) {
+    if (standing !== 'unclaimed') {
+      if (marker.kind === 'claim' && !this.comesFirst(standing, { row, claim: marker })) {
         if (!isPatient) await this.#lower(key, standing, marker, expiresAt)
         return undefined
       }
+      if (!(await this.stands(key, standing))) return undefined
     }
-    if (!(await this.stands(key, standing))) return undefined
     const replaced = await home.replace(key, payload, expiresAt, row)
     return typeof replaced === 'object' ? replaced : undefined
   }
@@ -112,10 +111,8 @@ export class EntryCreation {
   }
 
   /** Whether the claim is still there after the marker at home was read: else the entry may have been created on the other side. */
-  async stands(key: string, standing: Standing): Promise<boolean> {
-    if (this.pair.isOver) return true
+  async stands(key: string, standing: Claimed): Promise<boolean> {
     const beside = await this.pair.other.read(key)
-    if (standing === 'unclaimed') return beside === undefined
     return beside !== undefined && sameVersion(beside.payload, standing.row.payload)
   }
 
@@ -129,18 +126,4 @@ export class EntryCreation {
   async #lower(key: string, { row }: Claimed, { rank }: Claim, expiresAt: number): Promise<void> {
     await this.pair.other.replace(key, claimPayload(rank - 1), expiresAt + CLOCK_TOLERANCE_MS, row)
   }
-}
-
-/** What a write comes to; `'refused'` if the store has answered that it does not write. */
-async function unlessRefused<T>(write: Promise<T>): Promise<T | 'refused'> {
-  try {
-    return await write
-  } catch (error) {
-    if (isAnswer(error)) return 'refused'
-    throw error
-  }
-}
-
-function standingOf(written: Written | 'refused', rank: number): Standing {
-  return written === 'refused' ? 'unclaimed' : { row: written.entry, claim: { kind: 'claim', rank } }
 }

@@ -36,6 +36,11 @@ export interface OwnerConditions {
   readonly crash: { readonly actor: number; readonly call: number } | undefined
   /** How many sessions an owner may have. */
   readonly max: number
+  /**
+   * Makes the store of the process with this number, the first of which is 0. Each call of a store that went through `stepped`
+   * waits until the simulation lets it through. Default: the store of the simulation.
+   */
+  readonly open?: (process: number, stepped: (store: Store) => Store) => Store
 }
 
 /** A session whose client was told that it is signed in. */
@@ -269,7 +274,7 @@ export class OwnerSimulation {
   async go(scripts: readonly (readonly OwnerAction[])[]): Promise<void> {
     const { crash } = this.#conditions
     for (const [at, actions] of scripts.entries()) {
-      const actor = this.#actor(String.fromCharCode(97 + at))
+      const actor = this.#actor(at)
       this.#running += 1
       this.#waiting.push(() => {
         void current.run(actor, async () => {
@@ -338,9 +343,10 @@ export class OwnerSimulation {
       this.wrong('a session is listed twice')
   }
 
-  #actor(name: string): OwnerActor {
-    const store = new SteppedStore(this.#store, (pending) => this.#waiting.push(pending))
-    return new OwnerActor(this, name, this.#managerOf(store))
+  #actor(at: number): OwnerActor {
+    const stepped = (store: Store): Store => new SteppedStore(store, (pending) => this.#waiting.push(pending))
+    const store = this.#conditions.open?.(at, stepped) ?? stepped(this.#store)
+    return new OwnerActor(this, String.fromCharCode(97 + at), this.#managerOf(store))
   }
 
   #managerOf(store: Store): SessionManager {

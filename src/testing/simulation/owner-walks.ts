@@ -63,6 +63,7 @@ export async function ownerWalk(
   store: Store,
   harness: StoreHarness,
   seed: number,
+  conditions: Pick<OwnerConditions, 'open'> = {},
 ): Promise<string | undefined> {
   const choices = new Seeded(seed)
   const names = Object.keys(ownerActions)
@@ -78,7 +79,7 @@ export async function ownerWalk(
   const max = choices.pick(3) === 0 ? 3 : UNCAPPED
   const time = new VirtualTime(harness)
   time.join()
-  return runOwners(store, time, choices, scripts, { faults, crash, max })
+  return runOwners(store, time, choices, scripts, { ...conditions, faults, crash, max })
 }
 
 function actionOf(name: string): OwnerAction {
