@@ -17,7 +17,9 @@ export type CompatContext<S extends Schema | undefined = undefined, P extends st
 
 /** A middleware that provides session objects, and access to its sessions outside of Koa requests. */
 export interface CompatMiddleware<S extends Schema | undefined = undefined, P extends string = 'typedSession'>
-  extends Middleware<DefaultState, CompatContext<S, P>>, Pick<SessionMiddleware<S, P>, 'manager' | 'load' | 'open'> {}
+  extends
+    Middleware<DefaultState, CompatContext<S, P>>,
+    Pick<SessionMiddleware<S, P>, 'manager' | 'load' | 'open'> {}
 
 /**
  * Creates a middleware that provides `ctx.session` as the object that programs expect which were written for koa-session,
