@@ -9,7 +9,10 @@ import {
   type MergeFunction,
   Shapes,
 } from './codec/value/class-plan.ts'
+import { privateMemberOf } from './codec/value/private-members.ts'
+import { noteRegistered } from './codec/value/registered-classes.ts'
 import { SessionError } from './errors.ts'
+import { knownNames } from './nearest-name.ts'
 
 /** Any class, concrete or abstract, with any constructor. */
 export type Class<T extends object = object> = abstract new (...args: never[]) => T
@@ -18,8 +21,8 @@ export type Class<T extends object = object> = abstract new (...args: never[]) =
  * How instances of a class are stored.
  *
  * By default an instance is stored as its own fields, and restored with `Object.create` and these fields: **no
- * constructor runs**. Fields that are `#private` (or declared with `accessor`) cannot be read or set from outside, so a
- * class that has any needs `encode` and `decode`. So does a subclass of a built-in class such as Map, Array or Error.
+ * constructor runs**. Members that are `#private` (or declared with `accessor`) cannot be read or set from outside, so a
+ * class that has any needs `encode` and `decode`, and is refused without. So does a subclass of a built-in class such as Map, Array or Error.
  */
 export interface TypeOptions<T extends object> {
   /**
@@ -71,14 +74,15 @@ export interface TypeOptions<T extends object> {
 export interface Registry {
   /**
    * Registers a class, so that sessions can store its instances. Instances of a subclass need their own registration.
-   * Registering the same class under the same name again does nothing.
+   * Registering the same class with the same options again does nothing. Functions are the same if their source text is, and
+   * schemas if they list the same fields, since a program that runs twice makes new ones.
    *
    * Of the built-in classes only `RegExp` can be registered, without options: it allows values with regular expressions,
    * whose flags may not include `v`. Anyone who can write to the store can then choose patterns that the program runs, and a
    * pattern can be made to run for hours; without it such values are refused when they are written and when they are read.
    *
-   * @throws SessionError `ERR_SESSION_TYPE` if another class has the name, the class has another name, the name looks
-   *   minified, or the class cannot be stored with these options.
+   * @throws SessionError `ERR_SESSION_TYPE` if another class has the name, the class has another name or other options, the name
+   *   looks minified, or the class cannot be stored with these options.
    */
   registerType<T extends object>(type: Class<T>, options?: TypeOptions<T>): void
 
@@ -96,8 +100,21 @@ export interface Registry {
 }
 
 /** Creates a separate registry, for tests or for a program with several independent kinds of sessions. */
-export function createRegistry(): Registry {
+export function createRegistry(): Registry
+/** @internal */
+export function createRegistry(given?: never): Registry
+export function createRegistry(given?: unknown): Registry {
+  if (given !== undefined)
+    throw new SessionError(
+      'ERR_SESSION_TYPE',
+      'createRegistry: takes no arguments; give each class to the registerType of what it returns',
+    )
   return new ClassRegistry()
+}
+
+/** Whether a value is a registry of this copy of the package. */
+export function isRegistry(value: unknown): value is Registry {
+  return value instanceof ClassRegistry
 }
 
 class ClassRegistry implements Registry, ClassPlans {
@@ -116,9 +133,14 @@ class ClassRegistry implements Registry, ClassPlans {
       return
     }
     const prototype = prototypeOf(type)
+    checkTypeOptions(options)
     const name = nameOf(type, options.name)
     const known = this.#byName.get(name)
-    if (known !== undefined && known.type === type) return
+    if (known !== undefined && known.type === type) {
+      const difference = differenceOf(known.options, options)
+      if (difference === undefined) return
+      throw wrong(`'${name}' is already registered with another \`${difference}\`; register it once`)
+    }
     if (known !== undefined) throw wrong(`another class is already registered as '${name}'`)
     const other = this.#byPrototype.get(prototype)
     if (other !== undefined)
@@ -126,6 +148,7 @@ class ClassRegistry implements Registry, ClassPlans {
     const plan = compile(name, type, prototype, options)
     this.#byName.set(name, plan)
     this.#byPrototype.set(prototype, plan)
+    noteRegistered(prototype)
   }
 
   mergeOf(value: unknown): Merge | undefined {
@@ -163,11 +186,46 @@ export function registerType<T extends object>(type: Class<T>, options?: TypeOpt
   defaultRegistry.registerType(type, options)
 }
 
+const FUNCTIONS = ['upgrade', 'encode', 'decode'] as const
+const OPTIONS: Readonly<Record<keyof TypeOptions<object>, true>> = {
+  name: true,
+  schema: true,
+  version: true,
+  upgrade: true,
+  encode: true,
+  decode: true,
+  merge: true,
+}
+
+/** For programs that are not checked by the compiler. */
+function checkTypeOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw wrong("the second argument must be an object of options, such as { name: 'Cart' }")
+  const given: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(options))
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(OPTIONS, name))
+      throw wrong(`\`${name}\` is not an option${knownNames(name, Object.keys(OPTIONS))}`)
+  for (const name of FUNCTIONS)
+    if (given[name] !== undefined && typeof given[name] !== 'function')
+      throw wrong(`\`${name}\` must be a function`)
+}
+
+/** The first option that differs from the one of an earlier registration. */
+function differenceOf<T extends object>(
+  before: TypeOptions<never>,
+  now: TypeOptions<T>,
+): keyof TypeOptions<T> | undefined {
+  if ((before.version ?? 1) !== (now.version ?? 1)) return 'version'
+  const [fields, others] = [fieldsOf(before.schema), fieldsOf(now.schema)]
+  if (before.schema !== now.schema && fields?.join('\n') !== others?.join('\n')) return 'schema'
+  return ([...FUNCTIONS, 'merge'] as const).find((name) => String(before[name]) !== String(now[name]))
+}
+
 const NAME = /^[^\s\p{C}"'\\]{1,64}$/u
 
 function nameOf(type: { readonly name: unknown }, given: string | undefined): string {
   if (given !== undefined) {
-    if (!NAME.test(given))
+    if (typeof given !== 'string' || !NAME.test(given))
       throw wrong('a name must be 1 to 64 characters without spaces, quotes and backslashes')
     return given
   }
@@ -185,9 +243,16 @@ function isRegExp(type: unknown): boolean {
 }
 
 function prototypeOf(type: unknown): object {
-  if (typeof type !== 'function') throw wrong('the first argument must be a class')
+  if (typeof type === 'object' && type !== null)
+    throw wrong(
+      'the first argument must be a class, and not an instance or a list of classes: registerType(Cart)',
+    )
+  if (typeof type !== 'function') throw wrong('the first argument must be a class: registerType(Cart)')
   const prototype: unknown = type.prototype
-  if (typeof prototype !== 'object' || prototype === null) throw wrong('the first argument must be a class')
+  if (typeof prototype !== 'object' || prototype === null)
+    throw wrong(
+      'the first argument must be a class, and not a function that makes objects: registerType(Cart)',
+    )
   if (prototype === Object.prototype || isBuiltin(prototype))
     throw wrong('built-in classes cannot be registered, except RegExp')
   return prototype
@@ -209,10 +274,11 @@ function compile<T extends object>(
     throw wrong(`the version of '${name}' must be a whole number from 1`)
   if ('then' in prototype)
     throw wrong(`'${name}' has a method \`then\`, which \`await\` would call; rename it`)
-  const hooks = hooksOf(name, prototype, options)
+  const hooks = hooksOf(name, type, prototype, options)
   return {
     name,
     type,
+    options,
     prototype,
     version,
     schema,
@@ -226,6 +292,7 @@ function compile<T extends object>(
 
 function hooksOf<T extends object>(
   name: string,
+  type: unknown,
   prototype: object,
   options: TypeOptions<T>,
 ): Hooks | undefined {
@@ -237,6 +304,11 @@ function hooksOf<T extends object>(
     throw wrong(`'${name}' needs both \`encode\` and \`decode\``)
   if (ancestorsOf(prototype).some(isBuiltin))
     throw wrong(`'${name}' extends a built-in class and needs \`encode\` and \`decode\``)
+  const hidden = privateMemberOf(type)
+  if (hidden !== undefined)
+    throw wrong(
+      `'${name}' has ${hidden}, which no other code can read or set, so instances would come back without; give it \`encode\` and \`decode\`, or say private instead of #`,
+    )
   return undefined
 }
 

@@ -14,23 +14,24 @@ import {
 } from '../scripts/imports.ts'
 
 const LONGEST_CHAIN = 18
-const MOST_ENTRIES = 12
+const MOST_ENTRIES = 13
 const MOST_RIDDLES = 10
 
 /** What each room may import besides itself. `CONTRIBUTING.md` has the same table, and a test compares the two. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['koa', 'session', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   'augment.ts': ['koa'],
-  compat: ['koa', 'session', 'errors.ts'],
-  koa: ['session', 'store.ts', 'errors.ts'],
-  session: ['stores', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
-  stores: ['store.ts', 'errors.ts'],
-  'registry.ts': ['codec', 'errors.ts'],
+  compat: ['koa', 'session', 'nearest-name.ts', 'errors.ts'],
+  koa: ['session', 'store.ts', 'nearest-name.ts', 'errors.ts'],
+  session: ['stores', 'codec', 'registry.ts', 'store.ts', 'nearest-name.ts', 'errors.ts'],
+  stores: ['store.ts', 'nearest-name.ts', 'errors.ts'],
+  'registry.ts': ['codec', 'nearest-name.ts', 'errors.ts'],
   codec: ['errors.ts'],
-  migrate: ['session', 'stores', 'store.ts', 'errors.ts'],
+  migrate: ['session', 'stores', 'store.ts', 'nearest-name.ts', 'errors.ts'],
   testing: ['session', 'codec', 'registry.ts', 'store.ts', 'errors.ts'],
   'store.ts': [],
   'errors.ts': [],
+  'nearest-name.ts': [],
 }
 
 /** Imports that the rules for rooms and stores do not have. */
@@ -231,10 +232,10 @@ test(`src/ says nobody, somebody or whoever at most ${MOST_RIDDLES} times`, (t) 
 
 test('the map in CONTRIBUTING.md says of each room what it may import', async (t) => {
   const contributing = await readFile('CONTRIBUTING.md', 'utf8')
-  const rows = [...contributing.matchAll(/^\| `src\/([\w.]+)\/?` \|.*\| (.*) \|$/gm)]
+  const rows = [...contributing.matchAll(/^\| `src\/([\w.-]+)\/?` \|.*\| (.*) \|$/gm)]
   const written = rows.map(([, room = '', list = '']) => [
     room,
-    [...list.matchAll(/`([\w.]+)\/?`/g)].map(([, name = '']) => name).toSorted(),
+    [...list.matchAll(/`([\w.-]+)\/?`/g)].map(([, name = '']) => name).toSorted(),
   ])
   t.deepEqual(
     Object.fromEntries(written),

@@ -96,6 +96,15 @@ test('each setting of the README exists, and each error code has its line', asyn
   for (const code of codes) t.true(errors.includes(` * - \`${code}\` – `), code)
 })
 
+test('each process warning has its row in docs/operations.md', async (t) => {
+  const sources = await readdir('src', { recursive: true })
+  const texts = sources.filter((name) => name.endsWith('.ts')).map((name) => readFile(`src/${name}`, 'utf8'))
+  const given = [...(await Promise.all(texts)).join('').matchAll(/'(KTS_[A-Z_]+)'/g)].map(([, code]) => code)
+  const operations = await readFile('docs/operations.md', 'utf8')
+  const written = [...operations.matchAll(/^\| `(KTS_[A-Z_]+)` \|/gm)].map(([, code]) => code)
+  t.deepEqual(written.toSorted(), [...new Set(given)].toSorted())
+})
+
 test('each command of CONTRIBUTING is a script of the package', async (t) => {
   const contributing = await readFile('CONTRIBUTING.md', 'utf8')
   const scripts = field('scripts')

@@ -1,5 +1,6 @@
 import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
 import { ContextProperty } from '../koa/context-property.ts'
+import { checkCall } from '../koa/options.ts'
 import { session as typedSession, type SessionContext, type SessionMiddleware } from '../koa/middleware.ts'
 import type { Schema } from '../session/schema.ts'
 import type { Session } from '../session/session.ts'
@@ -43,7 +44,9 @@ export interface CompatMiddleware<S extends Schema | undefined = undefined, P ex
  */
 export function session<S extends Schema | undefined = undefined, const P extends string = 'typedSession'>(
   options: CompatOptions<S, P> = {},
+  another?: never,
 ): CompatMiddleware<S, P> {
+  checkCall(options, another)
   const { settings, sessionOptions } = resolveCompatOptions(options)
   const property = (sessionOptions.property ?? 'typedSession') as P // its default is that of P
   const typed = typedSession({ ...sessionOptions, property })

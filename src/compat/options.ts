@@ -1,5 +1,6 @@
 import type { ParameterizedContext } from 'koa'
-import type { CookieOptions, SessionOptions } from '../koa/options.ts'
+import { isSessionOption, type CookieOptions, type SessionOptions } from '../koa/options.ts'
+import { nearestName } from '../nearest-name.ts'
 import { isBoolean, isFunction, oneOf, optionError, type Check } from '../session/check-options.ts'
 import type { Schema } from '../session/schema.ts'
 import type { SessionObject, SessionShape } from './session-object.ts'
@@ -57,40 +58,6 @@ const checks: Readonly<Record<string, Check>> = {
   beforeSave: isFunction,
 }
 
-/** What the other libraries' options are here. */
-const elsewhere: Readonly<Record<string, string>> = {
-  key: 'is `name` here',
-  maxAge: 'is `cookie.maxAge` for the browser and `idleTimeout` for the store',
-  maxage: 'is `cookie.maxAge` for the browser and `idleTimeout` for the store',
-  ttl: 'is `idleTimeout` here',
-  httpOnly: 'is `cookie.httpOnly` here',
-  secure: 'is `cookie.secure` here',
-  sameSite: 'is `cookie.sameSite` here',
-  domain: 'is `cookie.domain` here',
-  path: 'is `cookie.path` here',
-  partitioned: 'is `cookie.partitioned` here',
-  overwrite: 'is always so: leave it out',
-  rolling: 'is always so: a cookie with a life of its own is renewed while the session is used; leave it out',
-  renew: 'is always so: a cookie with a life of its own is renewed while the session is used; leave it out',
-  signed: 'is not needed: the cookie holds 256 random bits; leave it out',
-  secret: 'is not needed: the cookie holds 256 random bits; leave it out',
-  keys: 'is the isolation of single keys here, and no list of signing keys: the cookie holds 256 random bits',
-  genid: 'is `idPrefix` here; an ID is always 256 random bits',
-  genSid: 'is `idPrefix` here; an ID is always 256 random bits',
-  externalKey: 'is `header` or `query` here',
-  sessionIdStore: 'is `header` or `query` here',
-  ContextStore: 'is `store` here: a store of koa-typed-session',
-  encode: 'is not needed: values keep their types, and classes are registered with registerType',
-  decode: 'is not needed: values keep their types, and classes are registered with registerType',
-  resave: 'is always false: leave it out',
-  saveUninitialized: 'is always false: leave it out',
-  unset: "is always 'destroy': leave it out",
-  proxy: 'is `app.proxy` of Koa',
-  allowEmpty: 'is `keepEmpty` here',
-  defer: 'is not needed: a request that has no session makes no store call',
-  errorHandler: 'is `onStoreError` here',
-}
-
 /**
  * Divides the options into those of the session object and those of the typed session.
  *
@@ -99,7 +66,7 @@ const elsewhere: Readonly<Record<string, string>> = {
 export function resolveCompatOptions<S extends Schema | undefined, P extends string>(
   options: CompatOptions<S, P>,
 ): { readonly settings: CompatSettings; readonly sessionOptions: SessionOptions<S, P> } {
-  checkElsewhere(options)
+  checkNames(options)
   const { shape = 'koa-session', autoCommit = true, valid, beforeSave, ...given } = options
   for (const [name, check] of Object.entries(checks)) {
     const value = (options as Readonly<Record<string, unknown>>)[name]
@@ -122,18 +89,12 @@ export function resolveCompatOptions<S extends Schema | undefined, P extends str
   return { settings, sessionOptions: { isolation: 'last-wins', ...given } }
 }
 
-function checkElsewhere(options: object): void {
-  if ('use' in options && typeof options.use === 'function')
-    throw optionError('options', 'must be an object of settings, without the application: session({ … })')
-  for (const [name, value] of Object.entries(options)) {
-    // Our own `keys` is an object.
-    if (name === 'keys' && !Array.isArray(value)) continue
-    if (Object.hasOwn(elsewhere, name)) throw optionError(name, elsewhere[name] ?? '')
-    if (name === 'store' && value !== undefined && typeof Object(value).create !== 'function')
-      throw optionError(
-        'store',
-        'must be a store of koa-typed-session; sessions of the old one are taken over by `adopt`',
-      )
+/** The typed session refuses all other names, without a word on those that only the object has. */
+function checkNames(options: object): void {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(checks, name) || isSessionOption(name)) continue
+    const near = nearestName(name, Object.keys(checks))
+    if (near !== undefined) throw optionError(name, `is not a setting; did you mean ${near}?`)
   }
 }
 

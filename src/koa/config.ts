@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { SessionError } from '../errors.ts'
-import { nearestName } from '../session/nearest-name.ts'
+import { nearestName } from '../nearest-name.ts'
 import { cookieSettings } from '../session/providers.ts'
 import type { CookieOptions, SessionOptions } from './options.ts'
 

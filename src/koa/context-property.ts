@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.ts'
-import { assignedSession } from '../session/misuse.ts'
+import { assignedSession, ONE_COPY } from '../session/misuse.ts'
 
 /** The session of one request, as the accessor of `ctx.session` and an inner session middleware see it. */
 export interface ContextSession {
@@ -75,13 +75,9 @@ function defineAccessor(context: object, property: string): void {
   let properties = accessors.get(context)
   if (properties === undefined) accessors.set(context, (properties = new Map()))
   if (properties.has(property)) return
-  if (property in context) {
-    throw new SessionError(
-      'ERR_SESSION_OPTIONS',
-      `session: property: ctx.${property} is already taken by Koa or another middleware; choose another one`,
-    )
-  }
   const symbol = symbolOf(property)
+  if (property in context) throw taken(property, symbol in context)
+  Object.defineProperty(context, symbol, { value: undefined, writable: true }) // for other copies of the package
   Object.defineProperty(context, property, {
     configurable: true,
     // Where no session is mounted it is `undefined`, since an exception in an error listener of Koa would end the process.
@@ -95,4 +91,13 @@ function defineAccessor(context: object, property: string): void {
     },
   })
   properties.set(property, symbol)
+}
+
+function taken(property: string, isByAnotherCopy: boolean): SessionError {
+  return new SessionError(
+    'ERR_SESSION_OPTIONS',
+    isByAnotherCopy
+      ? `session: property: ctx.${property} is already taken by another copy of koa-typed-session: ${ONE_COPY}`
+      : `session: property: ctx.${property} is already taken by Koa or another middleware; choose another one`,
+  )
 }

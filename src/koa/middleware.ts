@@ -6,11 +6,13 @@ import { SessionManager } from '../session/manager.ts'
 import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
 import { abandonRequest, commitRequest, type Session } from '../session/session.ts'
 import { ContextProperty, type ContextSession } from './context-property.ts'
+import { Mounting } from './mounting.ts'
 import { checkOpenRequestOptions, isFromOrigin, type OpenRequestOptions } from './origin.ts'
 import { OldCookies } from './old-cookies.ts'
 import {
   carrierOf,
   checkAdopting,
+  checkCall,
   checkCarrier,
   resolveSessionOptions,
   type SessionOptions,
@@ -74,7 +76,9 @@ export interface SessionMiddleware<
  */
 export function session<S extends Schema | undefined = undefined, const P extends string = 'session'>(
   options: SessionOptions<S, P> = {},
+  another?: never,
 ): SessionMiddleware<S, P> {
+  checkCall(options, another)
   const settings = resolveSessionOptions(options)
   const { enabled, commitOnError, onStoreError, opensEagerly, hooks } = settings
   const manager = new SessionManager<S>(settings.managerOptions, carrierOf(settings.transport))
@@ -87,9 +91,11 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const oldCookies = new OldCookies(enabled ? settings.importers : [], events)
   const { cookieName } = transport
   const property = new ContextProperty(settings.property)
+  const mounting = new Mounting(`${settings.property} ${cookieName}`)
   const disabled: ContextSession = { manager, cookieName, use: throwDisabled }
 
   async function typedSession(ctx: ParameterizedContext, next: Next): Promise<void> {
+    mounting.use(ctx)
     const outer = property.of(ctx)
     if (outer?.manager === manager) return next() // mounted twice: the outer one opens the session and commits it
     if (cookieName !== undefined && ContextProperty.withCookie(ctx, cookieName, manager) !== undefined)

@@ -1,6 +1,7 @@
 import type { ParameterizedContext } from 'koa'
 import {
   between,
+  checkOptionsObject,
   both,
   type Checks,
   isBoolean,
@@ -10,6 +11,7 @@ import {
   managerChecks,
   matches,
   must,
+  ofParts,
   oneOf,
   optionError,
   optionsOf,
@@ -19,7 +21,9 @@ import { DAYS_400 } from '../session/expiry.ts'
 import { IDLE_TIMEOUT, type ManagerOptions } from '../session/options.ts'
 import { cookieSettings } from '../session/providers.ts'
 import type { Schema } from '../session/schema.ts'
+import { warnOfOutliving, warnOfSeconds } from '../session/suspicious-times.ts'
 import type { StoreTraits } from '../store.ts'
+import { ofCompat, ofOtherCookies, ofOtherLibraries } from './other-libraries.ts'
 
 /** Attributes of the session cookie, named as in `Set-Cookie`. */
 export interface CookieOptions {
@@ -229,7 +233,29 @@ function checkImporters(value: unknown, field: string): void {
   }
 }
 
-const checkOptions = optionsOf(sessionChecks)
+const checkOptions = optionsOf(sessionChecks, {
+  hints: { ...ofParts, ...ofOtherLibraries, ...ofCompat },
+})
+const checkCookieOptions = optionsOf(cookieChecks, { hints: ofOtherCookies })
+
+/** Whether `session()` has an option of that name. */
+export function isSessionOption(name: string): boolean {
+  return Object.hasOwn(sessionChecks, name)
+}
+
+/**
+ * Checks how `session()` was called: with one object of settings.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS`
+ */
+export function checkCall(options: unknown, another: unknown): void {
+  checkOptionsObject(options, 'session')
+  if (another !== undefined)
+    throw optionError(
+      'options',
+      'is the only argument: app.use(session({ … })) mounts what session() returns',
+    )
+}
 
 /**
  * Checks the options of a middleware and fills in the defaults.
@@ -261,6 +287,10 @@ export function resolveSessionOptions<S extends Schema | undefined, P extends st
   const transport = { name, cookie, header, query, clearSiteData }
   checkTransport(transport)
   checkOldNames(transport, adopt)
+  if (options.now === undefined && cookie !== false) {
+    warnOfSeconds({ 'cookie.maxAge': cookie.maxAge })
+    warnOfOutliving(cookie.maxAge, options.idleTimeout ?? IDLE_TIMEOUT)
+  }
   return {
     enabled,
     property,
@@ -302,11 +332,11 @@ function isExposed(error: unknown): boolean {
 }
 
 function checkCookie(value: unknown, field: string): void {
-  must('must be false or an object of settings', (given) => typeof given === 'object' && given !== null)(
-    value,
-    field,
-  )
-  optionsOf(cookieChecks)(value, field)
+  must(
+    'must be false or an object of settings, such as { secure: true }',
+    (given) => typeof given === 'object' && given !== null && !Array.isArray(given),
+  )(value, field)
+  checkCookieOptions(value, field)
   const { sameSite, partitioned, secure } = value as CookieOptions // as just checked
   if (sameSite === 'none' && secure !== true)
     throw optionError(`${field}.sameSite`, "sameSite 'none' needs cookie.secure: true")

@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa'
 import { SessionError } from '../errors.ts'
+import { isOfAnotherCopy, notASession } from '../session/misuse.ts'
 import { Session } from '../session/session.ts'
 
 /**
@@ -21,7 +22,9 @@ export function requireFresh(ms: number, method?: string): Middleware {
   if (!Number.isSafeInteger(ms) || ms <= 0)
     throw new SessionError('ERR_SESSION_OPTIONS', 'requireFresh: expected a whole number of ms above 0')
   return async function requireFreshProof(ctx, next): Promise<void> {
-    const session = [ctx['session'], ctx['typedSession']].find((value) => value instanceof Session)
+    const given: readonly unknown[] = [ctx['session'], ctx['typedSession']]
+    const session = given.find((value) => value instanceof Session)
+    if (session === undefined && given.some(isOfAnotherCopy)) throw notASession(given.find(isOfAnotherCopy))
     if (session === undefined)
       throw new SessionError(
         'ERR_SESSION_STATE',

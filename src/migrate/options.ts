@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.ts'
-import { nearestName } from '../session/nearest-name.ts'
+import { nearestName } from '../nearest-name.ts'
 import type { OldCookie } from '../session/adopt/importer.ts'
 import type { SignatureVerifier, SigningKeys } from './signatures.ts'
 

@@ -4,6 +4,7 @@ import { SessionError } from '../errors.ts'
 import { GuardedStore } from './backend/guarded-store.ts'
 import { checkHealth, type Health } from './backend/health.ts'
 import type { OldCredential } from './adopt/importer.ts'
+import { checkOpening } from './check-options.ts'
 import { isId } from './id.ts'
 import { Loader } from './loader.ts'
 import type { ManagerOptions, OpenOptions } from './options.ts'
@@ -84,6 +85,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   /** A new session. Nothing is stored until it is committed with a value in it. */
   begin(options: OpenOptions = {}): Session<ValuesOf<S>> {
+    checkOpening(undefined, options)
     const now = this.#settings.now()
     return createSession(createState(options, now, now, this.#operations.draft()), this.#operations)
   }
@@ -106,6 +108,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     options: OpenOptions = {},
     deadline: Deadline = this.openDeadline(),
   ): Promise<Session<ValuesOf<S>> | undefined> {
+    checkOpening(id, options)
     const { idPrefix, events, now } = this.#settings
     const onClient = this.traits.location === 'client'
     if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined

@@ -1,7 +1,13 @@
 import { renderPath } from '../codec/value/path.ts'
 import { types } from 'node:util'
 import { SessionError } from '../errors.ts'
-import { nearestName } from './nearest-name.ts'
+import { nearestName } from '../nearest-name.ts'
+
+/** What to do where a program has loaded the package twice. */
+export const ONE_COPY: string = 'find the copies with npm ls koa-typed-session, and keep one'
+
+/** The property by which a copy of this package knows the sessions of all copies. */
+export const ANY_COPY: unique symbol = Symbol.for('koa-typed-session: a session')
 
 /** How a program uses a property: `ask` is `in` and `hasOwn`. */
 export type Use = 'read' | 'assign' | 'delete' | 'ask'
@@ -34,6 +40,21 @@ const habits: Readonly<Record<string, (session: string) => string>> = {
 
 function storing(session: string): string {
   return `changes are stored before the response is sent, or at once by await ${session}.commit()`
+}
+
+/** Whether a value that this copy of the package has not made is a session nevertheless. */
+export function isOfAnotherCopy(value: unknown): boolean {
+  const { [ANY_COPY]: isSession }: { readonly [ANY_COPY]?: unknown } = Object(value)
+  return isSession === true
+}
+
+/** Something else is given where a session is expected. */
+export function notASession(value: unknown): SessionError {
+  return misused(
+    isOfAnotherCopy(value)
+      ? `this is a session of another copy of koa-typed-session: ${ONE_COPY}`
+      : 'this is not a session: use ctx.session, or what manager.open() resolves to',
+  )
 }
 
 /** A property that sessions do not have: keys are not properties. */

@@ -1,5 +1,6 @@
 import type Cluster from 'node:cluster'
 import { SessionError } from '../errors.ts'
+import { nearestName } from '../nearest-name.ts'
 import type { Store, Written } from '../store.ts'
 import { CookieStore } from '../stores/cookie.ts'
 import { parseCookieConfig, type CookieWishes } from '../stores/cookie/config.ts'
@@ -83,7 +84,13 @@ export function cookieSettings(provider = '', config = ''): CookieWishes {
  * @throws SessionError `ERR_SESSION_OPTIONS` if the name is empty or taken
  */
 export function registerProvider(name: string, open: OpenProvider): void {
-  if (name === '') throw new SessionError('ERR_SESSION_OPTIONS', 'registerProvider: the name is empty')
+  if (typeof name !== 'string' || name === '')
+    throw new SessionError('ERR_SESSION_OPTIONS', 'registerProvider: the name must be text that is not empty')
+  if (typeof open !== 'function')
+    throw new SessionError(
+      'ERR_SESSION_OPTIONS',
+      'registerProvider: the second argument must be a function that makes a store of a config string',
+    )
   const known = providers.get(name)
   if (known === open) return
   if (known !== undefined) {
@@ -100,11 +107,10 @@ export function registerProvider(name: string, open: OpenProvider): void {
 export function openProvider(name: string, config: string, context: ProviderContext): Store {
   const open = providers.get(name)
   if (open === undefined) {
-    const known = [...providers.keys()].join(', ')
-    throw new SessionError(
-      'ERR_SESSION_OPTIONS',
-      `provider: is not the name of a provider; known are ${known}`,
-    )
+    const near = nearestName(name, providers.keys())
+    const hint =
+      near === undefined ? `known are ${[...providers.keys()].join(', ')}` : `did you mean ${near}?`
+    throw new SessionError('ERR_SESSION_OPTIONS', `provider: is not the name of a provider; ${hint}`)
   }
   return open(config, context)
 }

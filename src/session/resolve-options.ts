@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { defaultLimits } from '../codec/limits.ts'
+import { knownNames } from '../nearest-name.ts'
 import { defaultRegistry } from '../registry.ts'
 import type { Store } from '../store.ts'
 import { SealedStore } from './backend/sealed-store.ts'
@@ -9,6 +10,7 @@ import { KeyRules } from './isolation.ts'
 import { IDLE_TIMEOUT, type ManagerOptions, type ManagerSettings, type SealOptions } from './options.ts'
 import { openDefaultStore, openProvider } from './providers.ts'
 import { SessionSchema } from './schema.ts'
+import { warnOfSeconds } from './suspicious-times.ts'
 
 /** A request that lasts longer than this while its session gets a new ID is refused even to `destroy()`. In ms. */
 const REDIRECT_LIFE = 5 * 60 * 1000
@@ -25,16 +27,18 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   if (store !== undefined && (provider !== undefined || providerConfig !== undefined)) {
     throw optionError('store', 'cannot be given together with provider or providerConfig')
   }
-  if (store !== undefined && typeof store.traits !== 'object')
-    throw optionError('store', 'is not a store: it has no traits')
+  checkKeys(options)
   const now = options.now ?? Date.now
   const idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT
   const absoluteTimeout = options.absoluteTimeout ?? Math.max(7 * 24 * 60 * 60 * 1000, idleTimeout)
-  if (idleTimeout > absoluteTimeout) throw optionError('idleTimeout', 'is longer than absoluteTimeout')
+  if (idleTimeout > absoluteTimeout)
+    throw optionError('idleTimeout', 'is longer than absoluteTimeout; lower it, or raise absoluteTimeout')
   const { rotateAfter, rotateGrace = 30_000 } = options
   if (rotateAfter !== undefined && rotateGrace >= rotateAfter) {
-    throw optionError('rotateGrace', 'is not shorter than rotateAfter')
+    throw optionError('rotateGrace', 'is not shorter than rotateAfter; lower it')
   }
+  // A program with a clock of its own is a test.
+  if (options.now === undefined) warnOfSeconds({ idleTimeout, absoluteTimeout, rotateAfter })
   const commitTimeout = options.commitTimeout ?? 12_000
   const registry = options.registry ?? defaultRegistry
   // Last, so that options that are refused leave no store open.
@@ -71,6 +75,14 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
   }
 }
 
+/** With a schema, only its keys can have options of their own. */
+function checkKeys({ keys = {}, schema }: ManagerOptions): void {
+  if (schema === undefined) return
+  for (const key of Object.keys(keys))
+    if (!Object.hasOwn(schema, key))
+      throw optionError(`keys.${key}`, `is no key of the schema${knownNames(key, Object.keys(schema))}`)
+}
+
 /** The store of `owners.store`, sealed as that of the sessions. */
 function ownerStoreOf(
   { owners, seal, store: sessions }: ManagerOptions,
@@ -78,7 +90,6 @@ function ownerStoreOf(
 ): { store?: Store } {
   const { store } = owners ?? {}
   if (store === undefined) return {}
-  if (typeof store.traits !== 'object') throw optionError('owners.store', 'is not a store: it has no traits')
   if (store === sessions) throw optionError('owners.store', 'is the store of the sessions; leave it out')
   if (store.traits.location === 'client')
     throw optionError('owners.store', 'must be a store that keeps its entries on a server')

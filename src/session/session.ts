@@ -3,10 +3,12 @@ import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
 import {
+  ANY_COPY,
   asyncUpdate,
   callbackGiven,
   fixedProperty,
   isThenable,
+  notASession,
   notAwaited,
   promised,
   quote,
@@ -159,10 +161,9 @@ export class Session<V extends SessionValues = SessionValues> {
 
   static {
     const targetOf = <T extends SessionValues>(session: Session<T>): Session<T> => {
-      const { [TARGET]: target } = session as { readonly [TARGET]?: Session<T> } // as the handler answers
+      const { [TARGET]: target }: { readonly [TARGET]?: Session<T> } = Object(session) // as the handler answers
       if (target !== undefined) return target
-      const text = 'this is not a session: use ctx.session, or what manager.open() resolves to'
-      throw new SessionError('ERR_SESSION_STATE', text)
+      throw notASession(session)
     }
     createSession = <T extends SessionValues>(state: SessionState, operations: SessionOperations) =>
       new Session<T>(state, operations).#proxy
@@ -193,6 +194,7 @@ export class Session<V extends SessionValues = SessionValues> {
       const isMethod = Object.getOwnPropertyDescriptor(Session.prototype, name)?.value !== undefined
       members.set(name, isMethod ? 'method' : 'value')
     }
+    Object.defineProperty(Session.prototype, ANY_COPY, { value: true })
   }
 
   private constructor(state: SessionState, operations: SessionOperations) {
@@ -247,9 +249,10 @@ export class Session<V extends SessionValues = SessionValues> {
 
   /**
    * How long this session and its cookie live after their last use, in ms, where that is not what the settings say:
-   * "remember me". With the next commit the cookie gets this `Max-Age`, and again whenever the session is used; the idle
-   * timeout becomes as long, if it is not longer anyway. It is kept with the session, through `regenerate()` too.
-   * `undefined`, the default, goes back to the settings.
+   * "remember me". With the next commit the cookie gets this `Max-Age`, and again whenever the session is used. It takes the place
+   * of `idleTimeout` for this session, whether it is longer or shorter: the server ends the session when it was not used for that
+   * time, whatever its cookie says. If it is shorter, the session is written again once in each tenth of it that it is used. It is
+   * kept with the session, through `regenerate()` too. `undefined`, the default, goes back to the settings.
    *
    * The name is koa-session's.
    *

@@ -11,7 +11,7 @@ import {
 } from '../store.ts'
 import { parseCookieConfig } from './cookie/config.ts'
 import { openCredential, sealCredential } from './cookie/credential.ts'
-import { optionError } from './shared/options.ts'
+import { assertFunction, assertOptions, optionError, type OptionNames } from './shared/options.ts'
 import { assertFits } from './shared/payload-limit.ts'
 
 export type { SealKey } from '../codec/seal/key-ring.ts'
@@ -47,7 +47,13 @@ const LONGEST_LIFE = 400 * 24 * 60 * 60 * 1000
 /** How much the clocks of two servers may differ, in ms, before a destroyed session could come back. */
 const SLACK = 60 * 60 * 1000
 
-const OPTIONS = new Set(['keys', 'name', 'revocations', 'compress', 'now'])
+const OPTIONS: OptionNames<CookieStoreOptions> = {
+  keys: true,
+  name: true,
+  revocations: true,
+  compress: true,
+  now: true,
+}
 
 /**
  * Sessions in the browser: sealed with AES-256-GCM, so that a client can neither read nor change them, and with their expiry
@@ -83,17 +89,16 @@ export class CookieStore implements Store {
 
   /** @param carrier the name of the cookie that the credentials are for; see {@link bind} */
   constructor(options: CookieStoreOptions, carrier = '') {
+    assertOptions('cookie', options, OPTIONS)
     const { keys, name = '', revocations, compress = true, now = Date.now } = options
-    const unknown = Object.keys(options).find((option) => !OPTIONS.has(option))
-    // A misspelled `revocations` would revoke nothing.
-    if (unknown !== undefined) throw optionError('cookie', `${unknown}: is not a setting`)
+    assertFunction('cookie', 'now', now)
+    if (revocations !== undefined) checkRevocations(revocations)
     this.#options = options
     this.#sealer = new Sealer(createKeyRing(keys, 'cookie: keys'), ['cookie', name, carrier])
     this.#mayCompress = compress
     this.#revocations = revocations
     if (revocations !== undefined) this.records = revocations
     this.#now = now
-    if (revocations !== undefined) checkRevocations(revocations.traits)
     if (revocations !== undefined && isSweeping(revocations))
       this.sweep = async (limit) => revocations.sweep(limit)
     this.traits = {
@@ -167,7 +172,11 @@ export class CookieStore implements Store {
 }
 
 /** A list that forgets a session before its last cookie has expired would bring back what was ended. */
-function checkRevocations({ name, location, evicts, shared, durable }: StoreTraits): void {
+function checkRevocations(store: Store): void {
+  const { traits }: { readonly traits?: StoreTraits } = Object(store)
+  if (traits === undefined)
+    throw optionError('cookie', 'revocations: must be a store, such as new RedisStore({ url })')
+  const { name, location, evicts, shared, durable } = traits
   if (location !== 'server')
     throw optionError('cookie', 'revocations: must be a store that keeps its entries on a server')
   if (evicts === true)

@@ -10,7 +10,13 @@ import { FileRecord } from './file/record.ts'
 import { Semaphore } from './file/semaphore.ts'
 import { FileSweeper } from './file/sweeper.ts'
 import { closedError, refusedError } from './shared/errors.ts'
-import { assertWhole, optionError } from './shared/options.ts'
+import {
+  assertFunction,
+  assertOptions,
+  assertWhole,
+  optionError,
+  type OptionNames,
+} from './shared/options.ts'
 
 /** Options of the {@link FileStore}. */
 export interface FileStoreOptions {
@@ -35,7 +41,7 @@ export interface FileStoreOptions {
 }
 
 const MAX_ENTRIES = 1_000_000
-const OPTIONS = new Set(['folder', 'maxEntries', 'sync', 'now'])
+const OPTIONS: OptionNames<FileStoreOptions> = { folder: true, maxEntries: true, sync: true, now: true }
 
 const KEY = /^[\w-]{1,128}$/
 
@@ -76,12 +82,11 @@ export class FileStore implements Store, Sweeping, Counting {
   #closed = false
 
   constructor(options: FileStoreOptions) {
+    assertOptions('file', options, OPTIONS)
     const { folder, maxEntries = MAX_ENTRIES, sync = true, now = Date.now } = options
-    const unknown = Object.keys(options).find((option) => !OPTIONS.has(option))
-    // A misspelled `maxEntries` would limit nothing.
-    if (unknown !== undefined)
-      throw optionError('file', `${unknown}: is not a setting; there are ${[...OPTIONS].join(', ')}`)
-    if (folder === '') throw optionError('file', 'folder must name a directory')
+    if (typeof folder !== 'string' || folder === '')
+      throw optionError('file', "folder must name a directory, such as './sessions'")
+    assertFunction('file', 'now', now)
     // The address of a server, with its password, would become the name of a directory.
     if (/^[a-z][a-z\d+.-]*:\/\//i.test(folder))
       throw optionError('file', 'folder must be the path of a directory, not a URL')

@@ -9,7 +9,7 @@ import {
 import { MemoryEntry } from './memory/entry.ts'
 import { Shards } from './memory/shards.ts'
 import { closedError } from './shared/errors.ts'
-import { assertWhole } from './shared/options.ts'
+import { assertFunction, assertOptions, assertWhole, type OptionNames } from './shared/options.ts'
 import { fits, sizeError } from './shared/payload-limit.ts'
 
 /** Options of the {@link MemoryStore}. */
@@ -27,6 +27,8 @@ export interface MemoryStoreOptions {
   /** The clock, in ms since the epoch. Default: `Date.now`; a change of the system time then has no effect on lives. */
   readonly now?: () => number
 }
+
+const OPTIONS: OptionNames<MemoryStoreOptions> = { maxEntries: true, maxBytes: true, now: true }
 
 const MAX_ENTRIES = 100_000
 /** One in so many sessions may be one that was not read since it was created, even when the store is full of others. */
@@ -69,9 +71,11 @@ export class MemoryStore implements Store, Sweeping, Counting {
   #closed = false
 
   constructor(options: MemoryStoreOptions = {}) {
+    assertOptions('memory', options, OPTIONS)
     this.#maxEntries = bound('maxEntries', options.maxEntries ?? MAX_ENTRIES, 1)
     this.#maxBytes = bound('maxBytes', options.maxBytes ?? MAX_BYTES, 2_048)
     this.#now = options.now ?? Date.now
+    assertFunction('memory', 'now', this.#now)
     this.#steady = this.#now === Date.now ? steady : this.#now
     this.traits = {
       name: 'memory',

@@ -68,14 +68,14 @@ for (const [field, options] of refused) {
 test('the message says where, what is wrong, and what is allowed or known', (t) => {
   const messageOf = (options: Record<string, unknown>): string | undefined =>
     t.throws(() => session(options as SessionOptions))?.message // as above
-  t.is(messageOf({ idleTimout: 1 }), 'session: idleTimout: is not a setting')
+  t.is(messageOf({ idleTimout: 1 }), 'session: idleTimout: is not a setting; did you mean idleTimeout?')
   t.is(messageOf({ limits: { depth: 1_000 } }), 'session: limits.depth: must be at most 256')
   t.is(
     messageOf({ idleTimeout: 2, absoluteTimeout: 1 }),
-    'session: idleTimeout: is longer than absoluteTimeout',
+    'session: idleTimeout: is longer than absoluteTimeout; lower it, or raise absoluteTimeout',
   )
   t.regex(
-    messageOf({ provider: 'rediss' }) ?? '',
+    messageOf({ provider: 'dynamo' }) ?? '',
     /is not the name of a provider; known are memory, cookie, file, redis, /,
   )
 })

@@ -1,3 +1,5 @@
+import { whereRegistered } from './registered-classes.ts'
+
 /** How instances of a built-in class are written. Arrays and plain objects are handled separately. */
 export type Kind = 'Date' | 'Map' | 'Set' | 'Uint8Array' | 'Buffer' | 'Error' | 'leaf'
 
@@ -65,5 +67,10 @@ export function describe(prototype: object): string {
   if (typeof name !== 'string' || name === '') return 'an object with a custom prototype cannot be stored'
   if (kindOf(prototype) !== undefined) return `it has the prototype of ${name}, but is not one`
   if (name === 'Object' || name === 'Array') return `an ${name} of another realm cannot be stored`
-  return `a value of class ${name} cannot be stored: the class is not registered`
+  const what = `a value of class ${name} cannot be stored: the class is`
+  const where = whereRegistered(prototype)
+  if (where === undefined) return `${what} not registered`
+  return where === 'another copy'
+    ? `${what} registered with another copy of koa-typed-session; find the copies with npm ls koa-typed-session, and keep one`
+    : `${what} registered with another registry than that of this session`
 }

@@ -24,6 +24,8 @@ export interface ClassPlan {
   readonly name: string
   /** The class itself, to recognise a repeated registration. */
   readonly type: unknown
+  /** The options that it was registered with, for the same reason. */
+  readonly options: object
   readonly prototype: object
   readonly version: number
   readonly schema: ObjectSchema | undefined

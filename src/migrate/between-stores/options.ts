@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { nearestName } from '../../session/nearest-name.ts'
+import { nearestName } from '../../nearest-name.ts'
 import type { Store } from '../../store.ts'
 
 /** Options of `migrate()`. */

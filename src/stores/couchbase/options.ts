@@ -1,5 +1,15 @@
 import type { Cluster, Collection } from 'couchbase'
-import { assertPrefix, assertTimeout, optionError, PREFIX, sourceError, TIMEOUT } from '../shared/options.ts'
+import {
+  assertFunction,
+  assertOptions,
+  assertPrefix,
+  assertTimeout,
+  optionError,
+  type OptionNames,
+  PREFIX,
+  sourceError,
+  TIMEOUT,
+} from '../shared/options.ts'
 import { parseCouchbaseConfig, type CouchbaseConfig } from './config.ts'
 
 /** Options of the `CouchbaseStore`: `url` or `client`, and what differs from the defaults. */
@@ -41,11 +51,24 @@ export interface CouchbaseSettings {
   readonly now: () => number
 }
 
+const OPTIONS: OptionNames<CouchbaseStoreOptions> = {
+  url: true,
+  client: true,
+  bucket: true,
+  scope: true,
+  collection: true,
+  prefix: true,
+  timeout: true,
+  now: true,
+}
+
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
 export function couchbaseSettings(options: CouchbaseStoreOptions): CouchbaseSettings {
+  assertOptions('couchbase', options, OPTIONS)
   const { prefix = PREFIX, timeout = TIMEOUT, now = Date.now } = options
   assertPrefix('couchbase', prefix)
   assertTimeout('couchbase', timeout)
+  assertFunction('couchbase', 'now', now)
   return { target: targetOf(options), prefix, timeout, now }
 }
 

@@ -1,8 +1,11 @@
 import {
+  assertFunction,
+  assertOptions,
   assertPrefix,
   assertTimeout,
   assertWhole,
   optionError,
+  type OptionNames,
   PREFIX,
   sourceError,
   TIMEOUT,
@@ -38,11 +41,22 @@ export interface MemcacheSettings {
   readonly now: () => number
 }
 
+const OPTIONS: OptionNames<MemcacheStoreOptions> = {
+  url: true,
+  client: true,
+  prefix: true,
+  timeout: true,
+  maxItemBytes: true,
+  now: true,
+}
+
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
 export function memcacheSettings(options: MemcacheStoreOptions): MemcacheSettings {
+  assertOptions('memcache', options, OPTIONS)
   const { prefix = PREFIX, timeout = TIMEOUT, maxItemBytes = 1_048_576, now = Date.now } = options
   assertPrefix('memcache', prefix)
   assertTimeout('memcache', timeout)
+  assertFunction('memcache', 'now', now)
   assertWhole('memcache', 'maxItemBytes', maxItemBytes, 2_048)
   return { servers: serversOf(options), prefix, timeout, maxItemBytes, now }
 }

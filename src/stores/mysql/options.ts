@@ -1,4 +1,13 @@
-import { assertTimeout, assertWhole, optionError, sourceError, TIMEOUT } from '../shared/options.ts'
+import {
+  assertFunction,
+  assertOptions,
+  assertTimeout,
+  assertWhole,
+  optionError,
+  type OptionNames,
+  sourceError,
+  TIMEOUT,
+} from '../shared/options.ts'
 import { isTable, parseMysqlConfig } from './config.ts'
 import type { MysqlConnectionOptions, MysqlPool } from './connection.ts'
 
@@ -24,13 +33,25 @@ export interface MysqlSettings extends MysqlConnectionOptions {
   readonly now: () => number
 }
 
+const OPTIONS: OptionNames<MysqlStoreOptions> = {
+  url: true,
+  client: true,
+  table: true,
+  poolSize: true,
+  timeout: true,
+  now: true,
+}
+
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
-export function mysqlSettings({ client, url, now = Date.now, ...own }: MysqlStoreOptions): MysqlSettings {
+export function mysqlSettings(options: MysqlStoreOptions): MysqlSettings {
+  assertOptions('mysql', options, OPTIONS)
+  const { client, url, now = Date.now, ...own } = options
   const config = url === undefined ? undefined : parseMysqlConfig(url)
   const { table = 'session', timeout = TIMEOUT, poolSize = 10 } = { ...config, ...own }
   if (!isTable(table))
     throw optionError('mysql', 'table must be the plain name of a table: letters, digits, _ and $')
   assertTimeout('mysql', timeout)
+  assertFunction('mysql', 'now', now)
   assertWhole('mysql', 'poolSize', poolSize, 1)
   if (client !== undefined && own.poolSize !== undefined)
     throw optionError('mysql', 'poolSize cannot be given with client: set its connectionLimit instead')

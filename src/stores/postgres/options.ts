@@ -1,5 +1,14 @@
 import type { Pool } from 'pg'
-import { assertTimeout, assertWhole, optionError, sourceError, TIMEOUT } from '../shared/options.ts'
+import {
+  assertFunction,
+  assertOptions,
+  assertTimeout,
+  assertWhole,
+  optionError,
+  type OptionNames,
+  sourceError,
+  TIMEOUT,
+} from '../shared/options.ts'
 import { parsePostgresConfig } from './config.ts'
 import type { PostgresConnectionOptions } from './connection.ts'
 
@@ -31,8 +40,19 @@ export interface PostgresSettings extends PostgresConnectionOptions {
 /** Names that are short enough for the name of the index, and need no escape between quotes. */
 const TABLE = /^(?:[A-Za-z_]\w{0,58}\.)?[A-Za-z_]\w{0,58}$/
 
+const OPTIONS: OptionNames<PostgresStoreOptions> = {
+  url: true,
+  client: true,
+  table: true,
+  timeout: true,
+  maxConnections: true,
+  prepare: true,
+  now: true,
+}
+
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
 export function postgresSettings(options: PostgresStoreOptions): PostgresSettings {
+  assertOptions('postgres', options, OPTIONS)
   const {
     url,
     client,
@@ -45,6 +65,7 @@ export function postgresSettings(options: PostgresStoreOptions): PostgresSetting
   if (!TABLE.test(table))
     throw optionError('postgres', 'table must be a plain name such as session or app.session')
   assertTimeout('postgres', timeout)
+  assertFunction('postgres', 'now', now)
   assertWhole('postgres', 'maxConnections', maxConnections, 1, 10_000)
   const source = client ?? (url === undefined ? undefined : parsePostgresConfig(url))
   if (source === undefined || (client !== undefined && url !== undefined)) throw sourceError('postgres')

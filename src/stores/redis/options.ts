@@ -1,6 +1,15 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
-import { assertTimeout, assertWhole, PREFIX, sourceError, TIMEOUT } from '../shared/options.ts'
+import {
+  assertFunction,
+  assertOptions,
+  assertTimeout,
+  assertWhole,
+  type OptionNames,
+  PREFIX,
+  sourceError,
+  TIMEOUT,
+} from '../shared/options.ts'
 import { parseRedisConfig, type RedisConfig, type RedisMode } from './config.ts'
 
 /** Options of the `RedisStore`: `client` or `url`, and what differs from the defaults. */
@@ -36,13 +45,26 @@ export interface RedisSettings {
 
 const MAX_BYTES: number = 512 * 1024 * 1024
 
+const OPTIONS: OptionNames<RedisStoreOptions> = {
+  url: true,
+  client: true,
+  mode: true,
+  tls: true,
+  prefix: true,
+  timeout: true,
+  maxBytes: true,
+  now: true,
+}
+
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
 export function redisSettings(options: RedisStoreOptions): RedisSettings {
+  assertOptions('redis', options, OPTIONS)
   const { client, url, mode = 'single', tls, maxBytes = MAX_BYTES, now = Date.now } = options
   const config = url === undefined ? undefined : parseRedisConfig(url, mode)
   const timeout = options.timeout ?? config?.timeout ?? TIMEOUT
   assertWhole('redis', 'maxBytes', maxBytes, 1)
   assertTimeout('redis', timeout)
+  assertFunction('redis', 'now', now)
   const source = client ?? config
   if (source === undefined || (client !== undefined && config !== undefined)) throw sourceError('redis')
   return { source, tls, prefix: options.prefix ?? config?.prefix ?? PREFIX, timeout, maxBytes, now }

@@ -1,4 +1,5 @@
 import { SessionError } from '../../errors.ts'
+import { knownNames } from '../../nearest-name.ts'
 
 /** How long a verb may take by default, in ms. */
 export const TIMEOUT = 5_000
@@ -12,6 +13,41 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1
 /** An `ERR_SESSION_OPTIONS` of the store with this name. */
 export function optionError(store: string, problem: string): SessionError {
   return new SessionError('ERR_SESSION_OPTIONS', `${store}: ${problem}`)
+}
+
+/** The names of a store's options; the compiler reports a missing one. */
+export type OptionNames<T> = Readonly<Record<keyof T, true>>
+
+/**
+ * Checks that the options are an object of settings which has no others than these: a misspelled one would change nothing.
+ *
+ * @throws SessionError `ERR_SESSION_OPTIONS`
+ */
+export function assertOptions<T>(store: string, options: unknown, known: OptionNames<T>): void {
+  const names = Object.keys(known)
+  const example = `{ ${names[0]}: … }`
+  if (typeof options === 'string')
+    throw optionError(store, `the options must be an object instead of text: ${example}`)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw optionError(store, `the options must be an object: ${example}`)
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(known, name)) continue
+    // A client has fields of all names.
+    const prototype: unknown = Object.getPrototypeOf(options)
+    if ('client' in known && prototype !== Object.prototype && prototype !== null)
+      throw optionError(
+        store,
+        'the options must be an object of settings; a client is one of them: { client }',
+      )
+    throw optionError(store, `${name}: is not a setting${knownNames(name, names)}`)
+  }
+  if ('url' in options && options.url !== undefined && typeof options.url !== 'string')
+    throw optionError(store, 'url must be a string')
+}
+
+/** @throws SessionError `ERR_SESSION_OPTIONS` unless `value` is a function */
+export function assertFunction(store: string, option: string, value: unknown): void {
+  if (typeof value !== 'function') throw optionError(store, `${option} must be a function`)
 }
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` unless `value` is a whole number from `least` to `most` */
@@ -34,7 +70,7 @@ export function assertTimeout(store: string, timeout: number): void {
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` unless a key may begin with `prefix` in any protocol */
 export function assertPrefix(store: string, prefix: string): void {
-  if (/^[!-~]{0,100}$/.test(prefix)) return
+  if (typeof prefix === 'string' && /^[!-~]{0,100}$/.test(prefix)) return
   throw optionError(store, 'prefix must be printable ASCII without spaces, up to 100 characters')
 }
 

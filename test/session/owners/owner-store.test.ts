@@ -147,7 +147,11 @@ test('an owners.store that cannot be one is refused', (t) => {
     [{ owners: { store: {} } }, /owners\.store: is not a store/],
     [{ owners: { store: 5 } }, /owners\.store: must be a store/],
     [
-      { owners: { store: { traits: { ...store.traits, location: 'client' } } } },
+      {
+        owners: {
+          store: Object.assign(new MemoryStore(), { traits: { ...store.traits, location: 'client' } }),
+        },
+      },
       /owners\.store: must be a store that/,
     ],
   ]

@@ -541,7 +541,10 @@ test('security 44: the store requires keys, and refuses placeholders', (t) => {
   t.regex(String(make(['keyboard cat'])), /cookie: keys\[0\]: is 12 bytes long/)
   t.regex(String(make([k1, k1])), /cookie: keys: holds two keys of the same ID/)
   const misspelled: object = { revocation: new MemoryStore() }
-  t.is(String(make([k1], misspelled)), 'SessionError: cookie: revocation: is not a setting')
+  t.is(
+    String(make([k1], misspelled)),
+    'SessionError: cookie: revocation: is not a setting; did you mean revocations?',
+  )
   const revocations = new CookieStore({ keys: [k1] })
   t.regex(
     String(make([k1], { revocations })),

@@ -192,6 +192,6 @@ test('maxEntries is a whole number or Infinity, and an unknown setting is refuse
   t.notThrows(() => new FileStore({ folder: './x', maxEntries: Infinity }))
   t.throws(() => new FileStore({ folder: './x', maxEntrys: 5 } as { folder: string }), {
     code: 'ERR_SESSION_OPTIONS',
-    message: /^file: maxEntrys: is not a setting; there are folder, maxEntries, sync, now$/,
+    message: /^file: maxEntrys: is not a setting; did you mean maxEntries\?$/,
   })
 })

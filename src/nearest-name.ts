@@ -1,5 +1,7 @@
 /** A text that is longer is no mistyped name. */
 const LONGEST_NAME = 40
+/** A sentence that names more is not read. */
+const MOST_NAMES = 12
 
 /** The name that differs by one letter in four, or by its case, from a mistyped one. */
 export function nearestName(mistyped: string, names: Iterable<string>): string | undefined {
@@ -34,4 +36,12 @@ function distance(from: string, to: string): number {
     }
   }
   return at(from.length, to.length)
+}
+
+/** The end of a sentence about an unknown name: which one may have been meant, or else all that there are, if they are few. */
+export function knownNames(mistyped: string, names: readonly string[]): string {
+  const similar = nearestName(mistyped, names)
+  if (similar !== undefined) return `; did you mean ${similar}?`
+  if (names.length > MOST_NAMES) return ''
+  return names.length === 1 ? `; there is only ${names.join()}` : `; there are ${names.join(', ')}`
 }
