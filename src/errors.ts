@@ -80,3 +80,19 @@ export class SessionError extends Error {
       details.status ?? (code === 'ERR_SESSION_STORE' ? 503 : code === 'ERR_SESSION_CONFLICT' ? 409 : 500)
   }
 }
+
+/**
+ * The error `failure` with what had failed before it, `earlier`, as its cause; the cause that it has already is kept beside, in an
+ * `AggregateError`. A copy: a store may reject several calls with the same error.
+ */
+export function withCause(failure: unknown, earlier: unknown): unknown {
+  if (!(failure instanceof SessionError)) return failure
+  const { code, message, status, answered, stack } = failure
+  const cause =
+    failure.cause === undefined
+      ? earlier
+      : new AggregateError([failure.cause, earlier], 'the commit failed, after the handler had failed')
+  const copy = new SessionError(code, message, { cause, status, answered })
+  if (stack !== undefined) copy.stack = stack
+  return copy
+}

@@ -9,7 +9,8 @@ export type ConfigValue = string | number | boolean | undefined
 
 /**
  * beego settings. Names are compared without case and underscores: `{ SessionOn: true }`, `{ sessionon: 'true' }`,
- * `{ SESSION_ON: 'true' }`. A nested object is the section of a run mode: `{ prod: { SessionOn: true } }`.
+ * `{ SESSION_ON: 'true' }`. A nested object is the section of a run mode: `{ prod: { SessionOn: true } }`. `SESSIONNAME` in capitals is
+ * left out, since Windows sets it for every process: write `SESSION_NAME` or `SessionName`.
  */
 export type ConfigObject = Readonly<Record<string, ConfigValue | Readonly<Record<string, ConfigValue>>>>
 
@@ -18,6 +19,12 @@ type Environment = Readonly<Record<string, string | undefined>>
 type Settings = ReadonlyMap<string, ConfigValue>
 /** `where` is the line of an ini file. */
 type ConfigLine = readonly [section: string | undefined, name: string, value: ConfigValue, where?: string]
+
+/**
+ * A variable that Windows sets for every process, to `Console` or `RDP-Tcp#0`: it would be the name of the cookie. In an environment
+ * that setting is `SESSION_NAME`.
+ */
+const OF_WINDOWS = 'SESSIONNAME'
 
 /** The fields of the JSON in `sessionConfig`, and the setting that each stands for. */
 const jsonNames: Readonly<Record<string, string>> = {
@@ -82,10 +89,12 @@ function settingsOf(source: string | ConfigObject, env: Environment): Settings {
   const sections = new Map<string, Map<string, ConfigValue>>()
   const lines = typeof source === 'string' ? readIni(source, env) : readObject(source)
   for (const [section, name, value, where] of lines) {
+    if (where === undefined && name === OF_WINDOWS) continue
     const plain = name.replaceAll('_', '').toLowerCase()
     if (plain !== 'runmode' && !known.has(plain)) {
-      // A misspelled setting is an error; a name with an underscore may be a variable of another program: SESSION_MANAGER.
-      if (plain.startsWith('session') && !name.includes('_'))
+      // A misspelled setting is an error; one in capitals, or with an underscore, may be a variable of another program.
+      const isVariable = name.includes('_') || (name === name.toUpperCase() && hint(plain, known) === '')
+      if (plain.startsWith('session') && !isVariable)
         throw configError(
           where ?? 'options',
           `has an unknown setting that begins with 'session'${hint(plain, known)}`,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { DefaultState, Middleware, Next, ParameterizedContext } from 'koa'
-import { SessionError } from '../errors.ts'
+import { SessionError, withCause } from '../errors.ts'
 import { Events } from '../session/events.ts'
 import { SessionManager } from '../session/manager.ts'
 import type { RegisteredSchema, Schema, ValuesOf } from '../session/schema.ts'
@@ -120,7 +120,11 @@ export function session<S extends Schema | undefined = undefined, const P extend
         await next()
       } catch (error) {
         const { session: used } = request
-        if (used !== undefined) await (commitOnError(error) ? commitRequest(used) : abandonRequest(used))
+        const finish = commitOnError(error) ? commitRequest : abandonRequest
+        if (used !== undefined)
+          await finish(used).catch((failure: unknown) => {
+            throw withCause(failure, error)
+          })
         throw error
       }
       // If the commit fails, its error becomes the response: the client must not believe that the change was saved.

@@ -4,6 +4,7 @@ import { isAnswer, type Entry } from '../store.ts'
 import type { Deadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
 import type { Destroyer } from './commit/destroy.ts'
+import { endIn } from './expiry.ts'
 import { followRedirects, isTombstone, redirectIn, type Redirect } from './redirect.ts'
 import { handleIn } from './handle.ts'
 import { storeKey } from './id.ts'
@@ -114,15 +115,17 @@ export class Loader {
     if (ended !== undefined) events.emit({ type: 'destroyed', handle })
   }
 
-  /** Reads and parses a record. One that has reached its absolute timeout is destroyed. */
+  /** Reads and parses a record. One that has reached its absolute timeout, or the end in its header, is destroyed. */
   async #read(key: string, opening: Opening): Promise<LoadedRecord | undefined> {
     const { events, absoluteTimeout, store } = this.#settings
     const found = await this.#parse(key, opening)
-    if (found === undefined || found.document.header.createdAt + absoluteTimeout > opening.openedAt)
-      return found
+    if (found === undefined) return undefined
+    const { createdAt, attributes } = found.document.header
+    const end = Math.min(createdAt + absoluteTimeout, endIn(attributes) ?? Infinity)
+    if (end > opening.openedAt) return found
     // A store on the client keeps nothing, and every server sees that the session is over.
     if (store.traits.location === 'server') await this.#remove(key, found.entry, opening.deadline)
-    events.emit({ type: 'expired', handle: handleIn(found.document.header.attributes) })
+    events.emit({ type: 'expired', handle: handleIn(attributes) })
     return undefined
   }
 

@@ -7,7 +7,7 @@ import { TakeOver } from './adopt/take-over.ts'
 import { Committer } from './commit/committer.ts'
 import type { Destroyer, EndedSession } from './commit/destroy.ts'
 import { Draft, type DraftSettings } from './draft.ts'
-import { absoluteEnd, expiresAt, setMaxAge } from './expiry.ts'
+import { absoluteEnd, expiresAt, setMaxAge, storedEnd } from './expiry.ts'
 import { createId } from './id.ts'
 import type { Loader } from './loader.ts'
 import { isSameOwner, ownerOf, type Owner } from './owners/owner.ts'
@@ -92,7 +92,7 @@ export class Operations implements SessionOperations {
   }
 
   expiresAt(state: SessionState): number {
-    return Math.min(state.entry?.expiresAt ?? Infinity, expiresAt(state, this.#settings))
+    return Math.min(storedEnd(state), expiresAt(state, this.#settings))
   }
 
   setMaxAge(state: SessionState, maxAge: number | undefined): void {

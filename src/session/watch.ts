@@ -1,6 +1,8 @@
+import { readHeader } from '../codec/document/header.ts'
 import { versionOf } from '../store.ts'
 import { startDeadline } from '../stores/shared/deadlines.ts'
 import type { GuardedStore } from './backend/guarded-store.ts'
+import { endIn } from './expiry.ts'
 import type { ManagerSettings } from './options.ts'
 import { VERIFY_EVERY } from './owners/owner-listing.ts'
 import { followRedirects, isTombstonePayload, redirectOf } from './redirect.ts'
@@ -9,7 +11,7 @@ import type { SessionState } from './state.ts'
 /** What has happened to a session that is watched. */
 export type SessionChange = 'changed' | 'ended'
 
-type Settings = Pick<ManagerSettings, 'events' | 'openTimeout' | 'owners'>
+type Settings = Pick<ManagerSettings, 'events' | 'now' | 'openTimeout' | 'owners'>
 
 /** Where the time between two looks is not given, in ms: `verifyEvery` of 0 means with each request, and there is none. */
 const EACH_SECOND = 1_000
@@ -22,7 +24,7 @@ const EACH_SECOND = 1_000
  */
 export async function* watch(
   state: SessionState,
-  { events, openTimeout, owners }: Settings,
+  { events, now, openTimeout, owners }: Settings,
   store: GuardedStore,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SessionChange, void, undefined> {
@@ -45,6 +47,8 @@ export async function* watch(
     )
     ;({ key } = found)
     if (found.record === undefined || isTombstonePayload(found.record.payload)) return note('ended')
+    const { attributes } = readHeader(found.record.payload).header
+    if ((endIn(attributes) ?? Infinity) <= now()) return note('ended')
     const newer = versionOf(found.record.payload)
     if (newer !== version) note('changed')
     version = newer

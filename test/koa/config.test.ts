@@ -175,3 +175,18 @@ test('an application runs on an ini file alone', async (t) => {
   t.is((await visitor.get('/')).text, '2')
   t.true(visitor.cookies.has('beegosessionID'))
 })
+
+test('SESSIONNAME, which Windows sets for every process, is not the name of the cookie', (t) => {
+  const environment = {
+    SESSIONNAME: 'RDP-Tcp#0',
+    SESSION_ON: 'true',
+    SESSIONTYPE: 'x11',
+    SESSION_MANAGER: 'local/host',
+  }
+  t.is(fromConfig(environment).name, 'beegosessionID')
+  t.is(fromConfig({ ...environment, SESSION_NAME: 'sid' }).name, 'sid')
+  for (const name of ['SessionName', 'sessionname', 'session_name'])
+    t.is(fromConfig({ [name]: 'sid', ...environment }).name, 'sid', name)
+  t.throws(() => fromConfig({ SESSIONPROVDER: 'file' }), { message: /did you mean sessionprovider\?$/ })
+  t.throws(() => fromConfig({ sessiontype: 'x11' }), { message: /unknown setting/ })
+})

@@ -1,6 +1,17 @@
+import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { session, SessionManager, type Session, type SessionOptions } from '../../src/index.ts'
+import {
+  session,
+  SessionManager,
+  type OpenOptions,
+  type Session,
+  type SessionOptions,
+  type Store,
+} from '../../src/index.ts'
+import { CookieStore } from '../../src/stores/cookie.ts'
+import { FileStore } from '../../src/stores/file.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
 import { serve, type Client } from '../support/client.ts'
 import { SpiedStore } from '../support/spied-store.ts'
 import { temporaryFolder } from '../support/cleanup.ts'
@@ -114,14 +125,106 @@ test('undefined goes back to what the settings say: for the cookie, and for how 
   t.is((await act(visitor, user)).text, '{"value":null}')
 })
 
-test('a maxAge shorter than the idle timeout shortens the cookie alone', async (t) => {
+const MINUTE = 60_000
+
+test('a maxAge shorter than the idle timeout ends the session on the server too, for a client that keeps its cookie', async (t) => {
   const { visitor, clock, act } = await app(t)
   const { setCookies } = await act(visitor, (session) => {
-    session.set('user', 'ann').maxAge = 1_500
+    session.set('user', 'ann').maxAge = 10 * MINUTE + 500
   })
-  t.regex(setCookies[0] ?? '', /; Max-Age=2;/) // rather too long than too short: the server decides
-  clock.now += HOUR - 1
+  t.regex(setCookies[0] ?? '', /; Max-Age=601;/) // rather too long than too short: the server decides
+  const thief = visitor.clone()
+  clock.now += 10 * MINUTE + 499
   t.is((await act(visitor, user)).text, '{"value":"ann"}')
+  clock.now += 10 * MINUTE
+  t.is((await act(thief, user)).text, '{"value":"ann"}')
+  clock.now += 10 * MINUTE + 500
+  t.is((await act(thief, user)).text, '{"value":null}')
+})
+
+/** Stores that extend a life while they read, that do not, and that keep the session in its cookie. */
+const stores: Readonly<Record<string, (t: ExecutionContext, now: () => number) => Promise<Store> | Store>> = {
+  memory: (_t, now) => new MemoryStore({ now }),
+  file: async (_t, now) => new FileStore({ folder: await temporaryFolder('kts-short-'), now }),
+  cookie: (_t, now) => new CookieStore({ keys: [randomBytes(32)], now }),
+}
+for (const [name, open] of Object.entries(stores)) {
+  test(`${name}: a session with a short maxAge lives while it is used, by reading too, and ends within it`, async (t) => {
+    const clock = { now: Date.UTC(2026, 0, 1) }
+    const store = await open(t, () => clock.now)
+    const manager = new SessionManager({ store, now: () => clock.now, rotateAfter: 90 * MINUTE })
+    const first = await begun(manager, { user: 'ann' }, 10 * MINUTE)
+    let id = manager.credential(first)
+    const use = async (options: OpenOptions = {}): Promise<Session | undefined> => {
+      const session = await manager.find(id, options)
+      t.is(session?.get('user'), session && 'ann')
+      if (session === undefined) return undefined
+      await manager.commit(session)
+      id = manager.credential(session)
+      return session
+    }
+    for (let times = 0; times < 40; times += 1) {
+      clock.now += 9 * MINUTE
+      const session = await use()
+      t.is(session?.maxAge, 10 * MINUTE)
+      t.is(session?.expiresAt, clock.now + 10 * MINUTE)
+    }
+    const used = await manager.find(id)
+    used?.regenerate()
+    if (used !== undefined) await manager.commit(used)
+    id = used === undefined ? '' : manager.credential(used)
+    clock.now += 6 * MINUTE
+    t.is((await use({ passive: true }))?.expiresAt, clock.now + 4 * MINUTE) // no sign of life
+    clock.now += 4 * MINUTE - 1
+    t.not(await use({ passive: true }), undefined)
+    clock.now += 1
+    t.is(await use(), undefined)
+    await manager.close()
+  })
+}
+
+test('a session with a short maxAge is written once in each tenth of it, and removed when it is found ended', async (t) => {
+  const { visitor, clock, store, act } = await app(t)
+  await act(visitor, (session) => {
+    session.set('user', 'ann').maxAge = 10 * MINUTE
+  })
+  store.calls.length = 0
+  for (let visit = 0; visit < 60; visit += 1) {
+    clock.now += 10_000
+    await act(visitor, user)
+  }
+  const writes = store.calls.filter((verb) => verb !== 'read')
+  t.deepEqual(new Set(writes), new Set(['replace']))
+  t.true(writes.length >= 8 && writes.length <= 10, `${writes.length} writes`)
+  clock.now += 10 * MINUTE
+  await act(visitor, user)
+  t.is(await store.count(), 0)
+})
+
+test('a short maxAge that is made longer, or taken back, ends nothing early', async (t) => {
+  for (const longer of [2 * HOUR, undefined]) {
+    const { visitor, clock, act } = await app(t)
+    await act(visitor, (session) => {
+      session.set('user', 'ann').maxAge = MINUTE
+    })
+    await act(visitor, (session) => void (session.maxAge = longer))
+    clock.now += (longer ?? HOUR) - 1
+    t.is((await act(visitor, user)).text, '{"value":"ann"}', String(longer))
+  }
+})
+
+test('a maxAge that is short no longer, since the settings were changed, ends nothing early', async (t) => {
+  const clock = { now: 0 }
+  const now = (): number => clock.now
+  const store = new SpiedStore(now)
+  const { id } = await begun(new SessionManager({ store, now }), { user: 'ann' }, 30 * MINUTE)
+  const after = new SessionManager({ store, now, idleTimeout: 10 * MINUTE })
+  for (let times = 0; times < 3; times += 1) {
+    clock.now += 29 * MINUTE
+    const session = await after.open(id)
+    t.is(session.get('user'), 'ann')
+    await after.commit(session)
+  }
 })
 
 test('it is kept through regenerate, and forgotten with the session', async (t) => {

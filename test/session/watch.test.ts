@@ -57,6 +57,23 @@ for (const where of ['one', 'two'] as const) {
   })
 }
 
+test('a session that is watched tells that its own short maxAge is over, though its store keeps the record', async (t) => {
+  const clock = { now: Date.now() }
+  const now = (): number => clock.now
+  const store = new MemoryStore({ now })
+  const manager = new SessionManager({ store, now, owners: { verifyEvery: 20 }, sweepInterval: 0 })
+  const session = manager.begin().set('user', 'ann')
+  session.maxAge = 600_000
+  await session.commit()
+  const changes = session.watch()
+  const end = changes.next()
+  clock.now += 30_000
+  await manager.find(session.id) // extends the record by the idle timeout
+  clock.now += 570_000
+  t.deepEqual(await end, { done: false, value: 'ended' })
+  t.is(await store.count(), 1)
+})
+
 test('the signal ends a watch, and what is not stored cannot be watched', async (t) => {
   const { one } = managers()
   const abort = new AbortController()

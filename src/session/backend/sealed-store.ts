@@ -27,12 +27,14 @@ const OVERHEAD = 80
  * shared.
  */
 export class SealedStore implements Store {
-  readonly traits: StoreTraits
   /** Present where the store has them. */
   declare readonly sweep?: Sweeping['sweep']
   declare readonly count?: Counting['count']
 
   readonly #store: Store
+  /** The traits of the store, as they were when {@link traits} was made of them. */
+  #storeTraits: StoreTraits | undefined
+  #traits: StoreTraits | undefined
   readonly #sealer: Sealer
   readonly #plainUntil: number
   readonly #now: () => number
@@ -43,11 +45,19 @@ export class SealedStore implements Store {
     this.#sealer = new Sealer(createKeyRing(keys, 'session: seal.keys'), ['record', ...owner])
     this.#plainUntil = plainUntil?.getTime() ?? -Infinity
     this.#now = now
-    const maxBytes =
-      Math.floor(((store.traits.maxBytes - VERSION_LENGTH - OVERHEAD) / 4) * 3) + VERSION_LENGTH
-    this.traits = { ...store.traits, maxBytes }
     if (isSweeping(store)) this.sweep = async (limit) => store.sweep(limit)
     if (isCounting(store)) this.count = async () => store.count()
+  }
+
+  /** Those of the store, which may know some of them only when it has connected. */
+  get traits(): StoreTraits {
+    const { traits } = this.#store
+    if (this.#traits === undefined || traits !== this.#storeTraits) {
+      const maxBytes = Math.floor(((traits.maxBytes - VERSION_LENGTH - OVERHEAD) / 4) * 3) + VERSION_LENGTH
+      this.#storeTraits = traits
+      this.#traits = { ...traits, maxBytes }
+    }
+    return this.#traits
   }
 
   async open(): Promise<void> {

@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { setImmediate as yieldToOthers, setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import type { Events } from '../events.ts'
 import type { GuardedStore } from './guarded-store.ts'
 import { isSweeping } from '../../store.ts'
@@ -22,6 +22,10 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined
   #closed = false
   #running: Promise<number> | undefined
+  /** How long the sweep that runs may take, in ms. */
+  #budget = 0
+  /** The pause between two batches. */
+  #rest: NodeJS.Timeout | undefined
 
   constructor(guarded: GuardedStore, events: Events, interval: number) {
     this.#guarded = guarded
@@ -48,15 +52,25 @@ export class Sweeper {
     })
   }
 
-  /** Removes all that has expired by now, and returns how many entries that were. One sweep runs at a time. */
+  /**
+   * Removes all that has expired by now, and returns how many entries that were. One sweep runs at a time: one that the timer has
+   * begun goes on to the end.
+   */
   async sweep(): Promise<number> {
     return this.#sweep(Infinity)
   }
 
   async #sweep(budget: number): Promise<number> {
-    this.#running ??= this.#sweepAll(budget).finally(() => {
-      this.#running = undefined
-    })
+    this.#budget = Math.max(this.#budget, budget)
+    if (budget === Infinity) this.#rest?.ref() // the caller waits for it
+    if (this.#running === undefined) {
+      const running = this.#sweepAll()
+      this.#running = running
+      const over = (): void => {
+        if (this.#running === running) this.#over()
+      }
+      running.then(over, over)
+    }
     return this.#running
   }
 
@@ -67,7 +81,7 @@ export class Sweeper {
     await this.#running?.catch(() => 0)
   }
 
-  async #sweepAll(budget: number): Promise<number> {
+  async #sweepAll(): Promise<number> {
     const { store } = this.#guarded
     if (!isSweeping(store)) return 0
     const startedAt = performance.now()
@@ -77,11 +91,24 @@ export class Sweeper {
       const batch = await this.#guarded.calls.run('sweep', async () => store.sweep(BATCH))
       removed += batch
       const now = performance.now()
-      if (batch < BATCH || this.#closed || now - startedAt > budget) break
+      if (batch < BATCH || this.#closed || now - startedAt > this.#budget) break
       const took = now - batchAt
-      await (took < SHORT_MS ? yieldToOthers() : delay(took * REST, undefined, { ref: budget === Infinity }))
+      await (took < SHORT_MS ? yieldToOthers() : this.#pause(took * REST))
     }
+    this.#over() // before a listener of the event asks for another sweep
     if (removed > 0) this.#events.emit({ type: 'swept', removed, durationMs: performance.now() - startedAt })
     return removed
+  }
+
+  #over(): void {
+    this.#running = undefined
+    this.#budget = 0
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#rest = setTimeout(resolve, ms)
+      if (this.#budget < Infinity) this.#rest.unref()
+    })
   }
 }

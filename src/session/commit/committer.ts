@@ -2,7 +2,7 @@ import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import { isAnswer, type Entry } from '../../store.ts'
 import { isUnknown, wasRefused, type GuardedStore } from '../backend/guarded-store.ts'
-import { absoluteEnd, expiresAt, isTouchDue, maxAgeOf } from '../expiry.ts'
+import { absoluteEnd, endInHeader, expiresAt, isEndDue, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
 import type { OwnerListing } from '../owners/owner-listing.ts'
 import { holdsNothing } from '../owners/owner.ts'
@@ -105,7 +105,11 @@ export class Committer {
       if (!draft.base.has(key)) return 'ok'
       const mine = draft.keyChanges.get(key)
       value = mine === undefined ? draft.stored(key) : mine.value
-      const payload = draft.base.write(state.nextHeader(), new Map([[key, undefined]]), limits)
+      const payload = draft.base.write(
+        state.nextHeader(endInHeader(state, this.#settings)),
+        new Map([[key, undefined]]),
+        limits,
+      )
       const until = expiresAt(state, this.#settings)
       const written = await this.#store.replace(state.storedKey, payload, until, base, deadline)
       if (typeof written === 'string') return written
@@ -136,7 +140,7 @@ export class Committer {
     let payload = ''
     const create = async (id: string): Promise<'ok' | 'exists'> => {
       state.assignId(id, storeKey(this.#settings, id))
-      payload = draft.write(state.nextHeader(), changes)
+      payload = draft.write(state.nextHeader(endInHeader(state, this.#settings)), changes)
       return this.#writer.create(state, payload, expiresAt(state, this.#settings))
     }
     const outcome = await create(state.id ?? createId(idPrefix)).catch((error: unknown) => {
@@ -217,7 +221,10 @@ export class Committer {
       draft.settle()
       return this.#touchIfDue(state, base)
     }
-    const payload = isUnchanged && this.#isOnClient ? base.payload : draft.write(state.nextHeader(), changes)
+    const payload =
+      isUnchanged && this.#isOnClient
+        ? base.payload
+        : draft.write(state.nextHeader(endInHeader(state, this.#settings)), changes)
     if (!this.#settings.keepEmpty && holdsNothing(payload)) return this.#remove(state, payload, base)
     try {
       return await this.#writer.replace(state, payload, expiresAt(state, this.#settings), base)
@@ -261,12 +268,13 @@ export class Committer {
 
   /**
    * Whether the payload must be written although nothing in it changed: its seal's key is being retired, its times come from
-   * a wrong clock, or it is on the client, where only a new credential lives longer.
+   * a wrong clock, the end in its header is to be moved, or it is on the client, where only a new credential lives longer.
    */
   #mustRewrite(state: SessionState, base: Entry): boolean {
     return (
       base.stale === true ||
       this.#isOutOfTime(state, base) ||
+      isEndDue(state, this.#settings) ||
       (this.#isOnClient && isTouchDue(state, base, this.#settings, maxAgeOf(state.draft)))
     )
   }

@@ -2,7 +2,7 @@ import { holdsNothing, ownerKey } from '../owners/owner.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry, Written } from '../../store.ts'
 import { wasRefused, type GuardedStore } from '../backend/guarded-store.ts'
-import { absoluteEnd, expiresAt, issuedAt } from '../expiry.ts'
+import { absoluteEnd, endInHeader, expiresAt, issuedAt } from '../expiry.ts'
 import { redirectOf, redirectPayload, TRAIL, trailKey, type Redirect } from '../redirect.ts'
 import { createHandle } from '../handle.ts'
 import { storeKey } from '../id.ts'
@@ -70,7 +70,8 @@ export class Mover {
       const attempt = async (base: Entry): Promise<Moved | 'conflict'> => {
         if (mode === 'open' && state.storedKey !== oldKey) return 'superseded'
         if (mode === 'commit') refuseDisconnected(state)
-        const payload = draft.write(state.nextHeader(own), draft.changes())
+        const end = endInHeader(state, this.#settings) ?? []
+        const payload = draft.write(state.nextHeader(new Map([...own, ...end])), draft.changes())
         if (!keepEmpty && holdsNothing(payload)) return 'empty'
         mayExist = true
         const written = await this.#write(state, newKey, payload, created)

@@ -249,10 +249,26 @@ test('seal is refused where it cannot work', (t) => {
       make({ seal: { keys: [k1], application } }),
       'session: seal.application: must be a string that is not empty',
     )
-  t.is(make({ seal: { keys: [k1], key: 1 } }), 'session: seal.key: is not a setting')
+  t.is(
+    make({ seal: { keys: [k1], key: 1 } }),
+    'session: seal.key: is not a setting; there are keys, application, plainUntil',
+  )
   t.is(make({ seal: { keys: [k1], plainUntil: 'tomorrow' } }), 'session: seal.plainUntil: must be a Date')
   t.regex(
     String(make({ store: new CookieStore({ keys: [k1] }), seal: { keys: [k1] } })),
     /^session: seal: is for stores on a server/,
   )
+})
+
+test('a sealed store has the traits that its store has now: some are known only when it has connected', async (t) => {
+  const inner = new MemoryStore()
+  const least = { ...inner.traits, maxBytes: 65_536, durable: false }
+  let traits = least
+  const store: Store = Object.create(inner, { traits: { get: () => traits } })
+  const sealed = new SealedStore(store, { keys: [k1] }, Date.now)
+  t.true(sealed.traits.maxBytes < 49_200)
+  t.is(sealed.traits, sealed.traits, 'they are not made anew for each call')
+  traits = { ...least, maxBytes: 16_777_216, durable: true }
+  t.true(sealed.traits.maxBytes > 12_000_000)
+  t.true(sealed.traits.durable)
 })
