@@ -4,10 +4,12 @@ import { fieldsOf, type ObjectSchema } from './codec/standard-schema.ts'
 import {
   type ClassPlan,
   type ClassPlans,
+  type Defaults,
   type Hooks,
   type Merge,
   type MergeFunction,
   Shapes,
+  wrongField,
 } from './codec/value/class-plan.ts'
 import { privateMemberOf } from './codec/value/private-members.ts'
 import { noteRegistered } from './codec/value/registered-classes.ts'
@@ -46,6 +48,16 @@ export interface TypeOptions<T extends object> {
    * unchanged. For a class with `encode` it gets what the older `encode` returned, and `decode` gets the result.
    */
   upgrade?(fields: Record<string, unknown>, fromVersion: number): Record<string, unknown>
+
+  /**
+   * Returns the values of fields that the class has got since instances of it were stored: an older instance gets those that it lacks,
+   * after `upgrade`. Nothing is written for it until the instance is changed. It is called for each such instance, and must return new
+   * objects each time: `() => ({ currency: 'EUR', tags: [] })`, or `() => new Cart()` for the fields of a new instance. Not for a
+   * class with `encode`, whose `decode` sees what is missing. Default: a field that was not stored is missing.
+   *
+   * Instances that are written must have all of these fields.
+   */
+  defaults?(): Partial<T>
 
   /** Returns the state of an instance, as any value that can be stored. Equal instances must return equal values. */
   encode?(instance: T): unknown
@@ -186,12 +198,13 @@ export function registerType<T extends object>(type: Class<T>, options?: TypeOpt
   defaultRegistry.registerType(type, options)
 }
 
-const FUNCTIONS = ['upgrade', 'encode', 'decode'] as const
+const FUNCTIONS = ['upgrade', 'defaults', 'encode', 'decode'] as const
 const OPTIONS: Readonly<Record<keyof TypeOptions<object>, true>> = {
   name: true,
   schema: true,
   version: true,
   upgrade: true,
+  defaults: true,
   encode: true,
   decode: true,
   merge: true,
@@ -207,7 +220,11 @@ function checkTypeOptions(options: unknown): void {
       throw wrong(`\`${name}\` is not an option${knownNames(name, Object.keys(OPTIONS))}`)
   for (const name of FUNCTIONS)
     if (given[name] !== undefined && typeof given[name] !== 'function')
-      throw wrong(`\`${name}\` must be a function`)
+      throw wrong(
+        name === 'defaults'
+          ? "`defaults` must be a function that returns the values, such as () => ({ currency: 'EUR' })"
+          : `\`${name}\` must be a function`,
+      )
 }
 
 /** The first option that differs from the one of an earlier registration. */
@@ -284,6 +301,7 @@ function compile<T extends object>(
     schema,
     fields: fields && new Set(fields),
     hooks,
+    defaults: defaultsOf(name, prototype, options, fields && new Set(fields), hooks),
     upgrade: options.upgrade?.bind(options),
     merge: mergeRuleOf(name, prototype, options, hooks),
     shapes: new Shapes(prototype, name, version),
@@ -310,6 +328,52 @@ function hooksOf<T extends object>(
       `'${name}' has ${hidden}, which no other code can read or set, so instances would come back without; give it \`encode\` and \`decode\`, or say private instead of #`,
     )
   return undefined
+}
+
+/** Calls `defaults` twice, so that a mistake in it is found when the application starts. */
+function defaultsOf<T extends object>(
+  name: string,
+  prototype: object,
+  options: TypeOptions<T>,
+  fields: ReadonlySet<string> | undefined,
+  hooks: Hooks | undefined,
+): Defaults | undefined {
+  const { defaults } = options
+  if (defaults === undefined) return undefined
+  if (hooks !== undefined)
+    throw wrong(`'${name}' has a \`decode\`, which sees what is missing; leave \`defaults\` out`)
+  const make = (): Readonly<Record<string, unknown>> => {
+    const values: unknown = defaults.call(options)
+    if (typeof values === 'object' && values !== null && !Array.isArray(values) && !types.isPromise(values))
+      return values as Readonly<Record<string, unknown>> // as just checked
+    throw wrong(`the \`defaults\` of '${name}' must return an object with the values of its fields`)
+  }
+  const [values, others] = [tried(name, make), tried(name, make)]
+  const names = Object.keys(values)
+  const refused = wrongField({ fields, prototype }, names)
+  if (refused !== undefined)
+    throw wrong(`the \`defaults\` of '${name}' have the field '${refused.name}', which ${refused.why}`)
+  for (const field of names) {
+    const value = values[field]
+    if (typeof value === 'function' || typeof value === 'symbol')
+      throw wrong(
+        `the \`defaults\` of '${name}' have a ${typeof value} for '${field}', which cannot be stored`,
+      )
+    if (typeof value === 'object' && value !== null && value === others[field])
+      throw wrong(
+        `the \`defaults\` of '${name}' return one and the same object for '${field}', which all sessions would share; make a new one each time`,
+      )
+  }
+  return { names, make }
+}
+
+function tried<T>(name: string, make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    if (cause instanceof SessionError) throw cause
+    throw wrong(`the \`defaults\` of '${name}' threw an error, which is the cause of this one`, cause)
+  }
 }
 
 function mergeRuleOf<T extends object>(
@@ -350,6 +414,6 @@ function ancestorsOf(prototype: object): object[] {
   return ancestors
 }
 
-function wrong(why: string): SessionError {
-  return new SessionError('ERR_SESSION_TYPE', `registerType: ${why}`)
+function wrong(why: string, cause?: unknown): SessionError {
+  return new SessionError('ERR_SESSION_TYPE', `registerType: ${why}`, cause === undefined ? {} : { cause })
 }

@@ -101,3 +101,12 @@ registerType(Cart, {
     return theirs
   },
 })
+
+// the defaults of a class are typed by its fields
+registerType(Cart, { name: 'Cart1', defaults: () => ({ lines: ['apple'] }) })
+registerType(Cart, { name: 'Cart2', defaults: () => new Cart() })
+registerType(Cart, { name: 'Cart3', defaults: () => ({}) })
+// @ts-expect-error the lines are text
+registerType(Cart, { name: 'Cart4', defaults: () => ({ lines: [1] }) })
+// @ts-expect-error the values come from a function, so that they are new ones each time
+registerType(Cart, { name: 'Cart5', defaults: { lines: [] } })

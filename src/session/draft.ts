@@ -27,6 +27,11 @@ export interface KeyChange {
   isRead: boolean
   /** A rebase has made another value of it than the one that the request knows. */
   isRebased: boolean
+  /**
+   * How the stored value is encoded together with the fields that `defaults` have added to it: as long as the value is encoded so, it
+   * is not changed. `undefined` where nothing was added.
+   */
+  completed: string | undefined
   /** How the value was encoded that the request knows, where a rebase has made another one of it. */
   seenText: string | undefined
 }
@@ -98,7 +103,8 @@ export class Draft {
       return undefined
     }
     const value = this.decode(key, line)
-    this.keyChanges.set(key, keyChange('read', value, line, true))
+    const completed = this.#completed(key, value)
+    this.keyChanges.set(key, keyChange('read', value, completed ?? line, true, completed))
     return value
   }
 
@@ -132,7 +138,9 @@ export class Draft {
         : (change.kind === 'read' || change.kind === 'update') && !this.isChangedInPlace(key, change)
     // It is handed what is stored, and so is the request.
     if (change === undefined ? !this.cleared : change.kind === 'read') this.#outdated?.delete(key)
-    const before = change === undefined && !this.cleared ? this.stored(key) : change?.value
+    const isStored = change === undefined && !this.cleared
+    const before = isStored ? this.stored(key) : change?.value
+    const completed = isStored ? this.#completed(key, before) : change?.completed
     const value = applyUpdate(updater, before)
     if (value === undefined && !this.#isPresent(key)) {
       // Nothing was there and nothing is set, but on what another request puts there the function may act.
@@ -140,7 +148,7 @@ export class Draft {
         this.#log('update', key, undefined, undefined, [...(change?.updates ?? noUpdates), updater])
       return undefined
     }
-    if (canRerun) this.#write('update', key, value, [...(change?.updates ?? noUpdates), updater])
+    if (canRerun) this.#write('update', key, value, [...(change?.updates ?? noUpdates), updater], completed)
     else this.#write('set', key, value, noUpdates)
     return value
   }
@@ -194,7 +202,7 @@ export class Draft {
       }
       const text = this.textOf(key, change)
       change.sentText = text
-      if (text === line) changes.delete(key)
+      if (text === line || text === change.completed) changes.delete(key)
       else if (change.kind !== 'read' || !this.#sameAsStored(key, text, line)) {
         if (text !== change.text) this.settings.schema?.check(key, change.value)
         changes.set(key, text)
@@ -253,6 +261,7 @@ export class Draft {
         Object.assign(change, { kind: 'read', text: change.sentText, isRead: isRead || kind === 'update' })
       if (change.isRebased) this.#markOutdated(key)
       change.isRebased = false
+      if (change.sentText !== change.completed) change.completed = undefined // another value is stored now
       change.sentText = undefined
     }
   }
@@ -319,6 +328,7 @@ export class Draft {
     change.isRebased = text !== change.seenText
     change.value = value
     change.text = text
+    change.completed = undefined
     if (change.kind === 'read') change.kind = 'set'
   }
 
@@ -356,6 +366,12 @@ export class Draft {
     if (line !== undefined) return this.decode(key, line)
     this.#tellDamage()
     return undefined
+  }
+
+  /** How a value is encoded that was decoded just now, if `defaults` have added fields to it. */
+  #completed(key: string, value: unknown): string | undefined {
+    const { codec } = this.settings
+    return value !== undefined && codec.addedFields ? codec.encode(value, key) : undefined
   }
 
   #isPresent(key: string): boolean {
@@ -433,7 +449,7 @@ export class Draft {
     }
   }
 
-  #write(kind: 'set' | 'update', key: string, value: unknown, updates: Updater[]): void {
+  #write(kind: 'set' | 'update', key: string, value: unknown, updates: Updater[], completed?: string): void {
     const { schema, codec, limits } = this.settings
     if (typeof key !== 'string') throw new SessionError('ERR_SESSION_VALUE', 'a session key must be a string')
     if (key.length > limits.keyLength) {
@@ -441,7 +457,7 @@ export class Draft {
       throw new SessionError('ERR_SESSION_LIMIT', text)
     }
     schema?.check(key, value)
-    this.#log(kind, key, value, codec.encode(value, key), updates)
+    this.#log(kind, key, value, codec.encode(value, key), updates, completed)
   }
 
   #log(
@@ -450,6 +466,7 @@ export class Draft {
     value: unknown,
     text: string | undefined,
     updates: Updater[],
+    completed?: string,
   ): void {
     const before = this.keyChanges.get(key)
     if (kind === 'set' && before?.isRebased === true) this.#markOutdated(key)
@@ -468,6 +485,7 @@ export class Draft {
       sentText: undefined,
       isRead,
       isRebased: false,
+      completed,
       seenText: undefined,
     })
   }
@@ -485,6 +503,7 @@ function keyChange(
   value: unknown,
   text: string | undefined,
   isRead: boolean,
+  completed?: string,
 ): KeyChange {
   return {
     kind,
@@ -495,6 +514,7 @@ function keyChange(
     sentText: undefined,
     isRead,
     isRebased: false,
+    completed,
     seenText: undefined,
   }
 }

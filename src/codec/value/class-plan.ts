@@ -32,9 +32,19 @@ export interface ClassPlan {
   /** The names in the schema. If there is one, instances may have no other own field. */
   readonly fields: ReadonlySet<string> | undefined
   readonly hooks: Hooks | undefined
+  /** The fields that older instances may lack. */
+  readonly defaults: Defaults | undefined
   readonly upgrade: ((fields: Record<string, unknown>, fromVersion: number) => unknown) | undefined
   readonly merge: Merge | undefined
   readonly shapes: Shapes
+}
+
+/** The values of fields that a class has got since instances of it were stored. */
+export interface Defaults {
+  /** The fields that have one. Instances that are written have all of them, so only older ones lack any. */
+  readonly names: readonly string[]
+  /** Returns the values, new ones for each instance. */
+  readonly make: () => Readonly<Record<string, unknown>>
 }
 
 /** The functions of a class that encodes and decodes its own instances. */
@@ -48,7 +58,7 @@ export interface Hooks {
  * contain any name, and a field would hide an inherited method or accessor of that name, such as a getter `isAdmin`.
  */
 export function wrongField(
-  plan: ClassPlan,
+  plan: Pick<ClassPlan, 'fields' | 'prototype'>,
   names: readonly string[],
 ): { name: string; why: string } | undefined {
   const { fields, prototype } = plan
@@ -58,6 +68,11 @@ export function wrongField(
       return { name, why: 'would hide a method, a getter or a setter of the class' }
   }
   return undefined
+}
+
+/** The first field that instances must have, since `defaults` would add it to one without when that is read. */
+export function missingField({ defaults }: ClassPlan, names: readonly string[]): string | undefined {
+  return defaults?.names.find((name) => !names.includes(name))
 }
 
 function inheritsCode(prototype: object, name: string): boolean {

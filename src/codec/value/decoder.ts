@@ -2,7 +2,7 @@ import { verdictOf } from '../standard-schema.ts'
 import { SessionError } from '../../errors.ts'
 import { type Limits, MAX_ENCODED_NAMES, MAX_ERRORS, NumericKeyCounter } from '../limits.ts'
 import { errorTypes } from './builtins.ts'
-import type { ClassPlan } from './class-plan.ts'
+import type { ClassPlan, Defaults } from './class-plan.ts'
 import { define } from './own-properties.ts'
 import { isRecord, tooDeep, tooMany, tooManyOf } from './safe-parse.ts'
 import {
@@ -33,6 +33,7 @@ export class Decoder {
   #errors = 0
   #encodedNames = 0
   readonly #numericKeys = new NumericKeyCounter()
+  #hasDefaults = false
   /** Instances that their schema checks at the end, when everything they refer to is complete. */
   #unchecked: { readonly plan: ClassPlan; readonly instance: object }[] | undefined
 
@@ -42,6 +43,11 @@ export class Decoder {
     this.#types = types
     this.#leaves = leaves ?? []
     this.#objects = leaves === undefined ? undefined : []
+  }
+
+  /** Whether `defaults` of a class have added a field to an instance. */
+  get hasDefaults(): boolean {
+    return this.#hasDefaults
   }
 
   /** @throws SessionError `ERR_SESSION_DECODE` */
@@ -218,7 +224,8 @@ export class Decoder {
   }
 
   /** An instance that was written as its fields. */
-  #instance(row: unknown[], { plan, version, fields, shape }: Type, depth: number): object {
+  #instance(row: unknown[], type: Type, depth: number): object {
+    const { plan, version, fields, shape } = type
     if (fields === undefined || row.length !== fields.length + 1) throw damaged()
     const instance = plan.shapes.createInstance()
     const below = this.#enter(instance, depth)
@@ -228,8 +235,18 @@ export class Decoder {
     }
     if (shape !== undefined) shape.fill(instance, row)
     else setFields(instance, upgradeFields(plan, fieldsOf(fields, row), version))
+    if (type.lacksFields && plan.defaults !== undefined) this.#addFields(instance, plan, plan.defaults)
     if (plan.schema !== undefined) this.#validateLater(plan, instance)
     return instance
+  }
+
+  /** Gives an instance the fields that its class has got since it was written. */
+  #addFields(instance: object, plan: ClassPlan, { names, make }: Defaults): void {
+    const missing = names.filter((name) => !Object.hasOwn(instance, name))
+    if (missing.length === 0) return
+    const values = attempt(plan, 'defaults', make)
+    for (const name of missing) define(instance, name, values[name])
+    this.#hasDefaults = true
   }
 
   /** An instance that the `decode` of its class makes. Its state cannot refer to it, as it does not exist before. */
@@ -312,7 +329,7 @@ function upgrade(plan: ClassPlan, written: unknown, version: number): unknown {
 }
 
 /** Calls a function of the program. The error that it throws becomes the cause of ours. */
-function attempt(plan: ClassPlan, what: string, action: () => unknown): unknown {
+function attempt<T>(plan: ClassPlan, what: string, action: () => T): T {
   try {
     return action()
   } catch (cause) {
@@ -322,7 +339,7 @@ function attempt(plan: ClassPlan, what: string, action: () => unknown): unknown 
 
 function validate(plan: ClassPlan, instance: object): void {
   const { schema } = plan
-  if (schema === undefined || attempt(plan, 'schema', () => verdictOf(schema, instance).fits) === true) return
+  if (schema === undefined || attempt(plan, 'schema', () => verdictOf(schema, instance).fits)) return
   throw unreadable(plan.name, 'does not match its schema')
 }
 

@@ -2,7 +2,14 @@ import { types } from 'node:util'
 import type { Limits } from '../limits.ts'
 import { type ObjectSchema, type Verdict, verdictOf } from '../standard-schema.ts'
 import { describe, errorTypes, kindOf } from './builtins.ts'
-import { type ClassPlan, type ClassPlans, type Hooks, type Shape, wrongField } from './class-plan.ts'
+import {
+  type ClassPlan,
+  type ClassPlans,
+  type Hooks,
+  missingField,
+  type Shape,
+  wrongField,
+} from './class-plan.ts'
 import { MemoryRanges } from './memory-ranges.ts'
 import {
   countKeys,
@@ -211,6 +218,12 @@ export class Encoder {
     const wrong = wrongField(plan, shape?.fields ?? [])
     if (wrong !== undefined)
       throw this.#trail.refused(`a field of '${plan.name}' that ${wrong.why} cannot be stored`, wrong.name)
+    const missing = shape && missingField(plan, shape.fields)
+    if (missing !== undefined)
+      throw this.#trail.refused(
+        `it lacks a field of '${plan.name}' that would come back as its \`defaults\` say; set it to undefined`,
+        missing,
+      )
     const added = this.#types.add(plan, shape)
     if (added === undefined) throw this.#trail.exceeded('kinds of instances')
     return added

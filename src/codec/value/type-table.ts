@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { type ClassPlan, type ClassPlans, type Shape, wrongField } from './class-plan.ts'
+import { type ClassPlan, type ClassPlans, missingField, type Shape, wrongField } from './class-plan.ts'
 import { damaged } from './tokens.ts'
 
 /** The most types, each a class with one list of fields, in one value. */
@@ -51,6 +51,8 @@ export interface Type {
   readonly fields: readonly string[] | undefined
   /** The shape to fill; `undefined` if the fields are of an older version and must be upgraded first. */
   readonly shape: Shape | undefined
+  /** Whether instances may lack a field for which the class has a default. */
+  readonly lacksFields: boolean
 }
 
 /**
@@ -75,11 +77,12 @@ function readType(entry: unknown, plans: ClassPlans): Type {
   if (version > plan.version) throw unreadable(name, 'is of a newer version')
   if (fields === null) {
     if (plan.hooks === undefined) throw unreadable(name, 'was written by an `encode` that it no longer has')
-    return { plan, version, fields: undefined, shape: undefined }
+    return { plan, version, fields: undefined, shape: undefined, lacksFields: false }
   }
   const isOlder = version < plan.version && plan.upgrade !== undefined
   if (!isOlder && plan.hooks === undefined) checkNames(plan, fields)
-  return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields) }
+  const lacksFields = plan.defaults !== undefined && (isOlder || missingField(plan, fields) !== undefined)
+  return { plan, version, fields, shape: isOlder ? undefined : plan.shapes.of(fields), lacksFields }
 }
 
 export function checkNames(plan: ClassPlan, names: readonly string[]): void {

@@ -53,6 +53,7 @@ export class ValueCodec {
   readonly #plans: ClassPlans
   readonly #limits: Limits
   readonly #tables = new Map<string, readonly Type[]>()
+  #addedFields = false
 
   constructor(plans: ClassPlans, limits: Limits) {
     this.#plans = plans
@@ -74,6 +75,11 @@ export class ValueCodec {
     }
   }
 
+  /** Whether the value that was decoded last has fields that the `defaults` of a class have added. */
+  get addedFields(): boolean {
+    return this.#addedFields
+  }
+
   /**
    * Decodes a line. The line need not be trusted.
    *
@@ -81,6 +87,7 @@ export class ValueCodec {
    *   the text is damaged or exceeds a limit.
    */
   decode(line: string, key: string): unknown {
+    this.#addedFields = false
     try {
       return this.#read(line)
     } catch (error) {
@@ -151,7 +158,10 @@ export class ValueCodec {
     if (end === -1) throw damaged()
     const types = this.#types(text.slice(0, end))
     const tree = parseJson(text.slice(end + 1), this.#limits)
-    return new Decoder(this.#limits, types, leaves).decode(tree)
+    const decoder = new Decoder(this.#limits, types, leaves)
+    const value = decoder.decode(tree)
+    this.#addedFields = decoder.hasDefaults
+    return value
   }
 
   /** The type table of a line. A program writes the same few tables again and again, so they are remembered. */
