@@ -178,7 +178,7 @@ export class SessionResponse implements ClientResponse {
     this.#payload = payload
     this.#hook()
     if (credential === undefined) return
-    this.#transport.repeated(state.handle)
+    this.#transport.repeated(state.handle, maxAge)
     this.#transport.warnIfPlain(isSecure, this.#ctx.app.env)
   }
 

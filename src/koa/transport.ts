@@ -37,8 +37,8 @@ export class Transport {
   /** The same for a cookie that is removed. */
   readonly #removal: string
   readonly #now: () => number
-  /** When the cookie of each session was last sent, by its handle; the oldest first. */
-  readonly #repeated = new Map<string, number>()
+  /** When the cookie of each session was last sent, and for how long, by its handle; the oldest first. */
+  readonly #repeated = new Map<string, { readonly at: number; readonly maxAge: number | undefined }>()
   #hasWarned = false
 
   constructor(settings: TransportSettings, carriesSession: boolean, now: () => number = Date.now) {
@@ -134,14 +134,14 @@ export class Transport {
   mayRepeat(handle: string, maxAge: number | undefined = this.#maxAge): boolean {
     if (maxAge === undefined || this.cookieName === undefined) return false
     const before = this.#repeated.get(handle)
-    return before === undefined || Math.abs(this.#now() - before) >= maxAge / REPEATS
+    return before?.maxAge !== maxAge || Math.abs(this.#now() - before.at) >= maxAge / REPEATS
   }
 
-  /** The cookie of the session with this handle is sent. */
-  repeated(handle: string): void {
+  /** The cookie of the session with this handle is sent. `maxAge` is the session's own, in ms. */
+  repeated(handle: string, maxAge: number | undefined = this.#maxAge): void {
     if (this.cookieName === undefined) return
     this.#repeated.delete(handle)
-    this.#repeated.set(handle, this.#now())
+    this.#repeated.set(handle, { at: this.#now(), maxAge })
     const [oldest] = this.#repeated.keys()
     if (this.#repeated.size > MOST_REPEATED && oldest !== undefined) this.#repeated.delete(oldest)
   }

@@ -89,7 +89,7 @@ function expressApp(store: object, close: () => Promise<void>): OldApplication {
     middleware(req as never, res, (error) => {
       const { session } = req as unknown as { readonly session: OldValues }
       if (error !== undefined) res.statusCode = 500
-      res.end(error === undefined ? visit(req.url ?? '/', session) : String(error))
+      res.end(error === undefined ? visit(req.url ?? '/', session) : 'an error')
     })
   }
   return { server: createServer(handle).listen(0, '127.0.0.1'), close }

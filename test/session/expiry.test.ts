@@ -255,7 +255,7 @@ test('on its own it makes no record, and it goes on its own into a record that i
   t.is((await act(visitor, (session) => session.maxAge)).text, `{"value":${DAY}}`)
   store.calls.length = 0
   await act(visitor, (session) => void (session.maxAge = DAY))
-  t.deepEqual(store.calls, ['read', 'read']) // it is so already; that it is still there is asked for the cookie's sake
+  t.deepEqual(store.calls, ['read']) // it is so already, and so is the cookie
 })
 
 test('it survives a rebase, beside what others commit meanwhile', async (t) => {
