@@ -1,5 +1,6 @@
 import type { Cluster, Collection } from 'couchbase'
 import {
+  assertClient,
   assertFunction,
   assertOptions,
   assertPrefix,
@@ -80,6 +81,11 @@ function targetOf(options: CouchbaseStoreOptions): CouchbaseConfig | CouchbasePl
     throw optionError('couchbase', 'bucket, scope and collection belong into the url')
   }
   if (client === undefined || url !== undefined) throw sourceError('couchbase')
+  const isCollection = typeof client === 'object' && client !== null && 'insert' in client
+  const shape = isCollection
+    ? ({ insert: 'function', get: 'function' } as const)
+    : ({ bucket: 'function' } as const)
+  assertClient('couchbase', client, shape, 'a Cluster or a Collection of the package couchbase')
   if ('insert' in client) {
     if (place === undefined) return client
     throw optionError('couchbase', 'client is a Collection: omit bucket, scope and collection')

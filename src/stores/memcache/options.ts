@@ -1,4 +1,5 @@
 import {
+  assertClient,
   assertFunction,
   assertOptions,
   assertPrefix,
@@ -64,6 +65,8 @@ export function memcacheSettings(options: MemcacheStoreOptions): MemcacheSetting
 function serversOf({ url, client }: MemcacheStoreOptions): MemcacheClient | readonly MemcacheAddress[] {
   if (client === undefined && url !== undefined) return parseMemcacheConfig(url)
   if (client === undefined || url !== undefined) throw sourceError('memcache')
+  const expected = 'a Client of memjs: Client.create(…)'
+  assertClient('memcache', client, { servers: 'object', options: 'object', perform: 'function' }, expected)
   if (client.options.failover !== true) return client
   throw optionError(
     'memcache',

@@ -1,4 +1,5 @@
 import {
+  assertClient,
   assertFunction,
   assertOptions,
   assertTimeout,
@@ -46,6 +47,8 @@ const OPTIONS: OptionNames<MysqlStoreOptions> = {
 export function mysqlSettings(options: MysqlStoreOptions): MysqlSettings {
   assertOptions('mysql', options, OPTIONS)
   const { client, url, now = Date.now, ...own } = options
+  const expected = 'a pool of mysql2: mysql.createPool(…), instead of a connection'
+  assertClient('mysql', client, { getConnection: 'function', query: 'function', end: 'function' }, expected)
   const config = url === undefined ? undefined : parseMysqlConfig(url)
   const { table = 'session', timeout = TIMEOUT, poolSize = 10 } = { ...config, ...own }
   if (!isTable(table))

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import {
+  assertClient,
   assertFunction,
   assertOptions,
   assertTimeout,
@@ -62,6 +63,8 @@ export function postgresSettings(options: PostgresStoreOptions): PostgresSetting
     prepare = false,
     now = Date.now,
   } = options
+  const expected = 'a Pool of pg: new Pool(…), instead of a Client'
+  assertClient('postgres', client, { connect: 'function', query: 'function', totalCount: 'number' }, expected)
   if (!TABLE.test(table))
     throw optionError('postgres', 'table must be a plain name such as session or app.session')
   assertTimeout('postgres', timeout)

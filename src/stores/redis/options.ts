@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import {
+  assertClient,
   assertFunction,
   assertOptions,
   assertTimeout,
@@ -56,10 +57,21 @@ const OPTIONS: OptionNames<RedisStoreOptions> = {
   now: true,
 }
 
+/** What clients of ioredis have, and those of node-redis have not. */
+const CLIENT = {
+  defineCommand: 'function',
+  duplicate: 'function',
+  status: 'string',
+  options: 'object',
+} as const
+
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong, or `url` malformed */
 export function redisSettings(options: RedisStoreOptions): RedisSettings {
   assertOptions('redis', options, OPTIONS)
   const { client, url, mode = 'single', tls, maxBytes = MAX_BYTES, now = Date.now } = options
+  const expected =
+    'a Redis or a Cluster of ioredis (a client of the package redis, node-redis, cannot be used: npm install ioredis)'
+  assertClient('redis', client, CLIENT, expected)
   const config = url === undefined ? undefined : parseRedisConfig(url, mode)
   const timeout = options.timeout ?? config?.timeout ?? TIMEOUT
   assertWhole('redis', 'maxBytes', maxBytes, 1)

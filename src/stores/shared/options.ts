@@ -74,6 +74,39 @@ export function assertPrefix(store: string, prefix: string): void {
   throw optionError(store, 'prefix must be printable ASCII without spaces, up to 100 characters')
 }
 
+/** The kind of each property that a client of a driver has. */
+export type ClientShape = Readonly<Record<string, 'function' | 'number' | 'object' | 'string'>>
+
+/**
+ * Checks that what is handed over is a client of the driver, since a call to anything else looks like a server that is down.
+ *
+ * @param shape what only such a client has
+ * @param expected what is to be handed over: `'a Redis or Cluster of ioredis'`
+ * @throws SessionError `ERR_SESSION_OPTIONS`
+ */
+export function assertClient(store: string, client: unknown, shape: ClientShape, expected: string): void {
+  if (client === undefined) return
+  const fields = Object(client) as Readonly<Record<string, unknown>> // of whatever was given
+  const isObject = typeof client === 'object' && client !== null
+  if (isObject && Object.entries(shape).every(([name, kind]) => typeof fields[name] === kind)) return
+  throw optionError(store, `client must be ${expected}; ${kindOf(client)} was given${hintFor(client)}`)
+}
+
+function kindOf(client: unknown): string {
+  if (client === null) return 'null'
+  if (typeof client !== 'object') return typeof client === 'string' ? 'text' : `a ${typeof client}`
+  if (typeof Object(client)['then'] === 'function') return 'a promise'
+  const name: unknown = Object(client)['constructor']?.name
+  return typeof name === 'string' && /^\w{2,40}$/.test(name)
+    ? `an object of the class ${name}`
+    : 'another object'
+}
+
+function hintFor(client: unknown): string {
+  if (typeof client === 'string') return '; a connection string is the option url'
+  return typeof Object(client)['then'] === 'function' ? ': await it' : ''
+}
+
 /** The error for options that name no backend, or two. */
 export function sourceError(store: string): SessionError {
   return optionError(store, 'give either url or client')
