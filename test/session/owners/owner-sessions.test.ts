@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { SessionError, SessionManager, type ManagerOptions, type SessionEvent } from '../../../src/index.ts'
 import { hashId } from '../../../src/session/id.ts'
+import { Gate } from '../../support/gate.ts'
 import { SpiedStore } from '../../support/spied-store.ts'
 
 const MINUTE = 60_000
@@ -325,6 +326,59 @@ test('refresh() tells all sessions of an owner that the rights have changed, unt
   }
   await manager.sessionsOf('ann').refresh()
   t.true((await manager.open(ids[0])).isOutdated)
+})
+
+/** The next call of this verb with this key waits at the gate. */
+function hold(store: SpiedStore, verb: string, key: string): Gate {
+  const gate = new Gate()
+  let isHeld = false
+  store.before = async (each, asked) => {
+    if (isHeld || each !== verb || asked !== key) return
+    isHeld = true
+    await gate.pass()
+  }
+  return gate
+}
+
+test('a refresh() that is slow does not take back what a later one has told a session which has caught up with the first', async (t) => {
+  const { manager, login, store } = fixture()
+  const other = fixture({ store }).manager
+  const session = await manager.open(await login())
+  await manager.regenerate(session) // so it is listed under two keys, and is marked by way of each
+  const key = hashId(session.id)
+  const gate = hold(store, 'read', key)
+  const marked = new Promise<void>((resolve) => {
+    store.after = (verb, asked) => {
+      if (verb === 'replace' && asked === key) resolve()
+    }
+  })
+  const slow = manager.sessionsOf('ann').refresh()
+  await gate.arrived
+  await marked
+  const reading = await other.open(session.id)
+  t.true(reading.isOutdated)
+  reading.refreshed()
+  await reading.commit()
+  t.false((await other.open(session.id)).isOutdated)
+  await other.sessionsOf('ann').refresh()
+  gate.open()
+  await slow
+  t.true((await other.open(session.id)).isOutdated)
+})
+
+test('refresh() tells a session that is given a new ID meanwhile, and whose redirect another request removes', async (t) => {
+  const { manager, login, store } = fixture()
+  const other = fixture({ store }).manager
+  const id = await login()
+  const gate = hold(store, 'read', hashId(id))
+  const refreshing = manager.sessionsOf('ann').refresh()
+  await gate.arrived
+  const session = await other.open(id)
+  await other.regenerate(session)
+  await store.inner.destroy(hashId(id)) // as one does that is about to end the session, and crashes
+  gate.open()
+  await refreshing
+  t.true((await other.open(session.id)).isOutdated)
 })
 
 test('security 29: a stolen copy of all that is stored opens nothing', async (t) => {
