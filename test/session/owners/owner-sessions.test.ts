@@ -118,6 +118,24 @@ test('a sign-in whose fence is older than an endAll is refused, and its client k
   t.is(await manager.find(fresh.id), undefined)
 })
 
+test('a sign-in that is refused, since another request has given the session a new ID, leaves it without an owner', async (t) => {
+  const { manager } = fixture()
+  const anonymous = manager.begin().set('cart', 1)
+  await anonymous.commit()
+  const [one, other] = [await manager.open(anonymous.id), await manager.open(anonymous.id)]
+  one.signIn('ann')
+  other.signIn('ann')
+  t.is(await one.commit(), 'ok')
+  await t.throwsAsync(other.commit(), { code: 'ERR_SESSION_CONFLICT' })
+  t.is(other.owner, undefined)
+  t.false(other.isFresh(MINUTE))
+  const list = await manager.sessionsOf('ann').list()
+  t.deepEqual(
+    list.map(({ handle }) => handle),
+    [one.handle],
+  )
+})
+
 test('what is cached of an owner in another process does not matter: a session that was ended is ended at once', async (t) => {
   const { manager, store, login } = fixture()
   const other = new SessionManager({ store, sweepInterval: 0 })
