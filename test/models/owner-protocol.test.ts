@@ -1,5 +1,6 @@
 // The protocol of owners as a small model, which shares no code with the library: every order of the steps of each two operations,
 // with a crash at each step, and random orders of more.
+import { setImmediate as tick } from 'node:timers/promises'
 import test from 'ava'
 import { explore, walk } from './exploration.ts'
 import { operations, rules, type OperationName, type Rule } from './owner-operations.ts'
@@ -99,20 +100,24 @@ const explorations: readonly Exploration[] = [
 
 for (const { title, setup, operations = pairs(), isLong } of explorations) {
   if (isLong === true && !IS_LONG) continue
-  test(`security 24, 25, 26, 27: in the model no order of two operations breaks an invariant: ${title}`, (t) => {
-    t.timeout(7_200_000)
-    let [states, orders] = [0, 0]
-    for (const scripts of operations) {
-      const explored = explore({ ...plain, ...setup, scripts: scripts.map((name) => [[name, 0]]) })
-      if (explored.wrong !== undefined) return t.fail(explored.wrong)
-      states += explored.states
-      orders += explored.orders
-    }
-    t.log(
-      `${operations.length} combinations, ${states.toLocaleString('en')} states, ${orders.toLocaleString('en')} orders`,
-    )
-    return t.true(states > operations.length)
-  })
+  test.serial(
+    `security 24, 25, 26, 27: in the model no order of two operations breaks an invariant: ${title}`,
+    async (t) => {
+      t.timeout(7_200_000)
+      let [states, orders] = [0, 0]
+      for (const scripts of operations) {
+        const explored = explore({ ...plain, ...setup, scripts: scripts.map((name) => [[name, 0]]) })
+        if (explored.wrong !== undefined) return t.fail(explored.wrong)
+        states += explored.states
+        orders += explored.orders
+        await tick()
+      }
+      t.log(
+        `${operations.length} combinations, ${states.toLocaleString('en')} states, ${orders.toLocaleString('en')} orders`,
+      )
+      return t.true(states > operations.length)
+    },
+  )
 }
 
 /** Pseudo-random choices: the same for the same seed. */
@@ -127,31 +132,35 @@ function seeded(seed: number): (count: number) => number {
   }
 }
 
-test(`security 24, 25, 26, 27: ${WALKS} random walks of the model with crashes, lost answers, late calls and evictions break no invariant`, (t) => {
-  t.timeout(7_200_000)
-  for (let seed = 1; seed <= WALKS; seed += 1) {
-    const pick = seeded(seed)
-    const scripts = Array.from({ length: 3 + pick(2) }, () =>
-      Array.from({ length: 1 + pick(2) }, () => [names[pick(names.length)] ?? 'lists', pick(2)] as const),
-    )
-    const beginning = (['two', 'rotated', 'none'] as const)[pick(3)] ?? 'two'
-    const wrong = walk(
-      {
-        rules,
-        scripts,
-        beginning,
-        max: pick(3) === 0 ? 2 : 100,
-        isRefusing: pick(4) === 0,
-        crashes: pick(2),
-        losses: pick(3),
-        evictions: pick(4) === 0 ? 1 : 0,
-      },
-      pick,
-    )
-    if (wrong !== undefined) return t.fail(`walk ${seed}\n${wrong}`)
-  }
-  return t.pass()
-})
+test.serial(
+  `security 24, 25, 26, 27: ${WALKS} random walks of the model with crashes, lost answers, late calls and evictions break no invariant`,
+  async (t) => {
+    t.timeout(7_200_000)
+    for (let seed = 1; seed <= WALKS; seed += 1) {
+      if (seed % 1_000 === 0) await tick()
+      const pick = seeded(seed)
+      const scripts = Array.from({ length: 3 + pick(2) }, () =>
+        Array.from({ length: 1 + pick(2) }, () => [names[pick(names.length)] ?? 'lists', pick(2)] as const),
+      )
+      const beginning = (['two', 'rotated', 'none'] as const)[pick(3)] ?? 'two'
+      const wrong = walk(
+        {
+          rules,
+          scripts,
+          beginning,
+          max: pick(3) === 0 ? 2 : 100,
+          isRefusing: pick(4) === 0,
+          crashes: pick(2),
+          losses: pick(3),
+          evictions: pick(4) === 0 ? 1 : 0,
+        },
+        pick,
+      )
+      if (wrong !== undefined) return t.fail(`walk ${seed}\n${wrong}`)
+    }
+    return t.pass()
+  },
+)
 
 /** What the model finds without each rule: the numbers of the invariants, and where. */
 const withoutRule: Readonly<
@@ -202,15 +211,18 @@ const withoutRule: Readonly<
 }
 
 for (const [rule, { breaks, by, setup }] of Object.entries(withoutRule)) {
-  test(`the model without the rule ${rule} breaks invariant ${breaks.join(' and ')}: one ${by.join(', one ')}`, (t) => {
-    const scripts = by.map((name) => [[name, 0]] as const)
-    const { wrong = 'nothing' } = explore({
-      ...plain,
-      ...setup,
-      rules: { ...rules, [rule]: false },
-      scripts,
-    })
-    const numbers = new Set(wrong.match(/^\d+(?=: )/gm)?.map(Number))
-    for (const number of breaks) t.true(numbers.has(number), wrong)
-  })
+  test.serial(
+    `the model without the rule ${rule} breaks invariant ${breaks.join(' and ')}: one ${by.join(', one ')}`,
+    (t) => {
+      const scripts = by.map((name) => [[name, 0]] as const)
+      const { wrong = 'nothing' } = explore({
+        ...plain,
+        ...setup,
+        rules: { ...rules, [rule]: false },
+        scripts,
+      })
+      const numbers = new Set(wrong.match(/^\d+(?=: )/gm)?.map(Number))
+      for (const number of breaks) t.true(numbers.has(number), wrong)
+    },
+  )
 }
