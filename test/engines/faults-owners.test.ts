@@ -2,11 +2,14 @@
 import test, { type ExecutionContext } from 'ava'
 import { SessionManager } from '../../src/index.ts'
 import { ownerKey } from '../../src/session/owners/owner.ts'
+import { freshDatabase, privateMariadb } from '../servers/mariadb.ts'
+import { startMemcached } from '../servers/memcached.ts'
+import { emptyDatabase, startPostgres } from '../servers/postgres.ts'
 import { TappedStore } from '../support/tapped-store.ts'
 import { attempt, judge, ownerActs, ownerScene } from './owner-acts.ts'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
 import { reserveEngines } from './reserve.ts'
-import { PATIENCE } from './stores.ts'
+import { makeStore, PATIENCE } from './stores.ts'
 
 const reserve = reserveEngines()
 
@@ -118,5 +121,92 @@ test('F10: memcache: when the record of an owner is evicted, its sessions end wh
   const session = manager.begin()
   session.signIn(owner, { since })
   await t.throwsAsync(session.commit(), { code: 'ERR_SESSION_CONFLICT' })
+  t.deepEqual(await manager.sessionsOf(owner).list(), [])
+})
+
+interface Mortal {
+  readonly config: string
+  kill(): Promise<unknown>
+  restart(): Promise<unknown>
+  stop(): Promise<unknown>
+}
+
+/** Servers that are killed, with the number of the fault. */
+const mortals: Readonly<Record<string, readonly [fault: string, start: () => Promise<Mortal>]>> = {
+  postgres: [
+    'F8',
+    async () => {
+      const server = await startPostgres()
+      const { url } = await emptyDatabase(server)
+      return { config: url, kill: async () => server.crash(), restart: server.restart, stop: server.stop }
+    },
+  ],
+  mysql: [
+    'F9',
+    async () => {
+      const server = await privateMariadb()
+      const { url } = await freshDatabase(server)
+      return { config: url, kill: server.kill, restart: server.restart, stop: server.stop }
+    },
+  ],
+}
+
+for (const [provider, [fault, start]] of Object.entries(mortals)) {
+  test(`${fault}: ${provider}: when the server is killed in the middle of a sign-in or endAll, and starts again, none claims what did not happen, and one list finishes it`, async (t) => {
+    t.timeout(300_000)
+    const { config, kill, restart, stop } = await start()
+    const eye = makeStore(provider, config, PATIENCE)
+    const witness = new SessionManager({ store: eye, openTimeout: PATIENCE, commitTimeout: PATIENCE })
+    const tap = new TappedStore(makeStore(provider, config, 5_000))
+    t.teardown(async () => {
+      await tap.close()
+      await witness.close()
+      await stop()
+    })
+    for (const name of ['signs in', 'ends all']) {
+      const manager = new SessionManager({ store: tap, openTimeout: 5_000, commitTimeout: 5_000 })
+      while (!(await manager.health(5_000)).ok);
+      const scene = await ownerScene(manager, witness, name)
+      let killed: Promise<unknown> | undefined
+      let writes = 0
+      tap.before = (verb) => {
+        if (verb !== 'read') writes += 1
+        if (writes === 2) killed ??= kill()
+      }
+      const { isDone, holds } = await attempt(t, name, scene)
+      tap.before = () => {}
+      await killed
+      await restart()
+      while (!(await witness.health(5_000)).ok);
+      t.log(name, isDone ? 'was acknowledged' : 'was reported as failed')
+      await judge(t, name, scene, holds, eye, false)
+    }
+  })
+}
+
+test('F10: memcache: when the server starts anew in the middle of endAll, no session is left, and endAll claims nothing else', async (t) => {
+  const server = await startMemcached()
+  const tap = new TappedStore(makeStore('memcache', server.url, 5_000))
+  const manager = new SessionManager({ store: tap, openTimeout: 5_000, commitTimeout: 5_000 })
+  const { ids, owner } = await ownerScene(manager, manager, 'ann')
+  let isStopped: Promise<unknown> | undefined
+  tap.before = (verb) => {
+    if (verb === 'destroy') isStopped ??= server.stop()
+  }
+  const ending = manager.sessionsOf(owner).endAll()
+  const settled = ending.then(
+    () => true,
+    () => false,
+  )
+  while (isStopped === undefined) await new Promise(setImmediate)
+  await isStopped
+  const next = await startMemcached({ port: server.port })
+  t.teardown(async () => {
+    await manager.close()
+    await next.stop()
+  })
+  t.log((await settled) ? 'endAll was acknowledged' : 'endAll was reported as failed')
+  while (!(await manager.health(5_000)).ok);
+  for (const id of ids) t.is(await manager.find(id), undefined)
   t.deepEqual(await manager.sessionsOf(owner).list(), [])
 })
