@@ -12,6 +12,8 @@ import { reserveEngines } from './reserve.ts'
 import { makeStore, PATIENCE } from './stores.ts'
 
 const reserve = reserveEngines()
+/** A store that may forget entries wants to be told. */
+const owners = { verifyEvery: 300_000 }
 
 interface Fault {
   readonly begin: (proxy: ProxiedEngine['proxy']) => void
@@ -31,7 +33,7 @@ async function run(t: ExecutionContext, provider: string, fault: Fault): Promise
   const engine = await reserve(t, provider)
   const { proxy } = engine
   const eye = engine.store(PATIENCE)
-  const patience = { openTimeout: PATIENCE, commitTimeout: PATIENCE }
+  const patience = { openTimeout: PATIENCE, commitTimeout: PATIENCE, owners }
   const witness = new SessionManager({ store: eye, ...patience })
   const { timeout } = fault
   const tap = new TappedStore(engine.store(timeout))
@@ -42,7 +44,7 @@ async function run(t: ExecutionContext, provider: string, fault: Fault): Promise
   })
   /** A process whose store answers. It is new, so it need not wait until it calls a store again that was down. */
   const recovered = async (): Promise<SessionManager> => {
-    const manager = new SessionManager({ store: tap, openTimeout: timeout, commitTimeout: timeout })
+    const manager = new SessionManager({ store: tap, openTimeout: timeout, commitTimeout: timeout, owners })
     while (!(await manager.health(5_000)).ok);
     return manager
   }
@@ -156,7 +158,7 @@ for (const [provider, [fault, start]] of Object.entries(mortals)) {
     t.timeout(300_000)
     const { config, kill, restart, stop } = await start()
     const eye = makeStore(provider, config, PATIENCE)
-    const witness = new SessionManager({ store: eye, openTimeout: PATIENCE, commitTimeout: PATIENCE })
+    const witness = new SessionManager({ store: eye, openTimeout: PATIENCE, commitTimeout: PATIENCE, owners })
     const tap = new TappedStore(makeStore(provider, config, 5_000))
     t.teardown(async () => {
       await tap.close()
@@ -164,7 +166,7 @@ for (const [provider, [fault, start]] of Object.entries(mortals)) {
       await stop()
     })
     for (const name of ['signs in', 'ends all']) {
-      const manager = new SessionManager({ store: tap, openTimeout: 5_000, commitTimeout: 5_000 })
+      const manager = new SessionManager({ store: tap, openTimeout: 5_000, commitTimeout: 5_000, owners })
       while (!(await manager.health(5_000)).ok);
       const scene = await ownerScene(manager, witness, name)
       let killed: Promise<unknown> | undefined
@@ -187,19 +189,19 @@ for (const [provider, [fault, start]] of Object.entries(mortals)) {
 test('F10: memcache: when the server starts anew in the middle of endAll, no session is left, and endAll claims nothing else', async (t) => {
   const server = await startMemcached()
   const tap = new TappedStore(makeStore('memcache', server.url, 5_000))
-  const manager = new SessionManager({ store: tap, openTimeout: 5_000, commitTimeout: 5_000 })
+  const manager = new SessionManager({ store: tap, openTimeout: 5_000, commitTimeout: 5_000, owners })
   const { ids, owner } = await ownerScene(manager, manager, 'ann')
-  let isStopped: Promise<unknown> | undefined
-  tap.before = (verb) => {
-    if (verb === 'destroy') isStopped ??= server.stop()
-  }
+  const stopping = new Promise<void>((resolve) => {
+    tap.before = (verb) => {
+      if (verb === 'destroy') resolve(server.stop())
+    }
+  })
   const ending = manager.sessionsOf(owner).endAll()
   const settled = ending.then(
     () => true,
     () => false,
   )
-  while (isStopped === undefined) await new Promise(setImmediate)
-  await isStopped
+  await stopping
   const next = await startMemcached({ port: server.port })
   t.teardown(async () => {
     await manager.close()

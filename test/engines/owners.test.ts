@@ -71,13 +71,12 @@ async function opened(manager: SessionManager, id: string): Promise<Session> {
 async function reached(promises: readonly Promise<unknown>[], count: number): Promise<void> {
   if (count === 0) return
   let left = count
-  await new Promise<void>((resolve, reject) => {
-    for (const each of promises)
-      each.then(() => {
-        left -= 1
-        if (left === 0) resolve()
-      }, reject)
+  const counted = promises.map(async (each) => {
+    await each
+    left -= 1
+    if (left > 0) await new Promise(() => {})
   })
+  await Promise.race(counted)
 }
 
 for (const [name, start] of Object.entries(places)) {
@@ -86,7 +85,7 @@ for (const [name, start] of Object.entries(places)) {
     async (t) => {
       t.timeout(3_600_000)
       const { options: own, stop } = await start()
-      const options = { ...own, openTimeout: 60_000, commitTimeout: 60_000 }
+      const options = { ...own, openTimeout: 60_000, commitTimeout: 60_000, owners: { verifyEvery: 300_000 } }
       const { now = Date.now } = options
       // To its clock every ID is old enough to be rotated.
       const rotating = { ...options, rotateAfter: 60_000, now: () => now() + 120_000 }
@@ -164,7 +163,7 @@ for (const [name, start] of Object.entries(places)) {
               ...options,
               openTimeout: 60_000,
               commitTimeout: 60_000,
-              owners: { max: MAX, whenFull },
+              owners: { max: MAX, whenFull, verifyEvery: 300_000 },
             }),
         )
         const [one, two] = managers

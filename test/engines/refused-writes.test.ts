@@ -281,7 +281,12 @@ for (const [name, prepare] of Object.entries(refusals)) {
       const events: SessionEvent[] = []
       const long = 'x'.repeat(2_000)
       const site = await openSite(
-        { store, idleTimeout: 3_600_000, onEvent: (event) => events.push(event) },
+        {
+          store,
+          idleTimeout: 3_600_000,
+          onEvent: (event) => events.push(event),
+          owners: { verifyEvery: 300_000 },
+        },
         {
           ...counting,
           begin: ({ session }) => void session.set('n', 0),
