@@ -63,6 +63,8 @@ export interface Rules {
   readonly listBeforeTelling: boolean
   /** A session is verified against its owner's record. */
   readonly verifies: boolean
+  /** It is verified under the key that it was found under, unless it has moved since. */
+  readonly verifiesTheKey: boolean
   /** A session is created before it is listed. */
   readonly createBeforeListing: boolean
 }
@@ -95,6 +97,7 @@ export const rules: Rules = {
   marksDiffer: true,
   listBeforeTelling: true,
   verifies: true,
+  verifiesTheKey: true,
   createBeforeListing: true,
 }
 
@@ -704,8 +707,14 @@ function* write(me: Process, at: number, isCatchingUp: boolean): Program<void> {
 function* verify(me: Process, at: number): Program<void> {
   const opened = yield* open(at)
   if (opened?.record.isOwned !== true || !me.rules.verifies) return
+  const { jar, key } = opened
   const record = yield* readOwner()
-  if (!isListed(record, opened.jar.handle)) yield* end(me, opened.key, opened.record)
+  const entry = record?.entries.find(({ handle }) => handle === jar.handle)
+  if (isListed(record, jar.handle)) {
+    if (entry?.keys.includes(key) === true || !me.rules.verifiesTheKey) return
+    if ((yield* read(key))?.kind !== 'session') return
+  }
+  yield* end(me, key, opened.record)
 }
 
 function* logOut(me: Process, at: number): Program<void> {

@@ -207,6 +207,11 @@ const withoutRule: Readonly<
   },
   listBeforeTelling: { breaks: [3], by: ['signs in', 'lists'] },
   verifies: { breaks: [10], by: ['signs in', 'lists'], setup: { evictions: 1 } },
+  verifiesTheKey: {
+    breaks: [10],
+    by: ['signs in to an anonymous session', 'signs in to an anonymous session'],
+    setup: { evictions: 1, crashes: 1 },
+  },
   createBeforeListing: { breaks: [1], by: ['signs in', 'ends all'] },
 }
 

@@ -185,15 +185,20 @@ export class OwnerRecords {
     }
   }
 
-  /** Whether the session may live. A damaged record lists nothing. */
-  async verify(owner: Owner, handle: string, deadline: Deadline): Promise<boolean> {
+  /** Whether the session that was found under this key may live. A damaged record lists nothing. */
+  async verify(owner: Owner, handle: string, sessionKey: string, deadline: Deadline): Promise<boolean> {
     const { store, key } = this.#place(owner)
     const entry = await store.read(key, undefined, deadline)
+    let record: OwnerRecord | undefined
     try {
-      return entry !== undefined && OwnerRecord.parse(entry.payload).isListed(handle)
+      record = entry && OwnerRecord.parse(entry.payload)
     } catch {
       return false
     }
+    if (record?.isListed(handle) !== true) return false
+    if (record.isListed(handle, sessionKey) || this.#settings.store.traits.location === 'client') return true
+    // It has moved meanwhile, or the record was lost and lists another sign-in to what was the same anonymous session.
+    return (await this.#readLive(sessionKey, deadline)) === undefined
   }
 
   /** The sessions that an owner has. What has ended is dropped from the record, and what is to end is ended. */

@@ -247,6 +247,21 @@ test('if the record of an owner is lost, each of its sessions ends with the firs
   t.true(events.some(({ type }) => type === 'unlisted'))
 })
 
+test('after the record of an owner is lost, a session is not taken for listed because another sign-in had its handle', async (t) => {
+  const { manager, store, turn } = fixture({ owners: { verifyEvery: MINUTE } })
+  const anonymous = manager.begin().set('cart', 1)
+  await anonymous.commit()
+  const [one, other] = [await manager.open(anonymous.id), await manager.open(anonymous.id)]
+  one.signIn('ann')
+  await one.commit()
+  await store.inner.destroy(await ownersKey(store))
+  other.signIn('ann')
+  await t.throwsAsync(other.commit(), { code: 'ERR_SESSION_CONFLICT' }) // and has listed its own key before
+  turn(MINUTE)
+  t.is(await (await manager.open(one.id)).set('a', 1).commit(), 'gone')
+  t.is(await manager.find(one.id), undefined)
+})
+
 async function ownersKey(store: SpiedStore): Promise<string> {
   for (const key of store.keys)
     if ((await store.inner.read(key))?.payload.includes('role=owner') === true) return key
