@@ -12,6 +12,7 @@ import { startMemcached } from '../servers/memcached.ts'
 import { emptyDatabase, startPostgres, type PostgresServer } from '../servers/postgres.ts'
 import { observe, option, startRedis } from '../servers/redis.ts'
 import { CLASSIC } from '../stores/mysql/harness.ts'
+import { attempt, judge, ownerActs, ownerScene, type OwnerScene } from './owner-acts.ts'
 import { counting, openSite } from './site.ts'
 
 const [FEW, MANY] = [200, 1_000]
@@ -280,7 +281,12 @@ for (const [name, prepare] of Object.entries(refusals)) {
       const events: SessionEvent[] = []
       const long = 'x'.repeat(2_000)
       const site = await openSite(
-        { store, idleTimeout: 3_600_000, onEvent: (event) => events.push(event) },
+        {
+          store,
+          idleTimeout: 3_600_000,
+          onEvent: (event) => events.push(event),
+          owners: { verifyEvery: 300_000 },
+        },
         {
           ...counting,
           begin: ({ session }) => void session.set('n', 0),
@@ -290,6 +296,10 @@ for (const [name, prepare] of Object.entries(refusals)) {
       t.teardown(async () => site.close())
       const ids: string[] = []
       while (ids.length < 10) ids.push((await site.ask('/begin')).cookie ?? '')
+      const { manager } = site.sessions
+      const scenes: (readonly [act: string, scene: OwnerScene])[] = []
+      for (const act of Object.keys(ownerActs))
+        scenes.push([act, await ownerScene(manager, manager, `one who ${act}`)])
       await refuse()
       events.length = 0
 
@@ -313,7 +323,18 @@ for (const [name, prepare] of Object.entries(refusals)) {
         t.true(event.error.answered, event.error.message)
         t.regex(event.error.message, reason)
       }
-      t.deepEqual((await site.sessions.manager.health()).ok, true)
+      t.deepEqual((await manager.health()).ok, true)
+
+      const acts = []
+      for (const [act, scene] of scenes) acts.push({ act, scene, ...(await attempt(t, act, scene)) })
+      t.log(acts.map(({ act, isDone }) => `${act}: ${isDone ? 'done' : 'refused'}`).join(', '))
+      const { status: small } = await site.ask('/begin')
+      t.is(
+        acts.some(({ isDone }) => !isDone),
+        small === 503,
+        'a full memcached may have room for small records',
+      )
+      t.is((await manager.health()).ok, true)
 
       const logout = await site.ask('/logout', ids[9])
       t.is(logout.status, endsSessions ? 200 : 503)
@@ -322,6 +343,7 @@ for (const [name, prepare] of Object.entries(refusals)) {
       await admit()
       t.is((await site.ask('/count', ids[0])).text, '1')
       t.not((await site.ask('/long')).cookie, undefined)
+      for (const { act, scene, holds } of acts) await judge(t, act, scene, holds, store, false)
     },
   )
 }

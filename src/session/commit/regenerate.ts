@@ -1,5 +1,7 @@
+import { SessionError } from '../../errors.ts'
 import { createId } from '../id.ts'
 import type { ManagerSettings } from '../options.ts'
+import { unbind } from '../owners/sign-in.ts'
 import type { SessionState } from '../state.ts'
 import type { Mover } from './move.ts'
 import { conflict } from './conflict.ts'
@@ -31,6 +33,7 @@ export class Regeneration {
     } catch (error) {
       // The record under this ID may still arrive late, so the ID is not used again.
       state.replaceNextId(createId(this.#settings.idPrefix))
+      if (error instanceof SessionError && error.code === 'ERR_SESSION_CONFLICT') refuseSignIn(state)
       throw error
     }
     if (outcome === 'empty') return 'empty'
@@ -39,6 +42,13 @@ export class Regeneration {
     this.#settings.events.emit({ type: 'regenerated', handle: state.handle })
     return 'ok'
   }
+}
+
+/** The session is not the owner's after a sign-in that was refused. */
+function refuseSignIn(state: SessionState): void {
+  if (state.signIn === undefined) return
+  unbind(state.draft.attributes)
+  state.signedIn()
 }
 
 export function endedMeanwhile(): Error {

@@ -74,7 +74,7 @@ export class OwnerListing {
     const at = now()
     const before = this.#verified.get(handle)
     if (before !== undefined && Math.abs(at - before) < this.verifyEvery) return undefined
-    return this.#records.verify(owner, handle, deadline).then(
+    return this.#records.verify(owner, handle, state.storedKey, deadline).then(
       (listed) => {
         if (listed) this.#remember(handle, at)
         else this.#verified.delete(handle)

@@ -185,15 +185,20 @@ export class OwnerRecords {
     }
   }
 
-  /** Whether the session may live. A damaged record lists nothing. */
-  async verify(owner: Owner, handle: string, deadline: Deadline): Promise<boolean> {
+  /** Whether the session that was found under this key may live. A damaged record lists nothing. */
+  async verify(owner: Owner, handle: string, sessionKey: string, deadline: Deadline): Promise<boolean> {
     const { store, key } = this.#place(owner)
     const entry = await store.read(key, undefined, deadline)
+    let record: OwnerRecord | undefined
     try {
-      return entry !== undefined && OwnerRecord.parse(entry.payload).isListed(handle)
+      record = entry && OwnerRecord.parse(entry.payload)
     } catch {
       return false
     }
+    if (record?.isListed(handle) !== true) return false
+    if (record.isListed(handle, sessionKey) || this.#settings.store.traits.location === 'client') return true
+    // It has moved meanwhile, or the record was lost and lists another sign-in to what was the same anonymous session.
+    return (await this.#readLive(sessionKey, deadline)) === undefined
   }
 
   /** The sessions that an owner has. What has ended is dropped from the record, and what is to end is ended. */
@@ -277,8 +282,24 @@ export class OwnerRecords {
       each.rights = createHandle()
       return { result: undefined, isChanged: true }
     })
-    const keys = [...record.entries.values()].flatMap((each) => each.keys)
-    await Promise.all(keys.map(async (key) => this.#mark(key, record.rights, deadline)))
+    const marked = new Set<string>()
+    let entries = [...record.entries]
+    while (entries.length > 0) {
+      const missing = new Set<string>()
+      const marking = entries.map(async ([handle, each]) => {
+        const keys = each.keys.filter((key) => !marked.has(key))
+        const found = await Promise.all(keys.map(async (key) => this.#mark(key, deadline)))
+        if (!found.includes(true)) missing.add(handle)
+      })
+      await Promise.all(marking)
+      if (missing.size === 0) return
+      for (const [, { keys }] of entries) for (const key of keys) marked.add(key)
+      // One that has another key by now was moved meanwhile.
+      const { record: newer } = await this.#read(owner, deadline)
+      entries = [...(newer?.entries ?? [])].filter(
+        ([handle, { keys }]) => missing.has(handle) && keys.some((key) => !marked.has(key)),
+      )
+    }
   }
 
   /** Destroys what is to end, and then drops it from the record. Returns how many sessions that were. */
@@ -350,22 +371,26 @@ export class OwnerRecords {
     return redirectOf(entry.payload) === undefined ? entry : undefined
   }
 
-  /** Writes into a session's header that its rights are older than these. */
-  async #mark(key: string, rights: string, deadline: Deadline): Promise<void> {
+  /**
+   * Writes into a session's header that its rights have changed. No two marks are the same: another refresh may have marked the
+   * session meanwhile, and its requests may know one of them and not the other.
+   *
+   * @returns whether there is a session under this key, or where it leads
+   */
+  async #mark(key: string, deadline: Deadline): Promise<boolean> {
     const { limits } = this.#settings
     const read = async (at: string): Promise<Entry | undefined> => this.#store.read(at, undefined, deadline)
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const found = await followRedirects(key, read, ({ payload }) => redirectOf(payload))
       const entry = found.record
-      if (entry === undefined || isTombstonePayload(entry.payload)) return
+      if (entry === undefined || isTombstonePayload(entry.payload)) return false
       const document = Document.parse(entry.payload, limits)
       const { createdAt, attributes } = document.header
-      if (attributes.get(OUTDATED) === rights) return
-      const own = new Map([...attributes, [OUTDATED, rights]])
+      const own = new Map([...attributes, [OUTDATED, createHandle()]])
       const header = { version: createVersion(), createdAt, attributes: own }
       const payload = document.write(header, new Map(), limits)
       const written = await this.#store.replace(found.key, payload, entry.expiresAt, entry, deadline)
-      if (written === 'gone' || typeof written === 'object') return
+      if (written !== 'conflict') return written !== 'gone'
       await this.#backOff(tries, deadline)
     }
     throw busy()

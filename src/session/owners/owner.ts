@@ -16,7 +16,7 @@ export type WhenFull = 'unused' | 'oldest' | 'refuse'
 /** The header attribute of a session that holds its owner. */
 export const OWNER = 'owner'
 
-/** The header attribute that says that the owner's rights have changed since: the rights that the session lacks. */
+/** The header attribute that says that the owner's rights have changed: a mark that no other refresh has made. */
 export const OUTDATED = 'outdated'
 
 const LONGEST = 256

@@ -62,7 +62,7 @@ export interface SignedIn {
 const SIGNED_IN = 'signed'
 /** The header attribute that holds how the owner has proven who it is, and when: `password:ms,otp:ms`. */
 const PROOFS = 'auth'
-/** The header attribute that holds the rights that the session has: see `OwnerRecords.refresh`. */
+/** The header attribute that holds the mark of the last refresh whose rights the session has read. */
 const RIGHTS = 'rights'
 const PROOF = /^([a-z][\w-]{0,31}):(\d{1,16})$/i
 const LONGEST_TEXT = 256

@@ -20,7 +20,12 @@ export async function runOwners(
   conditions: Partial<OwnerConditions> = {},
 ): Promise<string | undefined> {
   const settings = { faults: 0, crash: undefined, max: UNCAPPED, ...conditions }
-  const prologue = new OwnerSimulation(store, time, choices, { ...settings, faults: 0, crash: undefined })
+  const prologue = new OwnerSimulation(store, time, choices, {
+    ...settings,
+    faults: 0,
+    crash: undefined,
+    evictions: 0,
+  })
   await prologue.go([before])
   const simulation = prologue.next(settings)
   await simulation.begin()
@@ -38,9 +43,10 @@ export interface OwnerWalkOptions {
 }
 
 /**
- * Random walks of processes that sign one owner in and end its sessions, with crashes, lost answers and late calls, on the real
- * library over your store. Whatever was ended stays ended, nothing else ends, no more sessions are usable than are allowed, and
- * each usable one is listed.
+ * Random walks of processes that sign one owner in and end its sessions, with crashes, lost answers, late calls and records that
+ * are evicted, on the real library over your store. Whatever was ended stays ended, nothing else ends, no more sessions are usable
+ * than are allowed, and each usable one is listed. A report names the invariant that does not hold, by its number in the page
+ * on users' sessions.
  */
 export function ownerWalks({ count = 1_000, from = 1 }: OwnerWalkOptions = {}): readonly StoreRequirement[] {
   const last = from + count - 1
@@ -77,9 +83,10 @@ export async function ownerWalk(
   const crash =
     choices.pick(2) === 0 ? { actor: choices.pick(actors), call: 1 + choices.pick(12) } : undefined
   const max = choices.pick(3) === 0 ? 3 : UNCAPPED
+  const evictions = choices.pick(4) === 0 && conditions.open === undefined ? 20 : 0
   const time = new VirtualTime(harness)
   time.join()
-  return runOwners(store, time, choices, scripts, { ...conditions, faults, crash, max })
+  return runOwners(store, time, choices, scripts, { ...conditions, faults, crash, max, evictions })
 }
 
 function actionOf(name: string): OwnerAction {

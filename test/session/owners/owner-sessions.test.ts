@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import { SessionError, SessionManager, type ManagerOptions, type SessionEvent } from '../../../src/index.ts'
 import { hashId } from '../../../src/session/id.ts'
+import { Gate } from '../../support/gate.ts'
 import { SpiedStore } from '../../support/spied-store.ts'
 
 const MINUTE = 60_000
@@ -117,6 +118,24 @@ test('a sign-in whose fence is older than an endAll is refused, and its client k
   t.is(await manager.find(fresh.id), undefined)
 })
 
+test('a sign-in that is refused, since another request has given the session a new ID, leaves it without an owner', async (t) => {
+  const { manager } = fixture()
+  const anonymous = manager.begin().set('cart', 1)
+  await anonymous.commit()
+  const [one, other] = [await manager.open(anonymous.id), await manager.open(anonymous.id)]
+  one.signIn('ann')
+  other.signIn('ann')
+  t.is(await one.commit(), 'ok')
+  await t.throwsAsync(other.commit(), { code: 'ERR_SESSION_CONFLICT' })
+  t.is(other.owner, undefined)
+  t.false(other.isFresh(MINUTE))
+  const list = await manager.sessionsOf('ann').list()
+  t.deepEqual(
+    list.map(({ handle }) => handle),
+    [one.handle],
+  )
+})
+
 test('what is cached of an owner in another process does not matter: a session that was ended is ended at once', async (t) => {
   const { manager, store, login } = fixture()
   const other = new SessionManager({ store, sweepInterval: 0 })
@@ -228,6 +247,21 @@ test('if the record of an owner is lost, each of its sessions ends with the firs
   t.true(events.some(({ type }) => type === 'unlisted'))
 })
 
+test('after the record of an owner is lost, a session is not taken for listed because another sign-in had its handle', async (t) => {
+  const { manager, store, turn } = fixture({ owners: { verifyEvery: MINUTE } })
+  const anonymous = manager.begin().set('cart', 1)
+  await anonymous.commit()
+  const [one, other] = [await manager.open(anonymous.id), await manager.open(anonymous.id)]
+  one.signIn('ann')
+  await one.commit()
+  await store.inner.destroy(await ownersKey(store))
+  other.signIn('ann')
+  await t.throwsAsync(other.commit(), { code: 'ERR_SESSION_CONFLICT' }) // and has listed its own key before
+  turn(MINUTE)
+  t.is(await (await manager.open(one.id)).set('a', 1).commit(), 'gone')
+  t.is(await manager.find(one.id), undefined)
+})
+
 async function ownersKey(store: SpiedStore): Promise<string> {
   for (const key of store.keys)
     if ((await store.inner.read(key))?.payload.includes('role=owner') === true) return key
@@ -325,6 +359,59 @@ test('refresh() tells all sessions of an owner that the rights have changed, unt
   }
   await manager.sessionsOf('ann').refresh()
   t.true((await manager.open(ids[0])).isOutdated)
+})
+
+/** The next call of this verb with this key waits at the gate. */
+function hold(store: SpiedStore, verb: string, key: string): Gate {
+  const gate = new Gate()
+  let isHeld = false
+  store.before = async (each, asked) => {
+    if (isHeld || each !== verb || asked !== key) return
+    isHeld = true
+    await gate.pass()
+  }
+  return gate
+}
+
+test('a refresh() that is slow does not take back what a later one has told a session which has caught up with the first', async (t) => {
+  const { manager, login, store } = fixture()
+  const other = fixture({ store }).manager
+  const session = await manager.open(await login())
+  await manager.regenerate(session) // so it is listed under two keys, and is marked by way of each
+  const key = hashId(session.id)
+  const gate = hold(store, 'read', key)
+  const marked = new Promise<void>((resolve) => {
+    store.after = (verb, asked) => {
+      if (verb === 'replace' && asked === key) resolve()
+    }
+  })
+  const slow = manager.sessionsOf('ann').refresh()
+  await gate.arrived
+  await marked
+  const reading = await other.open(session.id)
+  t.true(reading.isOutdated)
+  reading.refreshed()
+  await reading.commit()
+  t.false((await other.open(session.id)).isOutdated)
+  await other.sessionsOf('ann').refresh()
+  gate.open()
+  await slow
+  t.true((await other.open(session.id)).isOutdated)
+})
+
+test('refresh() tells a session that is given a new ID meanwhile, and whose redirect another request removes', async (t) => {
+  const { manager, login, store } = fixture()
+  const other = fixture({ store }).manager
+  const id = await login()
+  const gate = hold(store, 'read', hashId(id))
+  const refreshing = manager.sessionsOf('ann').refresh()
+  await gate.arrived
+  const session = await other.open(id)
+  await other.regenerate(session)
+  await store.inner.destroy(hashId(id)) // as one does that is about to end the session, and crashes
+  gate.open()
+  await refreshing
+  t.true((await other.open(session.id)).isOutdated)
 })
 
 test('security 29: a stolen copy of all that is stored opens nothing', async (t) => {

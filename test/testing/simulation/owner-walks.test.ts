@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import { Destroyer } from '../../../src/session/commit/destroy.ts'
 import { OwnerListing } from '../../../src/session/owners/owner-listing.ts'
@@ -6,6 +7,7 @@ import { OwnerRecords } from '../../../src/session/owners/owner-records.ts'
 import type { Store } from '../../../src/store.ts'
 import { ownerWalks } from '../../../src/testing/index.ts'
 import { ownerActions } from '../../../src/testing/simulation/owner-actions.ts'
+import { ownerInvariants } from '../../../src/testing/simulation/owner-invariants.ts'
 import { ownerWalk, runOwners } from '../../../src/testing/simulation/owner-walks.ts'
 import { Seeded } from '../../../src/testing/simulation/seeded.ts'
 import { VirtualTime } from '../../../src/testing/simulation/virtual-time.ts'
@@ -51,19 +53,45 @@ for (const [at, one] of names.entries()) {
   )
 }
 
-/** The seed of the first walk that goes wrong. */
-async function firstToFail(open: (backend: Backend) => Store, from = 1): Promise<number> {
-  const harness = harnessOf(open)
-  const store = await harness.open()
-  for (let seed = from; seed < from + SEEDS; seed += 1)
-    if ((await ownerWalk(store, harness, seed)) !== undefined) return seed
-  return Infinity
+/** Where a fault is found soon. */
+interface Where {
+  /** What the processes do, instead of what they do in random walks. */
+  readonly scripts?: readonly (readonly string[])[]
+  /** The first seed. */
+  readonly from?: number
 }
 
-/** The library with one rule of the protocol removed. */
-const withoutRule: readonly (readonly [fault: string, apply: () => () => void, from?: number])[] = [
+/** The first walk in which one of these invariants does not hold, and what it says of them. */
+async function firstToFail(
+  open: (backend: Backend) => Store,
+  invariants: readonly number[],
+  { scripts, from = 1 }: Where = {},
+): Promise<string | undefined> {
+  const harness = harnessOf(open)
+  const store = await harness.open()
+  const time = new VirtualTime(harness)
+  time.join()
+  const said = new RegExp(`^invariant (?:${invariants.join('|')}), .*`, 'm')
+  for (let seed = from; seed < from + SEEDS; seed += 1) {
+    const report = await (scripts === undefined
+      ? ownerWalk(store, harness, seed)
+      : runOwners(store, time, new Seeded(seed), scripts))
+    const [line] = said.exec(report ?? '') ?? []
+    if (line !== undefined) return `walk ${seed}: ${line}`
+  }
+  return undefined
+}
+
+/** The library with one rule of the protocol removed, and the invariants that do not hold then. */
+const withoutRule: readonly (readonly [
+  fault: string,
+  invariants: readonly number[],
+  apply: () => () => void,
+  where?: Where,
+])[] = [
   [
     'ending all begins no new epoch',
+    [1],
     () =>
       replaced(OwnerRecord.prototype, 'beginEpoch', function stays(this: OwnerRecord, except) {
         for (const handle of this.entries.keys()) if (handle !== except) this.markEnding(handle)
@@ -71,6 +99,7 @@ const withoutRule: readonly (readonly [fault: string, apply: () => () => void, f
   ],
   [
     'a sign-in is not compared with its fence',
+    [1],
     () => {
       const { enlist } = OwnerRecords.prototype
       return replaced(
@@ -84,6 +113,7 @@ const withoutRule: readonly (readonly [fault: string, apply: () => () => void, f
   ],
   [
     'a session moves without being listed under its new key',
+    [3, 8],
     () => {
       const { list } = OwnerListing.prototype
       return replaced(OwnerListing.prototype, 'list', async function silent(this: OwnerListing, state, key) {
@@ -93,6 +123,7 @@ const withoutRule: readonly (readonly [fault: string, apply: () => () => void, f
   ],
   [
     'a session that was ended may move',
+    [1, 5],
     () => {
       const { follow } = OwnerRecords.prototype
       return replaced(OwnerRecords.prototype, 'follow', async function mild(this: OwnerRecords, ...args) {
@@ -101,26 +132,54 @@ const withoutRule: readonly (readonly [fault: string, apply: () => () => void, f
       })
     },
   ],
-  ['a sign-in beyond the cap ends none', () => replaced(OwnerRecord.prototype, 'markEnding', () => {})],
+  ['a sign-in beyond the cap ends none', [4], () => replaced(OwnerRecord.prototype, 'markEnding', () => {})],
   [
     'a logout ends only the record that it finds',
+    [5],
     () =>
       replaced(Destroyer.prototype, 'logOut', async function short(this: Destroyer, ...args) {
         return this.end(...args)
       }),
-    3_600, // it takes two processes that end things, and a third one
+    { scripts: [['gives it a new ID'], ['ends one'], ['logs out']], from: 700 },
   ],
-  ['nothing is ever to be ended', () => replaced(OwnerRecord.prototype, 'ending', () => [])],
+  ['nothing is ever to be ended', [1, 4, 9], () => replaced(OwnerRecord.prototype, 'ending', () => [])],
+  [
+    'no session is looked for in the record of its owner',
+    [10],
+    () => replaced(OwnerRecords.prototype, 'verify', async () => true),
+  ],
+  [
+    'each request looks for its session in the record of its owner, and again',
+    [12],
+    () => {
+      const { verify } = OwnerListing.prototype
+      return replaced(OwnerListing.prototype, 'verify', function often(this: OwnerListing, ...args) {
+        void verify.apply(this, args)?.catch(() => {})
+        return verify.apply(this, args)
+      })
+    },
+  ],
+  ['a refresh tells no session', [14], () => replaced(OwnerRecords.prototype, 'refresh', async () => {})],
+  [
+    'a list shows the first session only',
+    [6],
+    () => {
+      const { list } = OwnerRecords.prototype
+      return replaced(OwnerRecords.prototype, 'list', async function short(this: OwnerRecords, ...args) {
+        return (await list.apply(this, args)).slice(0, 1)
+      })
+    },
+  ],
 ]
 
 // One after another: each changes the library for the whole process.
-for (const [fault, apply, from] of withoutRule) {
+for (const [fault, invariants, apply, where] of withoutRule) {
   test.serial(`a walk finds out that ${fault}`, async (t) => {
     const undo = apply()
     try {
-      const seed = await firstToFail((backend) => new HonestStore(backend), from)
-      t.log(`walk ${seed}`)
-      t.true(seed < Infinity)
+      const found = await firstToFail((backend) => new HonestStore(backend), invariants, where)
+      t.log(found)
+      t.not(found, undefined)
     } finally {
       undo()
     }
@@ -133,7 +192,21 @@ test.serial('a walk finds out that the record of an owner is not compared when i
       return true
     }
   }
-  t.true((await firstToFail((backend) => new Careless(backend))) < Infinity)
+  t.not(await firstToFail((backend) => new Careless(backend), [1, 3, 5, 8, 13]), undefined)
+})
+
+test('docs/owners.md says of each invariant where it is asserted', async (t) => {
+  const page = await readFile('docs/owners.md', 'utf8')
+  const rows = [...page.matchAll(/^\| (\d+) \| (.*?) \| (.*?) \| (.*?) \|/gm)]
+  const stated = rows.map(([, number, text]) => [Number(number), text])
+  // The last one is of the simulation itself.
+  t.deepEqual(
+    stated,
+    Object.entries(ownerInvariants)
+      .map(([number, text]) => [Number(number), text])
+      .slice(0, 14),
+  )
+  for (const [, number, , , walks] of rows) t.is(walks, 'yes', number)
 })
 
 function replaced<P extends object, K extends keyof P>(prototype: P, name: K, faulty: P[K]): () => void {
