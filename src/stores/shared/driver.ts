@@ -1,18 +1,28 @@
 import { SessionError } from '../../errors.ts'
+import { errnoOf } from './errors.ts'
+
+/** What Node, Plug'n'Play and bundlers call a package that is not there. */
+const MISSING = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
 
 /**
- * Loads a driver when a store first needs it, so that an application installs only the drivers it uses.
+ * The error of a driver that could not be loaded: `ERR_SESSION_OPTIONS`, with the command that installs it, if the package is
+ * missing, and otherwise what it has thrown itself.
  *
- * @throws SessionError `ERR_SESSION_OPTIONS`, with the command that installs it, if the package is missing
+ * A store loads its driver when it first needs it, so that an application installs only the drivers it uses:
+ *
+ * ```ts
+ * try {
+ *   return await import('ioredis')
+ * } catch (error) {
+ *   throw driverError('ioredis', error)
+ * }
+ * ```
+ *
+ * The import itself stands in the block, since bundlers then take the package as one that may be missing.
  */
-export async function loadDriver<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND'
-    if (!missing) throw cause
-    throw new SessionError('ERR_SESSION_OPTIONS', `the package ${name} is missing: npm install ${name}`, {
-      cause,
-    })
-  }
+export function driverError(name: string, cause: unknown): unknown {
+  if (!MISSING.includes(errnoOf(cause))) return cause
+  return new SessionError('ERR_SESSION_OPTIONS', `the package ${name} is missing: npm install ${name}`, {
+    cause,
+  })
 }
