@@ -1,5 +1,5 @@
 import type Cluster from 'node:cluster'
-import { createRequire } from 'node:module'
+import type * as Module from 'node:module'
 import { SessionError } from '../errors.ts'
 import { nearestName } from '../nearest-name.ts'
 import type { Store, Written } from '../store.ts'
@@ -47,11 +47,13 @@ const providers = new Map<string, OpenProvider>([
 ])
 
 /**
- * Loads an engine, at once, so that mistakes in a config string are thrown where the provider is opened. A bundler does not follow
- * `createRequire`, so a bundle contains the engines only that its program imports. See `docs/decisions/0028-how-an-engine-is-found.md`.
+ * Loads an engine, at once, so that mistakes in a config string are thrown where the provider is opened. Bundlers do not
+ * see it, so a bundle contains the engines only that its program imports. See `docs/decisions/0028-how-an-engine-is-found.md`.
  */
 function load<E extends keyof Engines>(engine: E): Engines[E] {
   try {
+    // Not imported: some bundlers follow a `createRequire` that they see. The cast is as above.
+    const { createRequire } = process.getBuiltinModule('node:module') as unknown as typeof Module
     const require = createRequire(import.meta.url)
     // The build replaces this path by the subpath of the package, whose types are those of the module.
     return require(`../stores/${engine}.ts`) as Engines[E]

@@ -30,11 +30,7 @@ const bundlers = {
     const warnings = []
     const bundle = await rollup({
       input: entry,
-      plugins: [
-        nodeResolve({ preferBuiltins: true, exportConditions: ['node'] }),
-        commonjs({ ignoreTryCatch: false }),
-        json(),
-      ],
+      plugins: [nodeResolve({ preferBuiltins: true, exportConditions: ['node'] }), commonjs(), json()],
       onwarn: ({ code, message }) => {
         if (code !== 'CIRCULAR_DEPENDENCY') warnings.push(message)
       },
@@ -82,9 +78,9 @@ const bundlers = {
 
   async ncc() {
     const { default: ncc } = await import('@vercel/ncc')
-    const { code, assets, err } = await ncc(entry, { quiet: true, minify: true, filename: 'program' })
+    const file = 'program.mjs'
+    const { code, assets, err } = await ncc(entry, { quiet: true, minify: true, filename: file })
     if (err) throw new Error(err)
-    const file = code.includes('import.meta') || /^import /m.test(code) ? 'program.mjs' : 'program.cjs'
     await writeFile(path.join(folder, file), code)
     for (const [name, { source }] of Object.entries(assets)) await writeFile(path.join(folder, name), source)
     return { file, warnings: [] }

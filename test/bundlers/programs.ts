@@ -1,5 +1,5 @@
 /** Programs of an application that are bundled, and what they say when they run. */
-import { access, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { access, cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test from 'ava'
@@ -90,13 +90,13 @@ async function projectWith(packages: readonly string[]): Promise<string> {
 }
 
 interface Bundle {
+  readonly project: string
   readonly folder: string
   readonly file: string
   readonly warnings: readonly string[]
 }
 
 async function bundleOf(bundler: string, project: string, program: keyof typeof programs): Promise<Bundle> {
-  // Elsewhere, so that nothing is found in the project when it runs.
   const folder = await temporaryFolder('kts-bundle-')
   const script = path.join(import.meta.dirname, 'bundle.js')
   const output = await runCommand(process.execPath, [
@@ -105,12 +105,23 @@ async function bundleOf(bundler: string, project: string, program: keyof typeof 
     path.join(project, `${program}.js`),
     folder,
   ])
-  const made = JSON.parse(output) as Omit<Bundle, 'folder'>
-  return { folder, ...made }
+  const made = JSON.parse(output) as Omit<Bundle, 'project' | 'folder'>
+  return { project, folder, ...made }
 }
 
-async function run({ folder, file }: Bundle, url = ''): Promise<string[]> {
-  const output = await runCommand(process.execPath, [path.join(folder, file)], {
+/** Runs a bundle as on another machine: nothing is found in the project. */
+async function run({ folder, file, project }: Bundle, url = ''): Promise<string[]> {
+  const modules = path.join(project, 'node_modules')
+  await rename(modules, `${modules}-away`)
+  try {
+    return await outputOf(path.join(folder, file), folder, url)
+  } finally {
+    await rename(`${modules}-away`, modules)
+  }
+}
+
+async function outputOf(file: string, folder: string, url: string): Promise<string[]> {
+  const output = await runCommand(process.execPath, [file], {
     cwd: folder,
     env: { ...process.env, PROGRAM_REDIS: url, NODE_ENV: 'test' },
   }).catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {

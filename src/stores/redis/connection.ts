@@ -271,7 +271,9 @@ function assertSingle(info: string): void {
 
 async function loadDriver(): Promise<Pick<typeof import('ioredis'), 'Cluster' | 'Redis'>> {
   try {
-    return await import('ioredis')
+    // Its default export is the class that all others are properties of. Not every bundler has them as exports too.
+    const { default: driver } = await import('ioredis')
+    return driver
   } catch (error) {
     throw driverError('ioredis', error)
   }

@@ -1,7 +1,7 @@
 import { SessionError } from '../../errors.ts'
 import { errnoOf } from './errors.ts'
 
-/** What Node, Plug'n'Play and bundlers call a package that is not there. */
+/** The codes of Node, Plug'n'Play and bundlers for a package that is not there. */
 const MISSING = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
 
 /**
@@ -21,8 +21,17 @@ const MISSING = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
  * The import itself stands in the block, since bundlers then take the package as one that may be missing.
  */
 export function driverError(name: string, cause: unknown): unknown {
-  if (!MISSING.includes(errnoOf(cause))) return cause
+  if (!isMissing(name, cause)) return cause
   return new SessionError('ERR_SESSION_OPTIONS', `the package ${name} is missing: npm install ${name}`, {
     cause,
   })
+}
+
+function isMissing(name: string, cause: unknown): boolean {
+  const message = cause instanceof Error ? cause.message : ''
+  // What ncc puts into a module in the place of a package that it has not found.
+  if (message === 'require is not defined') return true
+  // Vite has a sentence and no code. A package that the driver itself lacks is another matter.
+  const isAbsent = MISSING.includes(errnoOf(cause)) || message.startsWith('Could not resolve')
+  return isAbsent && new RegExp(`['"]${name}(?:/\\w+)?['"]`).test(message)
 }
