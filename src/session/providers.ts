@@ -48,7 +48,7 @@ const providers = new Map<string, OpenProvider>([
 
 /**
  * Loads an engine, at once, so that mistakes in a config string are thrown where the provider is opened. Bundlers do not
- * see it, so a bundle contains the engines only that its program imports. See `docs/decisions/0028-how-an-engine-is-found.md`.
+ * see it, so a bundle contains the engines only that its program imports. See `docs/decisions/0028-what-the-package-contains.md`.
  */
 function load<E extends keyof Engines>(engine: E): Engines[E] {
   try {

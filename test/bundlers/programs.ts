@@ -7,6 +7,9 @@ import { redisServer } from '../servers/redis.ts'
 import { runCommand, temporaryFolder } from '../support/cleanup.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
+const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {
+  dependencies: Record<string, string>
+}
 const drivers = ['ioredis', 'mysql2', 'pg', 'memjs']
 
 /** Counts two requests of one client, and says what a provider is that no import of the program names. */
@@ -83,7 +86,7 @@ async function projectWith(packages: readonly string[]): Promise<string> {
   await mkdir(ours, { recursive: true })
   await cp(path.join(root, 'dist'), path.join(ours, 'dist'), { recursive: true })
   await cp(path.join(root, 'package.json'), path.join(ours, 'package.json'))
-  await copyPackages(['koa', 'cookie', 'superjson', ...packages], modules)
+  await copyPackages(['koa', ...Object.keys(manifest.dependencies), ...packages], modules)
   await writeFile(path.join(folder, 'package.json'), '{ "private": true, "type": "module" }')
   for (const [name, code] of Object.entries(programs)) await writeFile(path.join(folder, `${name}.js`), code)
   return folder
