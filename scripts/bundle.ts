@@ -17,9 +17,14 @@ interface Entry {
 /** What the compiler has made, by the two commands of `npm run build`. */
 const COMPILED = path.resolve('.cache/build')
 
-/** Modules of a few lines each. */
-const SHARED =
-  /\/code\/(?:errors|store|stores\/shared\/(?:deadlines|driver|errors|options|payload-limit))\.js$/
+/** Small modules in one file: what every store needs, and what some engines share. */
+const chunks: readonly (readonly [name: string, modules: RegExp])[] = [
+  [
+    'shared',
+    /\/code\/(?:errors|store|session\/nearest-name|stores\/shared\/(?:deadlines|driver|errors|options|payload-limit))\.js$/,
+  ],
+  ['engines', /\/code\/stores\/shared\/(?:cas-verbs|pooled-runner)\.js$/],
+]
 
 const { exports } = JSON.parse(await readFile('package.json', 'utf8')) as {
   exports: Record<string, Entry | string>
@@ -42,8 +47,7 @@ async function bundleCode(): Promise<void> {
   const { output } = await bundle.write({
     dir: 'dist',
     chunkFileNames: 'chunks/[name]-[hash].js',
-    // What every store needs is small, and one file instead of five.
-    manualChunks: (id) => (SHARED.test(id) ? 'shared' : undefined),
+    manualChunks: (id) => chunks.find(([, modules]) => modules.test(id))?.[0],
     // Imports of what other chunks import load no earlier here, and bundlers warn about them.
     hoistTransitiveImports: false,
     sourcemap: true,
@@ -112,11 +116,18 @@ async function bundleTypes(): Promise<void> {
       throw new Error(message)
     },
   })
-  const { output } = await bundle.write({ dir: 'dist', chunkFileNames: 'chunks/[name]-[hash].js' })
+  const { output } = await bundle.write({
+    dir: 'dist',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    codeSplitting: { groups: [{ name: 'types.d', minShareCount: 2 }] },
+  })
   await bundle.close()
   // The same once more for programs in CommonJS, whose compiler takes `.d.ts` for the types of something it cannot `require`.
   for (const { fileName } of output) {
-    const text = await readFile(path.join('dist', fileName), 'utf8')
+    const made = await readFile(path.join('dist', fileName), 'utf8')
+    // Where each part came from, which no reader can open.
+    const text = made.replaceAll(/^\/\/ \.cache\/build\/.*\n/gm, '')
+    await writeFile(path.join('dist', fileName), text)
     const common = text.replaceAll(/(?<=from ["']\.[^"']*)\.js(?=["'])/g, '.cjs')
     await writeFile(path.join('dist', fileName.replace(/\.d\.ts$/, '.d.cts')), common)
   }
