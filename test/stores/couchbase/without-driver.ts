@@ -4,7 +4,7 @@ import { CouchbaseStore } from '../../../src/stores/couchbase.ts'
 
 // The driver is installed here, so its name is made one that is not.
 const hook = `export async function resolve(name, context, next) {
-  return next(name === 'couchbase' ? 'a-package-that-nobody-has-installed' : name, context)
+  return next(name, name === 'couchbase' ? { ...context, parentURL: 'file:///nowhere/index.js' } : context)
 }`
 register(`data:text/javascript,${encodeURIComponent(hook)}`)
 

@@ -4,7 +4,7 @@ import { MemcacheStore } from '../../../src/stores/memcache.ts'
 
 // The driver is installed here, so its name is made one that is not.
 const hook = `export async function resolve(name, context, next) {
-  return next(name === 'memjs' ? 'a-package-that-nobody-has-installed' : name, context)
+  return next(name, name === 'memjs' ? { ...context, parentURL: 'file:///nowhere/index.js' } : context)
 }`
 register(`data:text/javascript,${encodeURIComponent(hook)}`)
 

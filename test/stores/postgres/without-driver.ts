@@ -4,7 +4,7 @@ import { PostgresStore } from '../../../src/stores/postgres.ts'
 
 // The driver is installed here, so its name is made one that is not.
 const hook = `export async function resolve(name, context, next) {
-  return next(name === 'pg' ? 'a-package-that-nobody-has-installed' : name, context)
+  return next(name, name === 'pg' ? { ...context, parentURL: 'file:///nowhere/index.js' } : context)
 }`
 register(`data:text/javascript,${encodeURIComponent(hook)}`)
 
