@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os'
 const strips = process.features.typescript === 'strip'
 
 export default {
-  // test/interop/ has packages of its own, and a step of its own.
-  files: ['test/**/*.test.ts', '!test/interop/**'],
+  // test/interop/ and test/bundlers/ have packages of their own, and steps of their own.
+  files: ['test/**/*.test.ts', '!test/interop/**', '!test/bundlers/**'],
   extensions: { ts: 'module' },
   nodeArguments: [strips ? '--disable-warning=ExperimentalWarning' : '--import=tsx'],
   // Many a test waits for a server or a clock, so one more than can work at a time.

@@ -1,5 +1,6 @@
 // `npm test`: every check and every test. `--embedded`: the tests that need no server and no browser. `--check`: the inner loop.
-// `--interop`: the tests with packages of others, which are in `test/interop/node_modules`.
+// `--interop`: the tests with packages of others, which are in `test/interop/node_modules`. `--bundlers`: those with bundlers that are
+// in `test/bundlers/node_modules`.
 import path from 'node:path'
 import { couchbaseMockJar } from '../test/servers/couchbase.ts'
 import { install } from '../test/servers/packages.ts'
@@ -19,6 +20,7 @@ const embedded = [
   '!test/servers/**',
   '!test/examples/*-browser.test.ts',
   '!test/engines/**',
+  '!test/bundles.test.ts',
 ]
 /** What takes long and does not depend on the version of Node is left out of its other versions. */
 const brief = [
@@ -71,6 +73,10 @@ if (process.argv.includes('--check')) {
   await step(process.execPath, [ava, ...core])
 } else if (process.argv.includes('--interop')) {
   await interop()
+} else if (process.argv.includes('--bundlers')) {
+  await installed()
+  await scripts('build')
+  await step(process.execPath, [path.resolve(ava)], {}, 'test/bundlers')
 } else if (process.argv.includes('--embedded')) {
   await scripts('build')
   await step(process.execPath, [ava, ...embedded])

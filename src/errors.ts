@@ -45,6 +45,9 @@ export interface SessionErrorDetails {
   readonly answered?: boolean
 }
 
+/** The mark of all errors of this library, whichever copy of the package has made them. */
+const MARK = Symbol.for('koa-typed-session.SessionError')
+
 /**
  * The only error class of this library; `code` says which kind of error it is.
  *
@@ -71,6 +74,17 @@ export class SessionError extends Error {
    * the value of all other codes.
    */
   readonly answered: boolean
+
+  static {
+    Object.defineProperty(this.prototype, MARK, { value: true })
+  }
+
+  /** @internal A store may come from another copy of the package than the manager, as beside a bundle or a transpiler. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A subclass of a program has instances of its own.
+    if (this !== SessionError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && MARK in value
+  }
 
   constructor(code: SessionErrorCode, message: string, details: SessionErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)

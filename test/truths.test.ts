@@ -37,10 +37,20 @@ const INDEXED: ReadonlySet<string> = new Set(['.', './testing', './compat', './m
 test('each subpath of the package is a file of src/ or a room with an index.ts', async (t) => {
   const entries = Object.entries(field('exports')).filter(([name]) => name !== './package.json')
   t.true(entries.length > 5)
+  const versions: Record<string, unknown> = Object(field('typesVersions')['*'])
+  t.is(Object.keys(versions).length, entries.length - 1)
+  t.is(Reflect.get(manifest, 'main'), './dist/index.js')
   for (const [name, entry] of entries) {
     const file = INDEXED.has(name) ? `${name}/index` : name
     const built = path.posix.join('dist', file)
-    t.deepEqual(entry, { types: `./${built}.d.ts`, default: `./${built}.js` })
+    t.deepEqual(entry, {
+      require: { types: `./${built}.d.cts`, default: `./${built}.cjs` },
+      types: `./${built}.d.ts`,
+      default: `./${built}.js`,
+    })
+    // What compilers read that do not know `exports`: moduleResolution node10.
+    if (name === '.') t.is(Reflect.get(manifest, 'types'), `./${built}.d.ts`)
+    else t.deepEqual(versions[name.slice('./'.length)], [`./${built}.d.ts`], name)
     await t.notThrowsAsync(access(path.join('src', `${file}.ts`)), name)
   }
 })

@@ -1,6 +1,6 @@
 // Our published types beside those of other packages: programs are compiled, and schemas of other libraries are run.
 // The packages stand in test/types/package.json, and are installed there the first time.
-import { copyFile, cp, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -22,7 +22,14 @@ const compilers = {
   5: path.join(modules, 'typescript-5/bin/tsc'),
 }
 
-test.before('the packages are installed, and our declarations beside them', async () => {
+/** Every subpath of the package that has types. */
+const subpaths = Object.entries(
+  JSON.parse(await readFile('package.json', 'utf8')).exports as Record<string, unknown>,
+).flatMap(([subpath, entry]) =>
+  typeof entry === 'string' ? [] : [subpath.replace(/^\./, 'koa-typed-session')],
+)
+
+test.before('the packages are installed, and beside them our declarations, as they were built', async () => {
   const lock = path.join(root, 'package-lock.json')
   const installed = path.join(modules, 'installed.json')
   if ((await readFile(lock, 'utf8')) !== (await readFile(installed, 'utf8').catch(() => ''))) {
@@ -38,14 +45,11 @@ test.before('the packages are installed, and our declarations beside them', asyn
     await copyFile(lock, installed)
   }
   const ours = path.join(modules, 'koa-typed-session')
-  const declarations = [
-    '--emitDeclarationOnly',
-    '--declarationMap',
-    'false',
-    '--outDir',
-    path.join(ours, 'dist'),
-  ]
-  await runCommand(process.execPath, [compilers[7], '-p', 'tsconfig.build.json', ...declarations])
+  await rm(ours, { recursive: true, force: true })
+  await cp('dist', path.join(ours, 'dist'), {
+    recursive: true,
+    filter: (file) => !/\.(?:js|map)$/.test(file),
+  })
   await cp('package.json', path.join(ours, 'package.json'))
 })
 
@@ -142,6 +146,58 @@ for (const leftOver of ['koa-session', 'koa-generic-session']) {
 test.serial('without skipLibCheck our declarations have no errors', async (t) => {
   t.is(await compile('programs/registered.ts', { skipLibCheck: false }), '')
 })
+
+/** What TypeScript 5 says about a program of CommonJS that imports every subpath, and uses what it imports. */
+async function compileCommon(compilerOptions: Readonly<Record<string, unknown>>): Promise<string> {
+  const folder = await temporaryFolder('kts-common-')
+  await writeFile(path.join(folder, 'package.json'), '{ "private": true }')
+  await symlink(modules, path.join(folder, 'node_modules'), 'junction')
+  await mkdir(path.join(folder, 'src'))
+  const imports = subpaths.map((subpath, at) => `import * as m${at} from '${subpath}'`)
+  const used = `import { session, SessionError, type SessionOptions } from 'koa-typed-session'
+    import { RedisStore, type RedisStoreOptions } from 'koa-typed-session/stores/redis'
+    const settings: RedisStoreOptions = { url: 'redis://127.0.0.1' }
+    const options: SessionOptions = { store: new RedisStore(settings) }
+    export const loaded = [${subpaths.map((_subpath, at) => `m${at}`).join(', ')}, session(options)]
+    export const isOurs = (error: unknown): boolean => error instanceof SessionError && error.code === 'ERR_SESSION_STORE'
+    // @ts-expect-error the declarations are there, and not any
+    export const wrong: number = new RedisStore(settings)`
+  await writeFile(path.join(folder, 'src/program.ts'), [...imports, used].join('\n'))
+  await writeFile(
+    path.join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        target: 'es2022',
+        strict: true,
+        noEmit: true,
+        preserveSymlinks: true,
+        skipLibCheck: true,
+        types: ['node'],
+        ...compilerOptions,
+      },
+      include: ['src'],
+    }),
+  )
+  return runCommand(process.execPath, [compilers[5], '-p', folder, '--pretty', 'false']).catch(
+    ({ stdout }: { stdout?: string }) => stdout || 'the compiler did not run',
+  )
+}
+
+test.serial('a program of CommonJS with moduleResolution node10 finds every subpath', async (t) => {
+  t.is(await compileCommon({ module: 'commonjs', moduleResolution: 'node10' }), '')
+})
+
+test.serial(
+  'a program of CommonJS with module node16 finds every subpath, without skipLibCheck too',
+  async (t) => {
+    const errors = await compileCommon({ module: 'node16', skipLibCheck: false })
+    t.deepEqual(
+      // The drivers are not installed beside it.
+      errors.split('\n').filter((line) => line !== '' && !line.includes('TS2307')),
+      [],
+    )
+  },
+)
 
 test.serial('a session has the types of schemas of zod 4, 3.25 and 3.24, valibot and arktype', async (t) => {
   t.is(await compile('programs/schemas.ts'), '')

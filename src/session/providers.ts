@@ -1,16 +1,11 @@
 import type Cluster from 'node:cluster'
+import type * as Module from 'node:module'
 import { SessionError } from '../errors.ts'
 import { nearestName } from '../nearest-name.ts'
 import type { Store, Written } from '../store.ts'
 import { CookieStore } from '../stores/cookie.ts'
 import { parseCookieConfig, type CookieWishes } from '../stores/cookie/config.ts'
-import { CouchbaseStore } from '../stores/couchbase.ts'
-import { FileStore } from '../stores/file.ts'
-import { MemcacheStore } from '../stores/memcache.ts'
 import { MemoryStore } from '../stores/memory.ts'
-import { MysqlStore } from '../stores/mysql.ts'
-import { PostgresStore } from '../stores/postgres.ts'
-import { RedisStore } from '../stores/redis.ts'
 
 /** What a provider gets besides its config string. */
 export interface ProviderContext {
@@ -23,19 +18,55 @@ export interface ProviderContext {
  */
 export type OpenProvider = (config: string, context: ProviderContext) => Store
 
+/** The modules of the engines that are loaded when a program names them. */
+interface Engines {
+  readonly file: typeof import('../stores/file.ts')
+  readonly redis: typeof import('../stores/redis.ts')
+  readonly memcache: typeof import('../stores/memcache.ts')
+  readonly couchbase: typeof import('../stores/couchbase.ts')
+  readonly mysql: typeof import('../stores/mysql.ts')
+  readonly postgres: typeof import('../stores/postgres.ts')
+}
+
+const onDemand: ReadonlyMap<string, OpenProvider> = new Map<string, OpenProvider>([
+  ['file', (config, { now }) => new (load('file').FileStore)({ folder: config, now })],
+  ['redis', (config, context) => load('redis').RedisStore.fromConfig(config, context)],
+  ['redis_cluster', (config, context) => load('redis').RedisStore.fromConfig(config, context, 'cluster')],
+  ['redis_sentinel', (config, context) => load('redis').RedisStore.fromConfig(config, context, 'sentinel')],
+  ['memcache', (config, context) => load('memcache').MemcacheStore.fromConfig(config, context)],
+  ['couchbase', (config, context) => load('couchbase').CouchbaseStore.fromConfig(config, context)],
+  ['mysql', (config, context) => load('mysql').MysqlStore.fromConfig(config, context)],
+  ['postgres', (config, context) => load('postgres').PostgresStore.fromConfig(config, context)],
+  ['postgresql', (config, context) => load('postgres').PostgresStore.fromConfig(config, context)],
+])
+
 const providers = new Map<string, OpenProvider>([
   ['memory', (_config, { now }) => new MemoryStore({ now })],
   ['cookie', (config, context) => CookieStore.fromConfig(config, context)],
-  ['file', (config, { now }) => new FileStore({ folder: config, now })],
-  ['redis', (config, context) => RedisStore.fromConfig(config, context)],
-  ['redis_cluster', (config, context) => RedisStore.fromConfig(config, context, 'cluster')],
-  ['redis_sentinel', (config, context) => RedisStore.fromConfig(config, context, 'sentinel')],
-  ['memcache', (config, context) => MemcacheStore.fromConfig(config, context)],
-  ['couchbase', (config, context) => CouchbaseStore.fromConfig(config, context)],
-  ['mysql', (config, context) => MysqlStore.fromConfig(config, context)],
-  ['postgres', (config, context) => PostgresStore.fromConfig(config, context)],
-  ['postgresql', (config, context) => PostgresStore.fromConfig(config, context)],
+  ...onDemand,
 ])
+
+/**
+ * Loads an engine, at once, so that mistakes in a config string are thrown where the provider is opened. Bundlers do not
+ * see it, so a bundle contains the engines only that its program imports. See `docs/decisions/0028-what-the-package-contains.md`.
+ */
+function load<E extends keyof Engines>(engine: E): Engines[E] {
+  try {
+    // Not imported: some bundlers follow a `createRequire` that they see. The cast is as above.
+    const { createRequire } = process.getBuiltinModule('node:module') as unknown as typeof Module
+    const require = createRequire(import.meta.url)
+    // The build replaces this path by the subpath of the package, whose types are those of the module.
+    return require(`../stores/${engine}.ts`) as Engines[E]
+  } catch (cause) {
+    const name = `${engine.charAt(0).toUpperCase()}${engine.slice(1)}Store`
+    throw new SessionError(
+      'ERR_SESSION_OPTIONS',
+      `provider: the ${engine} store cannot be loaded by its name, as in a bundle; ` +
+        `import { ${name} } from 'koa-typed-session/stores/${engine}', and give store: new ${name}(…) or call registerProvider`,
+      { cause },
+    )
+  }
+}
 
 /** The store of a program that names none. */
 class DefaultStore extends MemoryStore {
@@ -81,6 +112,14 @@ export function cookieSettings(provider = '', config = ''): CookieWishes {
  * app.use(session({ provider: 'dynamo', providerConfig: 'table=sessions' }))
  * ```
  *
+ * An engine of this package is registered under its own name by a program that is bundled: a bundle contains what the program
+ * imports, and no engine is found in it by a name alone.
+ *
+ * ```ts
+ * import { RedisStore } from 'koa-typed-session/stores/redis'
+ * registerProvider('redis', RedisStore.fromConfig)
+ * ```
+ *
  * @throws SessionError `ERR_SESSION_OPTIONS` if the name is empty or taken
  */
 export function registerProvider(name: string, open: OpenProvider): void {
@@ -93,7 +132,7 @@ export function registerProvider(name: string, open: OpenProvider): void {
     )
   const known = providers.get(name)
   if (known === open) return
-  if (known !== undefined) {
+  if (known !== undefined && known !== onDemand.get(name)) {
     throw new SessionError('ERR_SESSION_OPTIONS', `registerProvider: there is already a provider '${name}'`)
   }
   providers.set(name, open)

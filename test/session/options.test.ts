@@ -5,6 +5,7 @@ import {
   session,
   SessionError,
   SessionManager,
+  type OpenProvider,
   type SessionOptions,
 } from '../../src/index.ts'
 import { defaultLimits } from '../../src/codec/limits.ts'
@@ -104,6 +105,48 @@ test('a provider that the program has registered is opened by its name', async (
   t.deepEqual(opened, ['here'])
   for (const taken of ['mine', 'memory'])
     t.throws(() => registerProvider(taken, () => new MemoryStore()), { code: 'ERR_SESSION_OPTIONS' })
+})
+
+test('a mistake in a config string is thrown at once, also for an engine that is not loaded before', (t) => {
+  for (const provider of [
+    'file',
+    'redis',
+    'redis_cluster',
+    'redis_sentinel',
+    'memcache',
+    'couchbase',
+    'mysql',
+    'postgres',
+  ])
+    t.throws(() => session({ provider, providerConfig: provider === 'file' ? '' : 'http://?' }), {
+      instanceOf: SessionError,
+      code: 'ERR_SESSION_OPTIONS',
+    })
+})
+
+test('the traits are those of the store from the beginning', (t) => {
+  const names = { redis: 'redis', redis_cluster: 'redis', memcache: 'memcache', mysql: 'mysql' }
+  const configs = { mysql: 'mysql://127.0.0.1/shop' }
+  for (const [provider, name] of Object.entries(names)) {
+    const providerConfig = Object.hasOwn(configs, provider) ? configs.mysql : '127.0.0.1:1'
+    const { traits } = new SessionManager({ provider, providerConfig })
+    t.is(traits.name, name)
+    t.is(traits.evicts === true, name === 'memcache')
+  }
+})
+
+test('an engine that is not loaded before is registered under its own name once, as a bundle needs it', (t) => {
+  const opened: string[] = []
+  const open: OpenProvider = (config, { now }) => {
+    opened.push(config)
+    return new MemoryStore({ now })
+  }
+  registerProvider('couchbase', open)
+  registerProvider('couchbase', open)
+  t.is(new SessionManager({ provider: 'couchbase', providerConfig: 'here' }).traits.name, 'memory')
+  t.deepEqual(opened, ['here'])
+  t.throws(() => registerProvider('couchbase', () => new MemoryStore()), { code: 'ERR_SESSION_OPTIONS' })
+  t.throws(() => registerProvider('cookie', () => new MemoryStore()), { code: 'ERR_SESSION_OPTIONS' })
 })
 
 test('beego 19: a second manager in one process has its own settings', async (t) => {

@@ -3,7 +3,7 @@ import type { CouchbaseConfig } from './config.ts'
 import { CouchbaseError } from './errors.ts'
 import { askManager } from './node-lookup.ts'
 import type { CouchbasePlace, CouchbaseSettings } from './options.ts'
-import { loadDriver } from '../shared/driver.ts'
+import { driverError } from '../shared/driver.ts'
 import { refusedError, storeError } from '../shared/errors.ts'
 
 /** The collection of the sessions, and the cluster that was connected to for it. */
@@ -40,7 +40,7 @@ export class CouchbaseConnection {
 
 async function connect(address: CouchbaseConfig, timeout: number): Promise<Cluster> {
   const { username, password } = address
-  const driver = await loadDriver('couchbase', async () => import('couchbase'))
+  const driver = await loadDriver()
   const cluster = address.cluster ?? (await askManager(address, timeout))
   const timeouts = { kvTimeout: timeout, connectTimeout: timeout, bootstrapTimeout: timeout }
   try {
@@ -75,4 +75,12 @@ async function openBucket(cluster: Cluster, bucket: string): Promise<void> {
 
 function collectionIn({ client, bucket, scope, collection }: CouchbasePlace): Collection {
   return client.bucket(bucket).scope(scope).collection(collection)
+}
+
+async function loadDriver(): Promise<typeof import('couchbase')> {
+  try {
+    return await import('couchbase')
+  } catch (error) {
+    throw driverError('couchbase', error)
+  }
 }

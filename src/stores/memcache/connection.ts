@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { Socket } from 'node:net'
 import { Deadlines, msLeft, type Deadline } from '../shared/deadlines.ts'
-import { loadDriver } from '../shared/driver.ts'
+import { driverError } from '../shared/driver.ts'
 import { noAnswer, Refusal } from '../shared/errors.ts'
 import { optionError } from '../shared/options.ts'
 import type { MemcacheAddress } from './config.ts'
@@ -67,7 +67,7 @@ export class MemcacheConnection {
     to: MemcacheClient | readonly MemcacheAddress[],
     timeout: number,
   ): Promise<MemcacheConnection> {
-    const memjs = await loadDriver('memjs', async () => import('memjs'))
+    const memjs = await loadDriver()
     if ('servers' in to) return new MemcacheConnection(memjs, to, false)
     const seconds = { timeout: timeout / 1_000, conntimeout: timeout / 1_000 }
     const servers = to.map(({ host, port, username, password }) => {
@@ -206,4 +206,12 @@ function closed(): Error {
 function errorOf(error: unknown, deadline: Deadline): Error {
   if (error instanceof Error) return TIMED_OUT.test(error.message) ? new Error(noAnswer(deadline)) : error
   return new Refusal('the server asks for a user and a password, and they are missing or wrong')
+}
+
+async function loadDriver(): Promise<typeof import('memjs')> {
+  try {
+    return await import('memjs')
+  } catch (error) {
+    throw driverError('memjs', error)
+  }
 }

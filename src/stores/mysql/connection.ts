@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import type { Pool as CallbackPool } from 'mysql2'
 import type { Pool, PoolConnection, QueryOptions } from 'mysql2/promise'
-import { loadDriver } from '../shared/driver.ts'
+import { driverError } from '../shared/driver.ts'
 import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { MysqlConfig } from './config.ts'
 import {
@@ -135,7 +135,7 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   }
 
   async #createPool({ socketPath, host, port, tls, ...config }: MysqlConfig): Promise<Pool> {
-    const { createPool } = await loadDriver('mysql2', async () => import('mysql2/promise'))
+    const { createPool } = await loadDriver()
     const pool = createPool({
       user: config.user,
       password: config.password,
@@ -174,4 +174,12 @@ function connectTo(host: string, port: number): Socket {
   if (family === 0) return connect(port, host)
   const lookup: LookupFunction = (_name, _options, found) => found(null, host, family)
   return connect({ host: `${host}.`, port, family, lookup })
+}
+
+async function loadDriver(): Promise<typeof import('mysql2/promise')> {
+  try {
+    return await import('mysql2/promise')
+  } catch (error) {
+    throw driverError('mysql2', error)
+  }
 }

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient, PoolConfig, QueryArrayConfig } from 'pg'
-import { loadDriver } from '../shared/driver.ts'
+import { driverError } from '../shared/driver.ts'
 import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
 import type { PostgresConfig } from './config.ts'
 import {
@@ -110,7 +110,7 @@ export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
  * all further ones.
  */
 async function createPool(source: PostgresConfig, options: PostgresConnectionOptions): Promise<Pool> {
-  const { default: pg } = await loadDriver('pg', async () => import('pg'))
+  const { default: pg } = await loadDriver()
   let refusal: unknown
   for (const config of poolConfigs(source, options)) {
     const pool = new pg.Pool(config)
@@ -149,4 +149,12 @@ function poolConfigs(
 /** The pool drops a failed connection by itself, and the statement on it rejects. */
 function ignore(): undefined {
   return undefined
+}
+
+async function loadDriver(): Promise<typeof import('pg')> {
+  try {
+    return await import('pg')
+  } catch (error) {
+    throw driverError('pg', error)
+  }
 }

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import { Deadlines, startDeadline } from '../shared/deadlines.ts'
-import { loadDriver } from '../shared/driver.ts'
+import { driverError } from '../shared/driver.ts'
 import { lateError, refusedError } from '../shared/errors.ts'
 import type { RedisAddress, RedisConfig } from './config.ts'
 import type { RedisSettings } from './options.ts'
@@ -161,7 +161,7 @@ export async function createRedisClient(
   timeout: number,
   tls: ConnectionOptions | undefined,
 ): Promise<Redis | Cluster> {
-  const { Cluster, Redis } = await loadDriver('ioredis', async () => import('ioredis'))
+  const { Cluster, Redis } = await loadDriver()
   const { mode, addresses, username, password, db, master } = config
   const isSecure = config.tls || tls !== undefined
   const secure = isSecure ? { tls: { ...tls } } : {}
@@ -267,4 +267,14 @@ function assertSingle(info: string): void {
   const [, kind] = /^redis_mode:(\w+)/m.exec(info) ?? []
   if (kind === 'cluster') throw refusedError('redis', 'the server belongs to a cluster: use redis_cluster')
   if (kind === 'sentinel') throw refusedError('redis', 'the server is a sentinel: use redis_sentinel')
+}
+
+async function loadDriver(): Promise<Pick<typeof import('ioredis'), 'Cluster' | 'Redis'>> {
+  try {
+    // Its default export is the class that all others are properties of. Not every bundler has them as exports too.
+    const { default: driver } = await import('ioredis')
+    return driver
+  } catch (error) {
+    throw driverError('ioredis', error)
+  }
 }

@@ -2,9 +2,9 @@ import { register } from 'node:module'
 import { SessionError } from '../../../src/errors.ts'
 import { CouchbaseStore } from '../../../src/stores/couchbase.ts'
 
-// The driver is installed here, so its name is made one that is not.
+// The driver is installed here, so it is looked for elsewhere.
 const hook = `export async function resolve(name, context, next) {
-  return next(name === 'couchbase' ? 'a-package-that-nobody-has-installed' : name, context)
+  return next(name, name === 'couchbase' ? { ...context, parentURL: 'file:///nowhere/index.js' } : context)
 }`
 register(`data:text/javascript,${encodeURIComponent(hook)}`)
 

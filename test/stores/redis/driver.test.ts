@@ -7,7 +7,7 @@ test('without the driver the error names the command that installs it', async (t
     `data:text/javascript,${encodeURIComponent(`
     export async function resolve(specifier, context, next) {
       if (specifier !== 'ioredis') return next(specifier, context)
-      throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' })
+      throw Object.assign(new Error("Cannot find package 'ioredis' imported from here"), { code: 'ERR_MODULE_NOT_FOUND' })
     }`)}`,
   )
   const store = new RedisStore({ url: '127.0.0.1' })
