@@ -57,13 +57,16 @@ async function bundleCode(): Promise<void> {
   })
   await bundle.close()
   for (const { fileName, ...file } of output)
-    if (file.type === 'chunk' && file.isEntry) await writeFile(...wrapperOf(fileName))
+    if (file.type === 'chunk' && file.isEntry) await writeWrapper(fileName.slice(0, -'.js'.length))
 }
 
-/** What `require` of an entry finds: Node loads the module itself, and compilers know that it may be required. */
-function wrapperOf(fileName: string): [file: string, code: string] {
-  const file = path.join('dist', fileName.replace(/\.js$/, '.cjs'))
-  return [file, `'use strict'\nmodule.exports = require('./${path.basename(fileName)}')\n`]
+/** What `require` of an entry finds: Node loads the module itself, and compilers learn that it may be required. */
+async function writeWrapper(entry: string): Promise<void> {
+  const module = `'./${path.basename(entry)}.js'`
+  await writeFile(path.join('dist', `${entry}.cjs`), `'use strict'\nmodule.exports = require(${module})\n`)
+  // The same types, not a copy of them: a class with private fields would be two classes otherwise.
+  const hint = 'with "module": "node16" the compiler does not know yet that a module can be required'
+  await writeFile(path.join('dist', `${entry}.d.cts`), `// @ts-ignore: ${hint}\nexport * from ${module}\n`)
 }
 
 /** Maps lead to the TypeScript, not to what the compiler made of it. */
@@ -122,14 +125,10 @@ async function bundleTypes(): Promise<void> {
     codeSplitting: { groups: [{ name: 'types.d', minShareCount: 2 }] },
   })
   await bundle.close()
-  // The same once more for programs in CommonJS, whose compiler takes `.d.ts` for the types of something it cannot `require`.
   for (const { fileName } of output) {
     const made = await readFile(path.join('dist', fileName), 'utf8')
     // Where each part came from, which no reader can open.
-    const text = made.replaceAll(/^\/\/ \.cache\/build\/.*\n/gm, '')
-    await writeFile(path.join('dist', fileName), text)
-    const common = text.replaceAll(/(?<=from ["']\.[^"']*)\.js(?=["'])/g, '.cjs')
-    await writeFile(path.join('dist', fileName.replace(/\.d\.ts$/, '.d.cts')), common)
+    await writeFile(path.join('dist', fileName), made.replaceAll(/^\/\/ \.cache\/build\/.*\n/gm, ''))
   }
 }
 

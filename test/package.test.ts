@@ -142,8 +142,8 @@ test('a stack trace with source maps names the file and line of the TypeScript',
 })
 
 test('the declarations have the names only that the package exports, and those that these need', async (t) => {
-  const files = built.filter((file) => /\.d\.c?ts$/.test(file))
-  t.is(files.filter((file) => file.endsWith('.d.cts')).length * 2, files.length)
+  const files = built.filter((file) => file.endsWith('.d.ts'))
+  t.true(files.length > 10)
   for (const file of files) {
     const text = await readFile(path.join('dist', file), 'utf8')
     t.notRegex(
@@ -151,9 +151,6 @@ test('the declarations have the names only that the package exports, and those t
       /@internal|\b(?:SessionState|Draft|Operations|ManagerSettings|GuardedStore|StoreCalls)\b/,
       file,
     )
-    if (!file.endsWith('.d.ts')) continue
-    const common = await readFile(path.join('dist', file.replace(/ts$/, 'cts')), 'utf8')
-    t.is(common.replaceAll(/\.cjs(?=["'])/g, '.js'), text)
   }
 })
 
