@@ -328,12 +328,7 @@ for (const [name, prepare] of Object.entries(refusals)) {
       const acts = []
       for (const [act, scene] of scenes) acts.push({ act, scene, ...(await attempt(t, act, scene)) })
       t.log(acts.map(({ act, isDone }) => `${act}: ${isDone ? 'done' : 'refused'}`).join(', '))
-      const { status: small } = await site.ask('/begin')
-      t.is(
-        acts.some(({ isDone }) => !isDone),
-        small === 503,
-        'a full memcached may have room for small records',
-      )
+      // A full backend may have room for a record as small as an owner's: what was told is judged below.
       t.is((await manager.health()).ok, true)
 
       const logout = await site.ask('/logout', ids[9])
