@@ -431,7 +431,10 @@ test('a request that is under way at SIGTERM is answered and kept, and an idle c
 
 test('a wrong setting stops the start with a sentence', async (t) => {
   const error = await t.throwsAsync(openShop(t, { env: { SESSION_PROVIDER: 'redsi' } }))
-  t.regex(error?.message ?? '', /The shop cannot open: provider: is not the name of a provider; did you mean redis\?/)
+  t.regex(
+    error?.message ?? '',
+    /The shop cannot open: provider: is not the name of a provider; did you mean redis\?/,
+  )
 })
 
 /** Whether somebody accepts connections there. */

@@ -82,9 +82,7 @@ function targetOf(options: CouchbaseStoreOptions): CouchbaseConfig | CouchbasePl
   }
   if (client === undefined || url !== undefined) throw sourceError('couchbase')
   const isCollection = typeof client === 'object' && client !== null && 'insert' in client
-  const shape = isCollection
-    ? ({ insert: 'function' } as const)
-    : ({ bucket: 'function' } as const)
+  const shape = isCollection ? ({ insert: 'function' } as const) : ({ bucket: 'function' } as const)
   assertClient('couchbase', client, shape, 'a Cluster or a Collection of the package couchbase')
   if ('insert' in client) {
     if (place === undefined) return client
