@@ -79,7 +79,8 @@ export class RedisConnection {
   }
 
   async close(): Promise<void> {
-    const client = await this.#ready?.catch(() => undefined)
+    // The application's client may never connect, and is not waited for.
+    const client = this.#isOwner ? await this.#ready?.catch(() => undefined) : undefined
     this.#ready = undefined
     this.#unwatch()
     for (const [left, timer] of this.#leaving) {
