@@ -17,6 +17,7 @@ const served = ['redis', 'memcache', 'mysql', 'postgres', 'couchbase'].flatMap((
 const embedded = [
   'test/**/*.test.ts',
   ...served,
+  '!test/migrate/*.test.ts',
   '!test/servers/**',
   '!test/examples/*-browser.test.ts',
   '!test/engines/**',

@@ -67,6 +67,7 @@ export async function startPostgres(): Promise<MortalPostgresServer> {
   const bin = path.dirname(await locate(tools.postgres))
   const identity = await serverIdentity()
   const running = await start({
+    exitSignal: 'SIGQUIT', // by which it removes its shared memory
     tool: tools.postgres,
     args: argsOf,
     ...identity,

@@ -26,6 +26,8 @@ export interface Program {
   readonly prepare?: (folder: string) => Promise<void>
   /** Resolves when the server answers; it is asked again until then. */
   readonly answers?: (port: number) => Promise<void>
+  /** What ends it together with this process, where `SIGKILL` would leave something behind. */
+  readonly exitSignal?: NodeJS.Signals
   /** The user to run as, where the program refuses root. */
   readonly uid?: number
   readonly gid?: number
@@ -131,19 +133,24 @@ async function launch(program: Program, binary: string, port: number, folder: st
 
 /** Starts the process and waits until it answers. Where it does not, it is ended. */
 async function spawned(
-  { args, env, answers = listens, uid, gid = uid }: Program,
+  { args, env, answers = listens, exitSignal, uid, gid = uid }: Program,
   binary: string,
   port: number,
   folder: string,
 ): Promise<ChildProcess> {
   const log = path.join(folder, 'stderr.log')
   const stderr = openSync(log, 'w')
-  const child = startProcess(binary, args(port, folder), {
-    cwd: folder,
-    stdio: ['ignore', 'ignore', stderr],
-    ...(env && { env: { ...process.env, ...env(folder) } }),
-    ...(uid !== undefined && { uid, gid }),
-  })
+  const child = startProcess(
+    binary,
+    args(port, folder),
+    {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', stderr],
+      ...(env && { env: { ...process.env, ...env(folder) } }),
+      ...(uid !== undefined && { uid, gid }),
+    },
+    exitSignal,
+  )
   closeSync(stderr)
   // A server that was left running must not keep the process of its test file alive.
   child.unref()

@@ -31,10 +31,15 @@ export function onExit(cleanup: () => void): () => void {
   return () => void cleanups.delete(cleanup)
 }
 
-/** Starts a process that is killed when this one ends. */
-export function startProcess(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+/** Starts a process that is killed when this one ends, by `signal`. */
+export function startProcess(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions,
+  signal: NodeJS.Signals = 'SIGKILL',
+): ChildProcess {
   const child = spawn(file, args, options)
-  child.once('exit', killedOnExit(child))
+  child.once('exit', killedOnExit(child, signal))
   return child
 }
 
@@ -53,8 +58,8 @@ export async function runCommand(
   }
 }
 
-function killedOnExit(child: ChildProcess): () => void {
-  return onExit(() => child.kill('SIGKILL'))
+function killedOnExit(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): () => void {
+  return onExit(() => child.kill(signal))
 }
 
 /** Makes an empty folder in the temporary directory (or in `parent`), which is removed when this process ends. */

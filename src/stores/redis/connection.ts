@@ -7,7 +7,7 @@ import type { RedisAddress, RedisConfig } from './config.ts'
 import type { RedisSettings } from './options.ts'
 
 /** Older versions are not maintained, and the scripts are not tested on them. */
-const OLDEST = [6, 2] as const
+const OLDEST = [6, 0] as const
 
 /** How often a client is left because its server became a replica, in ms at least. */
 const MIN_STAY = 500
@@ -265,7 +265,8 @@ function assertVersion(info: string): void {
 }
 
 function assertSingle(info: string): void {
-  const [, kind] = /^redis_mode:(\w+)/m.exec(info) ?? []
+  // Valkey and Redict say `server_mode`.
+  const [, kind] = /^(?:redis|server)_mode:(\w+)/m.exec(info) ?? []
   if (kind === 'cluster') throw refusedError('redis', 'the server belongs to a cluster: use redis_cluster')
   if (kind === 'sentinel') throw refusedError('redis', 'the server is a sentinel: use redis_sentinel')
 }

@@ -4,7 +4,12 @@ import { Redis } from 'ioredis'
 import { RedisStore } from '../../../src/stores/redis.ts'
 
 test('close() returns although the client of the application cannot connect, and leaves that client alone', async (t) => {
-  const client = new Redis({ host: '127.0.0.1', port: 1, retryStrategy: () => 20, maxRetriesPerRequest: null })
+  const client = new Redis({
+    host: '127.0.0.1',
+    port: 1,
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+  })
   client.on('error', () => {})
   const store = new RedisStore({ client, timeout: 50 })
   await t.throwsAsync(store.read('a'.repeat(64)), { code: 'ERR_SESSION_STORE' })

@@ -103,18 +103,27 @@ test('a server of another kind is reported, with the right provider', async (t) 
   )
 })
 
-test('Redis before 6.2 is refused with a sentence', async (t) => {
-  const old = await stub(t, bulk('redis_version:6.0.16\r\nredis_mode:standalone\r\n'))
+test('Redis before 6.0 is refused with a sentence', async (t) => {
+  const old = await stub(t, bulk('redis_version:5.0.14\r\nredis_mode:standalone\r\n'))
   t.is(
     await refusal(t, new RedisStore({ url: old })),
-    'redis: Redis 6.2 or newer is needed, and the server is 6.0',
+    'redis: Redis 6.0 or newer is needed, and the server is 5.0',
   )
-  const older = await stub(t, bulk('redis_version:5.0.14\r\n'))
-  t.regex(await refusal(t, new RedisStore({ url: older })), /the server is 5.0$/)
-  for (const version of ['6.2.0', '7.0.15', '10.1.0']) {
+  const older = await stub(t, bulk('redis_version:4.0.14\r\n'))
+  t.regex(await refusal(t, new RedisStore({ url: older })), /the server is 4.0$/)
+  for (const version of ['6.0.16', '6.2.0', '7.0.15', '10.1.0']) {
     const store = new RedisStore({ url: await stub(t, bulk(`redis_version:${version}\r\n`)) })
     await t.notThrowsAsync(store.open(), version)
     await store.close()
+  }
+})
+
+test('a node of a cluster and a sentinel are known by what Redis, Valkey and Redict call their mode', async (t) => {
+  for (const name of ['redis_mode', 'server_mode']) {
+    const node = await stub(t, bulk(`redis_version:7.2.4\r\n${name}:cluster\r\n`))
+    t.regex(await refusal(t, new RedisStore({ url: node })), /belongs to a cluster: use redis_cluster$/, name)
+    const sentinel = await stub(t, bulk(`redis_version:7.2.4\r\n${name}:sentinel\r\n`))
+    t.regex(await refusal(t, new RedisStore({ url: sentinel })), /is a sentinel: use redis_sentinel$/, name)
   }
 })
 
