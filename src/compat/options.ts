@@ -20,7 +20,10 @@ export interface CompatOptions<
    */
   readonly shape?: SessionShape
 
-  /** Whether changes are stored when the request is over; `false`: only by `save()` and its like. Default: `true`. */
+  /**
+   * Whether changes are stored when the request is over; `false`: only by `save()` and its like. What the typed session of a request has
+   * changed is dropped then too, where the request has used `ctx.session`. Default: `true`.
+   */
   readonly autoCommit?: boolean
 
   /**

@@ -46,7 +46,7 @@ export class RequestObject implements ContextSession, ObjectRequest {
   /** The session object, or what the library gives after the session was ended. */
   use(): SessionObject | null | undefined {
     if (this.#isNull) return this.shape === 'express-session' ? undefined : null
-    return (this.#object ??= createSessionObject(this, this.#open().values))
+    return this.#current()
   }
 
   /** `ctx.session = null` or `= { … }`. */

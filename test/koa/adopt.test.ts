@@ -59,8 +59,8 @@ interface Site {
 type Route = (session: Session, site: Site) => unknown
 
 const routes: Readonly<Record<string, Route>> = {
-  '/': (s) => s.get('user') ?? 'nobody',
-  '/handle': (s) => (s.has('user') ? s.handle : 'nobody'),
+  '/': (s) => s.get('user') ?? 'a guest',
+  '/handle': (s) => (s.has('user') ? s.handle : 'a guest'),
   '/read-only': (s) => String(s.isReadOnly),
   '/set': (s) => s.set('theme', 'dark') && 'set',
   '/login': (s) => (s.regenerate(), s.set('user', 'bea'), 'in'),
@@ -145,7 +145,7 @@ test('six first requests at once make one session, and each browser tab gets the
   const tabs = Array.from({ length: 6 }, () => visitor())
   const handles = await Promise.all(tabs.map(async (tab) => text(tab, '/handle')))
   t.is(new Set(handles).size, 1)
-  t.not(handles[0], 'nobody')
+  t.not(handles[0], 'a guest')
   t.is(new Set(tabs.map((tab) => tab.cookies.get('sid'))).size, 1)
   t.is(events.filter(({ type }) => type === 'adopted').length, 1)
   const payloads = await store.payloads()
@@ -184,7 +184,7 @@ test('nothing that is stored leads from the old ID to the new one', async (t) =>
   }
 })
 
-test('security 23, 24: a logout is final: the old cookie opens nothing, whoever sends it, and a rollback finds no old session', async (t) => {
+test('security 23, 24: a logout is final: the old cookie opens nothing, for a thief neither, and a rollback finds no old session', async (t) => {
   const { visitor, old } = await site(t)
   const [ann, thief] = [visitor(), visitor()]
   await ann.get('/')
@@ -194,16 +194,16 @@ test('security 23, 24: a logout is final: the old cookie opens nothing, whoever 
   for (const line of setCookies) t.regex(line, /=; Max-Age=0;.*Expires=Thu, 01 Jan 1970/)
   t.false(old.records.has('a1'))
   old.records.set('a1', { values: { user: 'ann' } }) // by a slow request of the old program
-  t.is(await text(thief), 'nobody')
+  t.is(await text(thief), 'a guest')
   t.is(await text(thief, '/set'), 'set')
-  t.is(await text(thief), 'nobody')
+  t.is(await text(thief), 'a guest')
 })
 
 test('the first request may be the logout', async (t) => {
   const { visitor, old } = await site(t)
   t.is(await text(visitor(), '/logout'), 'true')
   old.records.set('a1', { values: { user: 'ann' } })
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
 })
 
 test('a logout whose response is an error removes the old cookies too', async (t) => {
@@ -222,7 +222,7 @@ test('a session that begins after the logout in the same request gets its cookie
   await ann.get('/logout-and-on')
   t.deepEqual([...ann.cookies.keys()], ['sid'])
   t.is(await text(ann), 'cleo')
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
 })
 
 test('a logout of another session ends what the old cookie would have opened, taken over or not', async (t) => {
@@ -237,7 +237,7 @@ test('a logout of another session ends what the old cookie would have opened, ta
     t.is(await text(ann, '/logout'), 'true')
     t.false(old.records.has('a1'))
     old.records.set('a1', { values: { user: 'ann' } })
-    t.is(await text(visitor()), 'nobody')
+    t.is(await text(visitor()), 'a guest')
   }
 })
 
@@ -247,7 +247,7 @@ for (const path of ['/login', '/sign-in', '/end-by-id', '/end-all']) {
     const ann = visitor()
     await ann.get('/')
     t.is((await ann.get(path)).status, 200)
-    t.is(await text(visitor()), 'nobody')
+    t.is(await text(visitor()), 'a guest')
     t.true(old.records.has('a1'), 'only a logout ends the old record')
   })
 }
@@ -262,7 +262,7 @@ test('after a rotation the old cookie leads on as the ID does that was rotated: 
   t.not(ann.cookies.get('sid'), first)
   t.is(await text(visitor()), 'ann')
   clock.now += 31_000
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
   t.is(await text(ann), 'ann')
 })
 
@@ -270,14 +270,14 @@ test('a session that has expired is not taken over again while the old one lives
   const { visitor, clock, old, store } = await site(t)
   await visitor().get('/')
   clock.now += 2 * HOUR
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
   clock.now += 40 * HOUR // the old program has extended it meanwhile
   old.records.set('a1', { values: { user: 'ann' }, expiresAt: clock.now + HOUR })
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
   let created = 0
   store.before = ({ verb }) => void (verb === 'create' && (created += 1))
   old.records.set('b2', { values: { user: 'bob' }, expiresAt: clock.now })
-  t.is(await text(visitor('b2')), 'nobody')
+  t.is(await text(visitor('b2')), 'a guest')
   t.is(created, 0)
 })
 
@@ -289,7 +289,7 @@ test('until it is used again, a session that was taken over lives no longer than
   clock.now += 599_000
   t.is(await text(bob), 'bob')
   clock.now += 1_000
-  t.is(await text(bob), 'nobody')
+  t.is(await text(bob), 'a guest')
 })
 
 test('faults: trouble of the old store is status 503 where the session is used, or as onStoreError says, and not an empty session', async (t) => {
@@ -323,7 +323,7 @@ test('a logout that cannot end the old record is status 503, and is complete whe
   await ann.get('/')
   old.trouble = new Error('connection refused')
   t.is((await ann.get('/logout')).status, 503)
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
   old.trouble = undefined
   const { status, setCookies } = await ann.get('/logout')
   t.is(status, 200)
@@ -334,22 +334,22 @@ test('a logout that cannot end the old record is status 503, and is complete whe
 test('what is broken in an old cookie or record is an anonymous visit with an event, never an error', async (t) => {
   const { visitor, old, events } = await site(t)
   old.trouble = new SessionError('ERR_SESSION_DECODE', 'no JSON')
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
   old.trouble = undefined
   old.records.set('c3', { values: { f: () => 1 } })
-  t.is(await text(visitor('c3')), 'nobody')
+  t.is(await text(visitor('c3')), 'a guest')
   t.is(events.filter(({ type }) => type === 'decode-failed').length, 2)
   old.find = () => {
     throw new TypeError('no')
   }
   const { status, text: body } = await visitor().get('/')
-  t.is(`${status} ${body}`, '200 nobody')
+  t.is(`${status} ${body}`, '200 a guest')
   t.is(events.filter(({ type }) => type === 'decode-failed').length, 3)
 })
 
 test('a session with a value that the schema does not allow is not taken over in part', async (t) => {
   const { visitor, events, store } = await site(t, { schema: { user: z.string() } })
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
   t.true(events.some(({ type }) => type === 'decode-failed'))
   t.deepEqual(await store.payloads(), [])
 })
@@ -357,7 +357,7 @@ test('a session with a value that the schema does not allow is not taken over in
 test('an old session without values makes none of ours', async (t) => {
   const { visitor, old, store } = await site(t)
   old.records.set('d4', { values: {} })
-  t.is(await text(visitor('d4')), 'nobody')
+  t.is(await text(visitor('d4')), 'a guest')
   t.deepEqual(await store.payloads(), [])
 })
 
@@ -384,7 +384,7 @@ test('with another idPrefix the old sessions are taken over as they are now, and
   cleo.cookies.set('sid', ann.cookies.get('sid') ?? '')
   other.cookies.set('sid', bob.cookies.get('sid') ?? '')
   t.is(await text(cleo), 'cleo')
-  t.is(await text(other), 'nobody')
+  t.is(await text(other), 'a guest')
 })
 
 test('sealed sessions are taken over and ended like others', async (t) => {
@@ -394,7 +394,7 @@ test('sealed sessions are taken over and ended like others', async (t) => {
   t.is(await text(visitor()), 'ann')
   for (const payload of await store.payloads()) t.notRegex(payload, /adopted|pear/)
   await ann.get('/logout')
-  t.is(await text(visitor()), 'nobody')
+  t.is(await text(visitor()), 'a guest')
 })
 
 test('the session object of compat has the values of the old session, and null is a logout of both', async (t) => {

@@ -129,7 +129,7 @@ export async function check(newClient: () => Client, assert: Check): Promise<num
 
   // Roles
   same('a customer is no administrator', await ann.get('/admin'), [403, 'only for admin'])
-  same('and acts for no one', await ann.post('/impersonate/bob'), [403, 'only for admin'])
+  same('and acts for no other one', await ann.post('/impersonate/bob'), [403, 'only for admin'])
   const eve = visitor()
   same('an administrator logs in', await eve.post('/login', { username: 'eve', password: 'root' }), {
     user: 'eve',
@@ -148,7 +148,10 @@ export async function check(newClient: () => Client, assert: Check): Promise<num
   same('is no administrator meanwhile', await eve.get('/admin'), [403, 'only for admin'])
   same('and again', await eve.post('/impersonation/end'), 'eve')
   same('is one', await eve.get('/admin'), ['ann', 'bob', 'eve'])
-  same('an end without a beginning', await eve.post('/impersonation/end'), [400, 'nobody is impersonated'])
+  same('an end without a beginning', await eve.post('/impersonation/end'), [
+    400,
+    'no customer is impersonated',
+  ])
 
   // The end
   const bob = visitor()

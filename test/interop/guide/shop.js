@@ -212,7 +212,7 @@ export function createShop(store) {
 
   router.post('/impersonation/end', async (ctx) => {
     const { impersonator } = ctx.session
-    if (impersonator === undefined) ctx.throw(400, 'nobody is impersonated')
+    if (impersonator === undefined) ctx.throw(400, 'no customer is impersonated')
     await ctx.login(users.get(impersonator))
     delete ctx.session.impersonator
     ctx.body = impersonator
