@@ -9,7 +9,7 @@ export default {
   extensions: { ts: 'module' },
   nodeArguments: [strips ? '--disable-warning=ExperimentalWarning' : '--import=tsx'],
   // Many a test waits for a server or a clock, so one more than can work at a time.
-  require: ['./test/support/after-failed-start.ts'],
+  require: ['./test/support/test-process.ts'],
   concurrency: availableParallelism() + 1,
   timeout: '120s',
   workerThreads: false,

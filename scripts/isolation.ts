@@ -12,6 +12,12 @@ const CACHES = /^(?:tsx-\d+|node-compile-cache|node-jiti)$/
 /** How long the processes of the run may take to end after it, in tenths of a second. */
 const PATIENCE = 50
 
+/** A process of the run. */
+export interface RunProcess {
+  readonly pid: number
+  readonly command: string
+}
+
 /** A temporary directory of a test run's own, and a mark on its processes, by which what it leaves behind is found. */
 export class Isolation {
   /** The environment of the run's commands. */
@@ -36,7 +42,7 @@ export class Isolation {
 
   /** Ends and removes what the run has left behind, and lists it: a line for each process, file and folder. */
   async end(): Promise<readonly string[]> {
-    const processes = await this.#processes()
+    const processes = await this.#remaining()
     for (const { pid } of processes) kill(pid)
     const files = (await readdir(this.#folder)).filter((name) => !CACHES.test(name))
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 10 })
@@ -49,17 +55,22 @@ export class Isolation {
     ]
   }
 
-  /** The processes that began in this run and still run after a moment. Only Linux tells. */
-  async #processes(): Promise<readonly { readonly pid: number; readonly command: string }[]> {
+  /** The processes that began in this run and have not ended. Only Linux tells. */
+  processes(): readonly RunProcess[] {
     if (!existsSync('/proc/self/environ')) return []
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && `\0${read(name, 'environ')}`.includes(`\0${this.#mark}\0`))
+      .map((pid) => ({
+        pid: Number(pid),
+        command: read(pid, 'cmdline').replaceAll('\0', ' ').trim().slice(0, 200),
+      }))
+  }
+
+  /** Those that still run after a moment. */
+  async #remaining(): Promise<readonly RunProcess[]> {
     for (let tries = 0; ; tries += 1) {
-      const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-      const ours = pids.filter((pid) => `\0${read(pid, 'environ')}`.includes(`\0${this.#mark}\0`))
-      if (ours.length === 0 || tries === PATIENCE)
-        return ours.map((pid) => ({
-          pid: Number(pid),
-          command: read(pid, 'cmdline').replaceAll('\0', ' ').slice(0, 200),
-        }))
+      const processes = this.processes()
+      if (processes.length === 0 || tries === PATIENCE) return processes
       await delay(100)
     }
   }
@@ -78,7 +89,8 @@ function read(pid: string, name: string): string {
   }
 }
 
-function kill(pid: number): void {
+/** Ends a process at once. */
+export function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {

@@ -4,7 +4,7 @@
 import path from 'node:path'
 import { couchbaseMockJar } from '../test/servers/couchbase.ts'
 import { install } from '../test/servers/packages.ts'
-import { Isolation } from './isolation.ts'
+import { Isolation, type RunProcess } from './isolation.ts'
 import { nodeOf } from './nodes.ts'
 import { run, type Tally } from './run.ts'
 
@@ -45,7 +45,8 @@ const checks = ['types', 'lint', 'format:check']
 const tallies: Tally[] = []
 const isolation = await Isolation.create()
 const step = async (command: string, args: readonly string[], env = {}, cwd = '.'): Promise<void> => {
-  tallies.push(await run(command, args, { ...isolation.env, ...env }, cwd))
+  const processes = (): readonly RunProcess[] => isolation.processes()
+  tallies.push(await run(command, args, { env: { ...isolation.env, ...env }, cwd, processes }))
 }
 const scripts = async (...names: readonly string[]): Promise<void> => {
   for (const name of names) await step('npm', ['run', '--silent', name])

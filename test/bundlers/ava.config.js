@@ -4,6 +4,7 @@ export default {
   files: ['*.test.ts'],
   extensions: { ts: 'module' },
   nodeArguments: [strips ? '--disable-warning=ExperimentalWarning' : '--import=tsx'],
+  require: ['../support/test-process.ts'],
   timeout: '240s',
   workerThreads: false,
 }

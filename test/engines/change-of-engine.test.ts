@@ -4,6 +4,7 @@ import { migrate, type MigratingStore } from '../../src/migrate/index.ts'
 import type { Store } from '../../src/store.ts'
 import { sharedEngine } from './shared.ts'
 import { makeStore, PATIENCE } from './stores.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 /** `KTS_SESSIONS=1000` for the long run. */
 const SESSIONS = Number(process.env['KTS_SESSIONS'] ?? 200)
@@ -219,7 +220,7 @@ for (const [from, to] of changes) {
   test.serial(
     `${from} is changed for ${to} under load, rolled back and changed again: of ${SESSIONS} clients none is logged out, no write is lost and nothing ended comes back`,
     async (t) => {
-      t.timeout(600_000)
+      allowLongRun(t, 600_000)
       const [old, next] = [await sharedEngine(from), await sharedEngine(to)]
       const application = new Application(
         () => makeStore(from, old.config, PATIENCE),

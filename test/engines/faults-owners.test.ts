@@ -10,6 +10,7 @@ import { attempt, judge, ownerActs, ownerScene } from './owner-acts.ts'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
 import { reserveEngines } from './reserve.ts'
 import { makeStore, PATIENCE } from './stores.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 const reserve = reserveEngines()
 /** A store that may forget entries wants to be told. */
@@ -29,7 +30,7 @@ const SHORT = 400
 const LONG = 20_000
 
 async function run(t: ExecutionContext, provider: string, fault: Fault): Promise<void> {
-  t.timeout(300_000)
+  allowLongRun(t, 300_000)
   const engine = await reserve(t, provider)
   const { proxy } = engine
   const eye = engine.store(PATIENCE)
@@ -155,7 +156,7 @@ const mortals: Readonly<Record<string, readonly [fault: string, start: () => Pro
 
 for (const [provider, [fault, start]] of Object.entries(mortals)) {
   test(`${fault}: ${provider}: when the server is killed in the middle of a sign-in or endAll, and starts again, none claims what did not happen, and one list finishes it`, async (t) => {
-    t.timeout(300_000)
+    allowLongRun(t, 300_000)
     const { config, kill, restart, stop } = await start()
     const eye = makeStore(provider, config, PATIENCE)
     const witness = new SessionManager({ store: eye, openTimeout: PATIENCE, commitTimeout: PATIENCE, owners })

@@ -10,6 +10,7 @@ import { CookieStore } from '../../src/stores/cookie.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { serve } from '../support/client.ts'
 import { Fuzz } from './fuzz-headers.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 const RUNS = Number(process.env['KTS_RUNS'] ?? 100_000)
 const SEED = Number(process.env['KTS_SEED'] ?? Date.now() % 1_000_000)
@@ -61,7 +62,7 @@ for (const [transport, options] of Object.entries(transports)) {
     `security 4, 5 and 10: ${RUNS} random and mutated IDs by ${transport} are served, and leave nothing behind`,
     async (t) => {
       t.log(`KTS_SEED=${SEED}`)
-      t.timeout(180_000)
+      allowLongRun(t, 180_000)
       const store = new WatchedStore()
       const sealed = transport === 'sealed'
       const sessions = session({

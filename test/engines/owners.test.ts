@@ -5,6 +5,7 @@ import { stateOf, type Session } from '../../src/session/session.ts'
 import type { Store } from '../../src/store.ts'
 import { Backend, HonestStore } from '../testing/honest-store.ts'
 import { engines } from './engine.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 /** `KTS_RACES=1000` for the long run. */
 const RACES = Number(process.env['KTS_RACES'] ?? 10)
@@ -83,7 +84,7 @@ for (const [name, start] of Object.entries(places)) {
   test.serial(
     `security 25, 26, 27: ${name}: sessions of an owner are listed and ended from another process, and neither a log-in nor a new ID outlives "log out everywhere"`,
     async (t) => {
-      t.timeout(3_600_000)
+      allowLongRun(t, 3_600_000)
       const { options: own, stop } = await start()
       const options = { ...own, openTimeout: 60_000, commitTimeout: 60_000, owners: { verifyEvery: 300_000 } }
       const { now = Date.now } = options
@@ -152,7 +153,7 @@ for (const [name, start] of Object.entries(places)) {
   test.serial(
     `security 26: ${name}: of 20 log-ins at once with a max of ${MAX} never more than ${MAX} are usable, and the others are ended or refused`,
     async (t) => {
-      t.timeout(300_000)
+      allowLongRun(t, 300_000)
       const { options, stop } = await start()
       t.teardown(stop)
       for (const whenFull of ['unused', 'refuse'] as const) {

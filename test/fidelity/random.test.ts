@@ -7,6 +7,7 @@ import { Builder, type Fate } from './builder.ts'
 import { registry } from './classes.ts'
 import { fingerprint } from './fingerprint.ts'
 import { recipes, type Recipe } from './recipe.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 const RUNS = Number(process.env['KTS_RUNS'] ?? 5_000)
 const SEED = process.env['KTS_SEED']
@@ -75,7 +76,7 @@ async function roundTrip(recipe: Recipe, key: string, limits: Partial<Limits> = 
 }
 
 test(`${RUNS} random values that can be stored come back exactly`, async (t) => {
-  t.timeout(60_000 + RUNS * 20)
+  allowLongRun(t, 60_000 + RUNS * 20)
   const counts = { exact: 0, either: 0 }
   const property = fc.asyncProperty(recipes(false), fc.constantFrom(...KEYS), async (recipe, key) => {
     const { fate, kept, why } = await roundTrip(recipe, key)
@@ -87,7 +88,7 @@ test(`${RUNS} random values that can be stored come back exactly`, async (t) => 
 })
 
 test(`${RUNS} random values, some with a part that cannot be stored: those are refused with their path`, async (t) => {
-  t.timeout(60_000 + RUNS * 20)
+  allowLongRun(t, 60_000 + RUNS * 20)
   const counts = { exact: 0, refused: 0, either: 0 }
   const property = fc.asyncProperty(recipes(true), fc.constantFrom(...KEYS), async (recipe, key) => {
     const { fate, kept } = await roundTrip(recipe, key)
@@ -99,7 +100,7 @@ test(`${RUNS} random values, some with a part that cannot be stored: those are r
 })
 
 test(`${RUNS} random values under random limits: a value that could be written can be read`, async (t) => {
-  t.timeout(60_000 + RUNS * 20)
+  allowLongRun(t, 60_000 + RUNS * 20)
   const counts = { kept: 0, refused: 0 }
   const budgets = fc.record({
     bytes: fc.integer({ min: 100, max: 2_000 }),

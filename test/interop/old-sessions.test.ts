@@ -31,6 +31,7 @@ import {
   koaStore,
   type OldApplication,
 } from './old-packages.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 const USERS = Number(process.env['KTS_USERS'] ?? 40)
 
@@ -172,7 +173,7 @@ for (const [name, start] of Object.entries(libraries)) {
 }
 
 test(`${USERS} users of two libraries: the library and the engine are changed under load, rolled back, and changed again`, async (t) => {
-  t.timeout(900_000)
+  allowLongRun(t, 900_000)
   const store = koaStore(redis, 'many:')
   const oldApps = [await clientOf(t, koaSessionApp(store)), await clientOf(t, await connectRedisApp(url))]
   const adopt = [

@@ -5,6 +5,7 @@ import test from 'ava'
 import { explore, walk } from './exploration.ts'
 import { operations, rules, type OperationName, type Rule } from './owner-operations.ts'
 import type { Setup } from './owner-world.ts'
+import { allowLongRun } from '../support/long-run.ts'
 
 /** `KTS_MODEL=long` explores lost answers, evictions and every three operations as well. */
 const IS_LONG = process.env['KTS_MODEL'] === 'long'
@@ -103,7 +104,7 @@ for (const { title, setup, operations = pairs(), isLong } of explorations) {
   test.serial(
     `security 24, 25, 26, 27: in the model no order of two operations breaks an invariant: ${title}`,
     async (t) => {
-      t.timeout(7_200_000)
+      allowLongRun(t, 7_200_000)
       let [states, orders] = [0, 0]
       for (const scripts of operations) {
         const explored = explore({ ...plain, ...setup, scripts: scripts.map((name) => [[name, 0]]) })
@@ -135,7 +136,7 @@ function seeded(seed: number): (count: number) => number {
 test.serial(
   `security 24, 25, 26, 27: ${WALKS} random walks of the model with crashes, lost answers, late calls and evictions break no invariant`,
   async (t) => {
-    t.timeout(7_200_000)
+    allowLongRun(t, 7_200_000)
     for (let seed = 1; seed <= WALKS; seed += 1) {
       if (seed % 1_000 === 0) await tick()
       const pick = seeded(seed)

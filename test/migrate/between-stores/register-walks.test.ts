@@ -7,6 +7,7 @@ import { locatedAt, StorePair } from '../../../src/migrate/between-stores/store-
 import { deeds, type Deed } from './register-walk.ts'
 import { beforesOf, everyOrder, registerWalk } from './register-walks.ts'
 import type { Step } from './two-backends.ts'
+import { allowLongRun } from '../../support/long-run.ts'
 
 /** `KTS_WALKS=1000000` for the long run. */
 const WALKS = Number(process.env['KTS_WALKS'] ?? 2_000)
@@ -25,7 +26,7 @@ for (const steps of pairs) {
   const beside = `a process of step ${steps[0]} beside one of step ${steps[1]}`
 
   test.serial(`${beside}: in ${WALKS} walks the two stores are one whose verbs are atomic`, async (t) => {
-    t.timeout(3_600_000)
+    allowLongRun(t, 3_600_000)
     for (let seed = 1; seed <= WALKS; seed += 1) {
       const wrong = await registerWalk(steps, seed)
       if (wrong !== undefined) return t.fail(`walk ${seed}\n${wrong}`)
@@ -37,7 +38,7 @@ for (const steps of pairs) {
     test.serial(
       `${beside}: in every order of the calls of two deeds, with the entry ${before}`,
       async (t) => {
-        t.timeout(3_600_000)
+        allowLongRun(t, 3_600_000)
         const brief: readonly Deed[] = [
           'read',
           'read and replace',
@@ -230,7 +231,7 @@ const withoutRule: readonly (readonly [fault: string, apply: () => () => void, f
 // One after another: each changes the library for the whole process.
 for (const [fault, apply, from = 1] of withoutRule) {
   test.serial(`a walk finds out that ${fault}`, async (t) => {
-    t.timeout(3_600_000)
+    allowLongRun(t, 3_600_000)
     const undo = apply()
     try {
       let wrong: string | undefined

@@ -4,6 +4,7 @@ import { EntryMover } from '../../../src/migrate/between-stores/entry-mover.ts'
 import { ownerWalk } from '../../../src/testing/simulation/owner-walks.ts'
 import { HonestStore } from '../../testing/honest-store.ts'
 import { ByTurns, stepsHarness, TwoBackends, type Step } from './two-backends.ts'
+import { allowLongRun } from '../../support/long-run.ts'
 
 /** `KTS_WALKS=1000000` for the long run. */
 const WALKS = Number(process.env['KTS_WALKS'] ?? 400)
@@ -23,7 +24,7 @@ for (const [one, other] of pairs) {
   const orders = one === 1 ? interleavings.filter(({ title }) => isComplete || some.test(title)) : []
   for (const requirement of [...randomWalks({ count: WALKS }), ...orders]) {
     test.serial(`security 24, F20: ${beside}: ${requirement.title}`, async (t) => {
-      t.timeout(3_600_000)
+      allowLongRun(t, 3_600_000)
       await t.notThrowsAsync(requirement.check(harness))
     })
   }
@@ -36,7 +37,7 @@ for (const [one, other] of pairs) {
   }
   for (const requirement of ownerWalks({ count: WALKS / 4 })) {
     test.serial(`security 25: ${beside}: ${requirement.title}`, async (t) => {
-      t.timeout(3_600_000)
+      allowLongRun(t, 3_600_000)
       await t.notThrowsAsync(requirement.check(alternating))
     })
   }
@@ -68,7 +69,7 @@ for (const steps of [
   test.serial(
     `security 25: a process of step ${steps[0]} beside one of step ${steps[1]}, call by call: what an owner has ended stays ended, and nothing else ends`,
     async (t) => {
-      t.timeout(3_600_000)
+      allowLongRun(t, 3_600_000)
       for (let seed = 1; seed <= Math.ceil(WALKS / 10); seed += 1) {
         const wrong = await callByCall(steps, seed)
         if (wrong !== undefined) return t.fail(`walk ${seed}\n${wrong}`)

@@ -26,6 +26,7 @@ import {
 import { Children } from './child.ts'
 import type { Mode } from './death.ts'
 import { temporaryFolder } from '../../support/cleanup.ts'
+import { allowLongRun } from '../../support/long-run.ts'
 
 const ROUNDS = Number(process.env['KTS_KILL_ROUNDS'] ?? 1)
 
@@ -125,7 +126,7 @@ for (const [number, name] of names.entries()) {
   test.serial(
     `F12: killed at any step of ${name}, a process leaves the old or the new session`,
     async (t) => {
-      t.timeout(ROUNDS * 120_000)
+      allowLongRun(t, ROUNDS * 120_000)
       for (const { variant, others } of roundsOf(number)) {
         const [old = '', fresh = ''] = payloads[variant] ?? []
         const act = new Map<string, Act>(Object.entries(actsOf(old, fresh))).get(name) ?? assert.fail()
@@ -189,7 +190,7 @@ for (const name of ['create', 'replace'] as const) {
 test.serial(
   'F12: killed at any step of regenerate, a process leaves the session under its old or its new ID',
   async (t) => {
-    t.timeout(ROUNDS * 120_000)
+    allowLongRun(t, ROUNDS * 120_000)
     const now = (): number => START + HOUR
     const manage = (folder: string, at = now()): SessionManager =>
       new SessionManager({

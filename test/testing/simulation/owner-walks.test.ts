@@ -12,6 +12,7 @@ import { ownerWalk, runOwners } from '../../../src/testing/simulation/owner-walk
 import { Seeded } from '../../../src/testing/simulation/seeded.ts'
 import { VirtualTime } from '../../../src/testing/simulation/virtual-time.ts'
 import { type Backend, harnessOf, HonestStore } from '../honest-store.ts'
+import { allowLongRun } from '../../support/long-run.ts'
 
 /** How many walks a fault may take to be found. */
 const SEEDS = 2_000
@@ -23,7 +24,7 @@ const honest = harnessOf((backend) => new HonestStore(backend))
 
 for (const requirement of ownerWalks({ count: WALKS })) {
   test.serial(`security 24, 25, 26, 27: ${requirement.title}`, async (t) => {
-    t.timeout(3_600_000)
+    allowLongRun(t, 3_600_000)
     await t.notThrowsAsync(requirement.check(honest))
   })
 }
@@ -33,7 +34,7 @@ for (const [at, one] of names.entries()) {
   test.serial(
     `security 25: a process that ${one}, beside each other one, with a crash at any step of either`,
     async (t) => {
-      t.timeout(3_600_000)
+      allowLongRun(t, 3_600_000)
       const store = await honest.open()
       let runs = 0
       for (const other of names.slice(at)) {
