@@ -21,7 +21,7 @@ const COMPILED = path.resolve('.cache/build')
 const chunks: readonly (readonly [name: string, modules: RegExp])[] = [
   [
     'shared',
-    /\/code\/(?:errors|store|session\/nearest-name|stores\/shared\/(?:deadlines|driver|errors|options|payload-limit))\.js$/,
+    /\/code\/(?:errors|store|nearest-name|session\/tracing|stores\/shared\/(?:deadlines|driver|errors|options|payload-limit))\.js$/,
   ],
   ['engines', /\/code\/stores\/shared\/(?:cas-verbs|pooled-runner)\.js$/],
 ]

@@ -88,6 +88,7 @@ export function session<S extends Schema | undefined = undefined, const P extend
   const query = enabled ? settings.transport.query : undefined // an ID in a URL is none if sessions are off
   const transport = new Transport({ ...settings.transport, query }, carriesSession, options.now)
   const events = new Events(options.onEvent)
+  events.ofManager(manager.status)
   const oldCookies = new OldCookies(enabled ? settings.importers : [], events)
   const { cookieName } = transport
   const property = new ContextProperty(settings.property)

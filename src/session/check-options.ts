@@ -67,6 +67,7 @@ const owners: Checks<OwnerOptions> = {
 }
 
 export const managerChecks: Checks<ManagerOptions> = {
+  name: isName,
   store: checkStore,
   provider: matches(
     /./s,
@@ -110,7 +111,6 @@ export const managerChecks: Checks<ManagerOptions> = {
 /** The options of `session()` that a manager does not have, since it knows no HTTP. */
 const ofMiddleware = [
   'enabled',
-  'name',
   'cookie',
   'header',
   'query',

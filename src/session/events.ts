@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { SessionError } from '../errors.ts'
+import type { ManagerStatus } from './tracing.ts'
 
 /**
  * An event for logs and metrics. It contains counts and durations, but no session ID, key or value; nor does the message of an
@@ -121,15 +122,27 @@ const changes: { readonly [T in SessionEvent['type']]?: 'changed' | 'ended' } = 
 }
 
 const diagnostics = channel('koa-typed-session')
+/** Events without those that almost each request has, for those who learn of these from the channels of operations. */
+const notable = channel('koa-typed-session:notable')
+const ordinary: ReadonlySet<SessionEvent['type']> = new Set(['created', 'loaded', 'committed'])
+
+/** What subscribers of the channel `koa-typed-session` get, which all managers of a process share. */
+export type PublishedEvent = SessionEvent & { readonly manager: ManagerStatus | undefined }
 
 /** Sends events to `onEvent` and to subscribers of the `node:diagnostics_channel` `koa-typed-session`. */
 export class Events {
+  #manager: ManagerStatus | undefined
   readonly #onEvent: ((event: SessionEvent) => void) | undefined
   /** Those that watch single sessions, by the handle of each. */
   readonly #watchers = new Map<string, Set<(what: 'changed' | 'ended') => void>>()
 
   constructor(onEvent?: (event: SessionEvent) => void) {
     this.#onEvent = onEvent
+  }
+
+  /** Events are of this manager from now on. */
+  ofManager(manager: ManagerStatus): void {
+    this.#manager = manager
   }
 
   /** Whether there is a listener. On the hot path check this before creating an event. */
@@ -155,7 +168,12 @@ export class Events {
   emit(event: SessionEvent): void {
     const what = changes[event.type]
     if (what !== undefined && 'handle' in event && event.handle !== undefined) this.note(event.handle, what)
-    if (diagnostics.hasSubscribers) diagnostics.publish(event)
+    const isNotable = notable.hasSubscribers && !ordinary.has(event.type)
+    if (isNotable || diagnostics.hasSubscribers) {
+      const published: PublishedEvent = { ...event, manager: this.#manager }
+      if (isNotable) notable.publish(published)
+      diagnostics.publish(published)
+    }
     if (this.#onEvent === undefined) return
     try {
       this.#onEvent(event)

@@ -20,6 +20,7 @@ import { OwnerSessions } from './owners/owner-sessions.ts'
 import { ownerOf, type Owner } from './owners/owner.ts'
 import { createState, type Committed, type SessionState } from './state.ts'
 import { createSession, stateOf, type Session } from './session.ts'
+import { tracedOperation, traces, type ManagerStatus } from './tracing.ts'
 import { isCounting, isSweeping, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
 
@@ -54,6 +55,7 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     this.#settings = settings
     this.#calls = new StoreCalls(settings)
     this.#store = new GuardedStore(settings, this.#calls)
+    settings.events.ofManager(this.#store.status)
     const { store: ownerStore } = settings.owners
     this.#ownerStore = ownerStore && new OwnerStore(settings, ownerStore)
     this.#owners = new OwnerRecords(settings, this.#store, this.#ownerStore?.guarded)
@@ -76,6 +78,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   /** What the store of this manager can do. */
   get traits(): StoreTraits {
     return this.#settings.store.traits
+  }
+
+  /** @internal What is told of this manager beside its events. */
+  get status(): ManagerStatus {
+    return this.#store.status
   }
 
   /** The stored session with this ID, or a new one with another ID if there is none: an unknown ID is never adopted. */
@@ -109,9 +116,29 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     deadline: Deadline = this.openDeadline(),
   ): Promise<Session<ValuesOf<S>> | undefined> {
     checkOpening(id, options)
-    const { idPrefix, events, now } = this.#settings
+    const { idPrefix } = this.#settings
     const onClient = this.traits.location === 'client'
     if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
+    if (!traces.open.hasSubscribers) return this.#find(id, options, deadline)
+    const traced = tracedOperation(this.#store.status)
+    return traces.open.tracePromise(async () => {
+      const session = await this.#find(id, options, deadline)
+      traced.outcome = session === undefined ? 'unknown' : 'found'
+      if (session === undefined) return undefined
+      const { handle, entry } = stateOf(session)
+      traced.handle = handle
+      if (entry !== undefined) traced.bytes = entry.payload.length
+      return session
+    }, traced)
+  }
+
+  async #find(
+    id: string,
+    options: OpenOptions,
+    deadline: Deadline,
+  ): Promise<Session<ValuesOf<S>> | undefined> {
+    const { events, now } = this.#settings
+    const onClient = this.traits.location === 'client'
     const openedAt = now()
     const found = await this.#loader.find(id, openedAt, options, deadline)
     if (found === undefined) return undefined

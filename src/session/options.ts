@@ -14,6 +14,11 @@ export const IDLE_TIMEOUT: number = 60 * 60 * 1000
 
 /** Options of a `SessionManager`. All times are in milliseconds. */
 export interface ManagerOptions<S extends Schema | undefined = Schema | undefined> {
+  /**
+   * What events and metrics call this manager, in an application that has several. The middleware takes the name of its cookie or header. Default: `'sid'`.
+   */
+  readonly name?: string
+
   /** A store instance, such as `new RedisStore({ client })`. Cannot be combined with `provider`. Default: a store of `provider`. */
   readonly store?: Store
 
@@ -236,6 +241,7 @@ export interface ManagerSettings {
   readonly limits: Limits
   readonly schema: SessionSchema | undefined
   readonly sweepInterval: number
+  readonly name: string
   readonly events: Events
   readonly now: () => number
   readonly pause: (ms: number) => Promise<void>

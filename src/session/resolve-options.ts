@@ -69,6 +69,7 @@ export function resolveOptions(options: ManagerOptions, carrier?: string): Manag
     limits: { ...defaultLimits, ...options.limits },
     schema: options.schema === undefined ? undefined : new SessionSchema(options.schema),
     sweepInterval: options.sweepInterval ?? 60_000,
+    name: options.name ?? carrier ?? 'sid',
     events: new Events(options.onEvent),
     now,
     pause: options.pause ?? delay,

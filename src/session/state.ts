@@ -87,6 +87,8 @@ class State {
   knownAt: number
   createdAt: number
   draft: Draft
+  /** How often changes of this session object were sent to the store. */
+  tries = 0
   /** The operation under way on this session object; the next one waits for it. */
   pending: Promise<unknown> | undefined = undefined
   /** When the operation under way must be over. */
@@ -272,6 +274,11 @@ class State {
   claimed({ entry, credential }: Written): void {
     this.entry = entry
     this.credential = credential
+  }
+
+  /** Its changes are being sent to the store. */
+  tried(): void {
+    this.tries += 1
   }
 
   /** The outcome of writing `payload` is unknown. */

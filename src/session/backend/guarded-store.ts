@@ -4,6 +4,7 @@ import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'
 import type { ManagerSettings } from '../options.ts'
+import type { ManagerStatus } from '../tracing.ts'
 import { isAnswer, sameVersion, type Entry, type Store, type Written } from '../../store.ts'
 
 /** With fewer pending calls than this, reads are not coalesced. */
@@ -22,10 +23,25 @@ export class GuardedStore {
   readonly calls: StoreCalls
   readonly #openTimeout: number
   readonly #sharedReads = new SharedReads()
+  /** What is told of this store and its manager. */
+  readonly status: ManagerStatus
 
-  constructor({ store, openTimeout }: Pick<ManagerSettings, 'store' | 'openTimeout'>, calls: StoreCalls) {
+  constructor(
+    { store, openTimeout, name }: Pick<ManagerSettings, 'store' | 'openTimeout' | 'name'>,
+    calls: StoreCalls,
+  ) {
     this.store = store
     this.calls = calls
+    this.status = {
+      name,
+      store: store.traits.name,
+      get pending() {
+        return calls.pending
+      },
+      get breaker() {
+        return calls.breaker
+      },
+    }
     this.#openTimeout = openTimeout
   }
 

@@ -141,6 +141,7 @@ export class Committer {
     const create = async (id: string): Promise<'ok' | 'exists'> => {
       state.assignId(id, storeKey(this.#settings, id))
       payload = draft.write(state.nextHeader(endInHeader(state, this.#settings)), changes)
+      state.tried()
       return this.#writer.create(state, payload, expiresAt(state, this.#settings))
     }
     const outcome = await create(state.id ?? createId(idPrefix)).catch((error: unknown) => {

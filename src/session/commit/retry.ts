@@ -32,13 +32,11 @@ export class CommitRetry {
     if (!events.heard) return this.run(state, attempt)
     const { payload } = state.storedEntry
     const startedAt = now()
-    let tries = 0
-    const outcome = await this.run(state, (base) => {
-      tries += 1
-      return attempt(base)
-    })
+    const { tries: before } = state
+    const outcome = await this.run(state, attempt)
     if (outcome === 'ok' && state.entry !== undefined && state.entry.payload !== payload) {
       const bytes = state.entry.payload.length
+      const tries = state.tries - before
       events.emit({ type: 'committed', handle: state.handle, bytes, tries, durationMs: now() - startedAt })
     }
     return outcome
@@ -58,6 +56,7 @@ export class CommitRetry {
     isUrgent = false,
   ): Promise<T | 'gone' | 'regenerated'> {
     const isQueued = this.#keyQueue.active.has(state.storedKey)
+    if (!isQueued) state.tried()
     const first = isQueued ? 'conflict' : await attempt(state.storedEntry)
     const outcome = first === 'conflict' ? await this.#inTurn(state, attempt, isQueued, isUrgent) : first
     return outcome === 'gone' ? this.ended(state) : outcome
@@ -86,6 +85,7 @@ export class CommitRetry {
           this.rebase(state, newer)
           if (events.heard) events.emit({ type: 'rebased', handle: state.handle, tries })
         }
+        state.tried()
         const outcome = await attempt(newer)
         if (outcome !== 'conflict') {
           const isLatest = outcome !== 'gone' && state.key === key

@@ -81,7 +81,16 @@ const MAX_LOOKS = 10
 
 type Settings = Pick<
   ManagerSettings,
-  'events' | 'openTimeout' | 'hash' | 'now' | 'pause' | 'absoluteTimeout' | 'idleTimeout' | 'limits' | 'store'
+  | 'name'
+  | 'events'
+  | 'openTimeout'
+  | 'hash'
+  | 'now'
+  | 'pause'
+  | 'absoluteTimeout'
+  | 'idleTimeout'
+  | 'limits'
+  | 'store'
 >
 
 /**
@@ -105,7 +114,7 @@ export class OwnerRecords {
     if (ownerStore !== undefined && revocable) this.#records = ownerStore
     else if (location === 'server') this.#records = store
     else if (records !== undefined)
-      this.#records = new GuardedStore({ store: records, openTimeout: settings.openTimeout }, store.calls)
+      this.#records = new GuardedStore({ ...settings, store: records }, store.calls)
   }
 
   /** What a sign-in is fenced by: see `OwnerSessions.since`. */

@@ -1,0 +1,294 @@
+import { readFile } from 'node:fs/promises'
+import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
+import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
+import test, { type ExecutionContext } from 'ava'
+import Koa from 'koa'
+import { session, SessionManager } from '../../src/index.ts'
+import { startTelemetry } from '../../src/opentelemetry/index.ts'
+import { traces } from '../../src/session/tracing.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { RedisStore } from '../../src/stores/redis.ts'
+import { observe, startRedis } from '../servers/redis.ts'
+import { serve } from '../support/client.ts'
+import { HeldStore } from '../support/held-store.ts'
+
+/** One run of telemetry with the real SDK. All managers of the process are told of, so tests run one after another. */
+function measure(t: ExecutionContext, options: { handle?: boolean } = {}) {
+  const exporter = new PrometheusExporter({ preventServerStart: true })
+  const meterProvider = new MeterProvider({ readers: [exporter] })
+  const spans = new InMemorySpanExporter()
+  const tracerProvider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
+  tracerProvider.register()
+  const telemetry = startTelemetry({ meterProvider, tracerProvider, ...options })
+  t.teardown(async () => {
+    telemetry.stop()
+    trace.disable()
+    context.disable()
+    await meterProvider.shutdown()
+    await tracerProvider.shutdown()
+  })
+  /** What Prometheus would be told. */
+  const page = async (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const response = { statusCode: 0, setHeader: () => response, end: resolve }
+      exporter.getMetricsRequestHandler({} as never, response as never)
+      setTimeout(reject, 10_000).unref()
+    })
+  /** The sum of the samples of one name, of those that have all of `labels`. */
+  const value = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> => {
+    const wanted = Object.entries(labels).map(([label, text]) => `${label}="${text}"`)
+    const lines = (await page()).split('\n').filter((line) => line.startsWith(`koa_typed_session_${name}{`))
+    const fitting = lines.filter((line) => wanted.every((each) => line.includes(each)))
+    return fitting.reduce((sum, line) => sum + Number(/\} (\S+)/.exec(line)?.[1]), 0)
+  }
+  return { telemetry, spans, page, value, tracer: tracerProvider.getTracer('test') }
+}
+
+test.serial('what is measured equals what the server has counted', async (t) => {
+  const server = await startRedis()
+  t.teardown(async () => server.stop())
+  const eye = observe(server.port)
+  t.teardown(() => eye.disconnect())
+  const { value, page } = measure(t)
+  const store = new RedisStore({ url: server.url })
+  const sessions = session({ store, name: 'shop' })
+  t.teardown(async () => sessions.manager.close())
+  await sessions.manager.ready()
+  const app = new Koa().use(sessions).use((ctx) => {
+    if (ctx.path === '/out') return ctx.session.destroy().then(() => (ctx.body = 'out'))
+    if (ctx.path === '/write') ctx.session.update('n', (n = 0) => Number(n) + 1)
+    else ctx.session.get('n')
+    ctx.body = 'ok'
+    return undefined
+  })
+  const { client } = await serve(t, app)
+  /** The calls of scripts, which are all that the store does. */
+  const calls = async (): Promise<number> =>
+    [...(await eye.info('commandstats')).matchAll(/^cmdstat_(?:evalsha|eval):calls=(\d+)/gm)].reduce(
+      (sum, [, n]) => sum + Number(n),
+      0,
+    )
+
+  const clients = Array.from({ length: 5 }, client)
+  for (const each of clients) await each.get('/write')
+  // Now the server knows the scripts.
+  for (const path of ['/read', '/write']) await clients[0]?.get(path)
+  await eye.config('RESETSTAT')
+  for (const each of clients) for (let n = 0; n < 4; n += 1) await each.get('/read')
+  t.is(await calls(), 20)
+  t.is(await value('open_duration_count', { koa_typed_session_outcome: 'found' }), 2 + 20)
+  await eye.config('RESETSTAT')
+  for (const each of clients) for (let n = 0; n < 3; n += 1) await each.get('/write')
+  t.is(await value('commit_tries_sum'), 6 + 15)
+  t.is(await calls(), 15 + 15)
+  t.is(await value('open_duration_count'), 2 + 35)
+  t.is(await value('commit_duration_count', { koa_typed_session_outcome: 'stored' }), 16)
+  t.is(await value('commit_duration_count', { koa_typed_session_outcome: 'created' }), 5)
+  t.is(await value('sessions_created_total'), 5)
+  t.is(await eye.dbsize(), 5)
+
+  await clients[0]?.get('/out')
+  await clients[1]?.get('/out')
+  t.is(await value('sessions_ended_total', { koa_typed_session_reason: 'destroyed' }), 2)
+  t.is(await value('destroy_duration_count', { koa_typed_session_outcome: 'ended' }), 2)
+  t.is(await value('payload_size_count'), 21)
+  t.regex(await page(), /db_system_name="redis",koa_typed_session_manager="shop"/)
+})
+
+test.serial(
+  'a conflict, a failure, a refusal and an open circuit are counted, and the gauges follow',
+  async (t) => {
+    const { value } = measure(t)
+    const store = new HeldStore()
+    const manager = new SessionManager({ store, name: 'jobs' })
+    t.teardown(async () => manager.close())
+    const begun = manager.begin().set('a', 1)
+    await begun.commit()
+    const [one, other] = [await manager.open(begun.id), await manager.open(begun.id)]
+    one.set('a', Number(one.get('a')) + 1)
+    other.set('a', Number(other.get('a')) + 1)
+    await one.commit()
+    await t.throwsAsync(other.commit(), { code: 'ERR_SESSION_CONFLICT' })
+    t.is(await value('conflicts_total', { koa_typed_session_outcome: 'refused' }), 1)
+    t.is(await value('commit_duration_count', { error_type: 'ERR_SESSION_CONFLICT' }), 1)
+
+    store.hold()
+    const waiting = [manager.open(begun.id), manager.open(begun.id)]
+    await new Promise((resolve) => setImmediate(resolve))
+    t.is(await value('store_pending'), 2)
+    store.release()
+    await Promise.all(waiting)
+    t.is(await value('store_pending'), 0)
+
+    store.before = async () => Promise.reject(new Error('gone away'))
+    for (let n = 0; n < 5; n += 1) await t.throwsAsync(manager.open(begun.id), { code: 'ERR_SESSION_STORE' })
+    t.is(
+      await value('store_failures_total', {
+        koa_typed_session_verb: 'read',
+        error_type: 'ERR_SESSION_STORE',
+        koa_typed_session_answered: 'false',
+      }),
+      5,
+    )
+    t.is(await value('store_circuit', { koa_typed_session_manager: 'jobs' }), 1)
+    await t.throwsAsync(manager.open(begun.id), { code: 'ERR_SESSION_STORE' })
+    t.is(await value('store_refusals_total', { koa_typed_session_reason: 'down' }), 1)
+    t.is(await value('open_duration_count', { error_type: 'ERR_SESSION_STORE' }), 6)
+    store.before = async () => undefined
+    t.true((await manager.health()).ok)
+    t.is(await value('store_circuit', { koa_typed_session_manager: 'jobs' }), 0)
+  },
+)
+
+test.serial(
+  'each operation is a span below the active one, with what it came to, and an error says why',
+  async (t) => {
+    const { spans, tracer } = measure(t)
+    const store = new HeldStore()
+    const manager = new SessionManager({ store })
+    t.teardown(async () => manager.close())
+    const begun = manager.begin().set('a', 1)
+    await begun.commit()
+    spans.reset()
+    const request = tracer.startSpan('GET /')
+    await context.with(trace.setSpan(ROOT_CONTEXT, request), async () => {
+      const opened = await manager.open(begun.id)
+      await opened.set('a', 2).commit()
+      await opened.destroy()
+      t.is(await manager.find(begun.id), undefined)
+      store.before = async () => Promise.reject(new Error('gone away'))
+      await t.throwsAsync(manager.find(begun.id))
+    })
+    const told = spans.getFinishedSpans().map(({ name, attributes, status, parentSpanContext }) => {
+      t.is(parentSpanContext?.spanId, request.spanContext().spanId, name)
+      t.is(attributes['db.system.name'], 'memory')
+      const { 'koa_typed_session.outcome': outcome, 'error.type': error } = attributes
+      return [name, outcome ?? error, status.code]
+    })
+    t.deepEqual(told, [
+      ['session open', 'found', 0],
+      ['session commit', 'stored', 0],
+      ['session destroy', 'ended', 0],
+      ['session open', 'unknown', 0],
+      ['session open', 'ERR_SESSION_STORE', 2],
+    ])
+  },
+)
+
+for (const handle of [false, true]) {
+  test.serial(
+    `security 29: no ID, key or value is told, and the handle only if it is asked for: ${handle}`,
+    async (t) => {
+      const { spans, page } = measure(t, { handle })
+      const manager = new SessionManager({ store: new MemoryStore(), owners: {} })
+      t.teardown(async () => manager.close())
+      const mine = manager.begin().set('card', 'SECRET-VALUE')
+      mine.signIn('SECRET-OWNER')
+      await mine.commit()
+      const { id } = mine
+      const again = await manager.open(id)
+      await again.update('n', (n = 0) => Number(n) + 1)
+      await again.commit()
+      await manager.regenerate(again)
+      await manager.sessionsOf('SECRET-OWNER').endAll()
+      const all =
+        (await page()) +
+        JSON.stringify(
+          spans.getFinishedSpans().map(({ name, attributes, events }) => ({ name, attributes, events })),
+        )
+      t.true(all.includes('session commit'))
+      for (const secret of [id, again.id, 'SECRET', 'card']) t.false(all.includes(secret), secret)
+      t.is(all.includes(mine.handle), handle)
+      t.false((await page()).includes(mine.handle))
+    },
+  )
+}
+
+test.serial('after stop() nothing is measured, and nothing listens', async (t) => {
+  const { telemetry, value } = measure(t)
+  const manager = new SessionManager({ store: new MemoryStore() })
+  t.teardown(async () => manager.close())
+  const first = manager.begin().set('a', 1)
+  await first.commit()
+  t.is(await value('sessions_created_total'), 1)
+  telemetry.stop()
+  telemetry.stop()
+  for (const channel of Object.values(traces)) t.false(channel.hasSubscribers)
+  await manager.begin().set('a', 1).commit()
+  await manager.open(first.id)
+  t.is(await value('sessions_created_total'), 1)
+  t.is(await value('open_duration_count'), 0)
+})
+
+test.serial('an operation that began before is measured whole, and makes no span', async (t) => {
+  const store = new HeldStore()
+  const manager = new SessionManager({ store })
+  t.teardown(async () => manager.close())
+  const begun = manager.begin().set('a', 1)
+  await begun.commit()
+  const { telemetry: before } = measure(t)
+  store.hold()
+  const opening = manager.open(begun.id)
+  before.stop()
+  const { value, spans } = measure(t)
+  store.release()
+  await opening
+  t.is(await value('open_duration_count'), 1)
+  t.is(spans.getFinishedSpans().length, 0)
+})
+
+test.serial('the dashboard asks for metrics and labels that there are, and for all of them', async (t) => {
+  const { page } = measure(t)
+  const store = new HeldStore()
+  const manager = new SessionManager({ store, maxPending: 1 })
+  t.teardown(async () => manager.close())
+  const begun = manager.begin().set('a', 1)
+  await begun.commit()
+  const [one, other] = [await manager.open(begun.id), await manager.open(begun.id)]
+  one.set('a', Number(one.get('a')) + 1)
+  other.set('a', Number(other.get('a')) + 1)
+  await one.commit()
+  await t.throwsAsync(other.commit())
+  store.hold()
+  const opening = manager.open(begun.id)
+  await t.throwsAsync(manager.open(begun.id)) // refused
+  store.release()
+  await opening
+  await one.destroy()
+  store.before = async () => Promise.reject(new Error('gone away'))
+  await t.throwsAsync(manager.open(begun.id))
+  t.is(manager.status.pending, 0) // and it is alive until here
+  const told = (await page()).split('\n').filter((line) => line.startsWith('# TYPE koa_typed_session_'))
+  const names = told.map((line) => line.split(' ')[2] ?? '')
+  const text = await readFile('docs/grafana-dashboard.json', 'utf8')
+  // A collector adds the unit to a name, and the exporter of the SDK does not.
+  const asked = new Set(
+    [...text.matchAll(/koa_typed_session_[a-z_]+(?:\(_(?:seconds|bytes)\)\?\w+)?(?=[{,"\\])/g)]
+      .map(([name]) => name.replace(/\(.*\)\?/, '').replace(/_(?:bucket|sum|count)$/, ''))
+      .filter((name) => !/_(?:manager|outcome|verb|answered|reason|type)$/.test(name)),
+  )
+  // Told only where one of them has happened: see the table of docs/telemetry.md.
+  const rare = 'koa_typed_session_notices_total'
+  t.deepEqual([...asked].filter((name) => name !== rare).toSorted(), names.toSorted())
+  t.true(asked.has(rare))
+  const samples = await page()
+  const labels = new Set(
+    [
+      ...text.matchAll(
+        /(?:koa_typed_session_(?:manager|outcome|verb|answered|reason)|error_type|db_system_name)/g,
+      ),
+    ].map(([name]) => name),
+  )
+  t.is(labels.size, 7)
+  for (const label of labels) t.true(samples.includes(`${label}="`), label)
+  const page2 = await readFile('docs/telemetry.md', 'utf8')
+  for (const name of names) {
+    const dotted = name
+      .replace(/_(?:seconds|bytes|total)$/, '')
+      .replace('koa_typed_session_', '')
+      .replaceAll('_', '.')
+    t.true(page2.includes(`\`koa_typed_session.${dotted}\``), dotted)
+  }
+})
