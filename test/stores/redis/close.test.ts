@@ -11,10 +11,12 @@ test('close() returns although the client of the application cannot connect, and
     maxRetriesPerRequest: null,
   })
   client.on('error', () => {})
+  // It would try to connect for ever, and its process would not end.
+  t.teardown(() => client.disconnect())
   const store = new RedisStore({ client, timeout: 50 })
   await t.throwsAsync(store.read('a'.repeat(64)), { code: 'ERR_SESSION_STORE' })
   await store.close()
   t.not(client.status, 'end')
-  t.deepEqual([client.listenerCount('close'), client.listenerCount('-node')], [0, 0])
-  client.disconnect()
+  // While it connects, the client itself listens to its `close`.
+  t.is(client.listenerCount('-node'), 0)
 })
