@@ -2,7 +2,7 @@
  * Makes `dist` of what the compiler has made: few files of JavaScript with their source maps, since to load a hundred small modules
  * takes a process longer than anything it does with sessions afterwards, and declarations that contain the public names only.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { decode, encode } from '@jridgewell/sourcemap-codec'
 import { rollup, type Plugin } from '@rollup/wasm-node'
@@ -26,16 +26,25 @@ const chunks: readonly (readonly [name: string, modules: RegExp])[] = [
   ['engines', /\/code\/stores\/shared\/(?:cas-verbs|pooled-runner)\.js$/],
 ]
 
-const { exports } = JSON.parse(await readFile('package.json', 'utf8')) as {
+const { exports, bin } = JSON.parse(await readFile('package.json', 'utf8')) as {
   exports: Record<string, Entry | string>
+  bin: Record<string, string>
 }
 const entries = Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? [] : [entry.default]))
 /** Entries without their extension: `stores/redis`. */
-const names = entries.map((file) => path.relative('dist', file).slice(0, -'.js'.length))
+const names = entries.map(nameOf)
+/** Commands, which have no types. */
+const commands = Object.values(bin).map(nameOf)
+
+function nameOf(file: string): string {
+  return path.relative('dist', file).slice(0, -'.js'.length)
+}
 
 async function bundleCode(): Promise<void> {
   const bundle = await rollup({
-    input: Object.fromEntries(names.map((name) => [name, path.join(COMPILED, 'code', `${name}.js`)])),
+    input: Object.fromEntries(
+      [...names, ...commands].map((name) => [name, path.join(COMPILED, 'code', `${name}.js`)]),
+    ),
     external: (name, _from, isResolved) => !isResolved && !name.startsWith('.'),
     plugins: [mapsOfCompiler, ownSubpaths],
     onwarn: (warning) => {
@@ -56,8 +65,11 @@ async function bundleCode(): Promise<void> {
     plugins: [linesOnly],
   })
   await bundle.close()
-  for (const { fileName, ...file } of output)
-    if (file.type === 'chunk' && file.isEntry) await writeWrapper(fileName.slice(0, -'.js'.length))
+  for (const { fileName, ...file } of output) {
+    if (file.type !== 'chunk' || !file.isEntry) continue
+    if (commands.includes(file.name)) await chmod(path.join('dist', fileName), 0o755)
+    else await writeWrapper(file.name)
+  }
 }
 
 /** What `require` of an entry finds: Node loads the module itself, and compilers learn that it may be required. */
@@ -115,6 +127,8 @@ async function bundleTypes(): Promise<void> {
     input: Object.fromEntries(names.map((name) => [name, path.join(COMPILED, 'types', `${name}.d.ts`)])),
     external: (name) => !name.startsWith('.') && !path.isAbsolute(name),
     plugins: [dts({ dtsInput: true, emitDtsOnly: true, tsconfig: false, sourcemap: false })],
+    // On a busy machine it would report that a plugin takes long, which is no fault of what is built.
+    checks: { bundlerTimings: false },
     onLog: (_level, { message }) => {
       throw new Error(message)
     },

@@ -24,7 +24,17 @@ export type { BreakerState } from './session/backend/circuit-breaker.ts'
 export { createRegistry, registerType, type Class, type Registry, type TypeOptions } from './registry.ts'
 export { SessionError, type SessionErrorCode, type SessionErrorDetails } from './errors.ts'
 export { VERSION_LENGTH } from './store.ts'
-export type { Counting, Entry, Store, StoreRejection, StoreTraits, Sweeping, Written } from './store.ts'
+export type {
+  Counting,
+  Diagnosing,
+  Entry,
+  Finding,
+  Store,
+  StoreRejection,
+  StoreTraits,
+  Sweeping,
+  Written,
+} from './store.ts'
 export type { Limits } from './codec/limits.ts'
 export type {
   ObjectSchema,

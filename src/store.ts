@@ -173,6 +173,21 @@ export interface Sweeping {
   sweep(limit: number): Promise<number>
 }
 
+/** What was found of one thing that can go wrong with a backend. */
+export interface Finding {
+  /** The thing, as a word or two: `'eviction'`. */
+  readonly check: string
+  readonly ok: boolean
+  /** One sentence: what was found, and for a fault what to do. It holds nothing secret. */
+  readonly text: string
+}
+
+/** A store that can look for what may go wrong with its backend, for `npx koa-typed-session doctor`. */
+export interface Diagnosing {
+  /** Looks, and changes nothing. What it may not look at is left out, or told as such. */
+  diagnose(): Promise<readonly Finding[]>
+}
+
 /** A store that can count its living entries (beego's `SessionAll`). */
 export interface Counting {
   count(): Promise<number>
@@ -192,4 +207,9 @@ export function isSweeping(store: object): store is Sweeping {
 /** Whether a store has the method of {@link Counting}. */
 export function isCounting(store: object): store is Counting {
   return 'count' in store && typeof store.count === 'function'
+}
+
+/** Whether a store has the method of {@link Diagnosing}. */
+export function isDiagnosing(store: object): store is Diagnosing {
+  return 'diagnose' in store && typeof store.diagnose === 'function'
 }

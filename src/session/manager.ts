@@ -21,7 +21,7 @@ import { ownerOf, type Owner } from './owners/owner.ts'
 import { createState, type Committed, type SessionState } from './state.ts'
 import { createSession, stateOf, type Session } from './session.ts'
 import { tracedOperation, traces, type ManagerStatus } from './tracing.ts'
-import { isCounting, isSweeping, type StoreTraits } from '../store.ts'
+import { isCounting, isSweeping, type Store, type StoreTraits } from '../store.ts'
 import { Sweeper } from './backend/sweeper.ts'
 
 /**
@@ -78,6 +78,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
   /** What the store of this manager can do. */
   get traits(): StoreTraits {
     return this.#settings.store.traits
+  }
+
+  /** @internal The store, sealed where the options say so. */
+  get store(): Store {
+    return this.#settings.store
   }
 
   /** @internal What is told of this manager beside its events. */

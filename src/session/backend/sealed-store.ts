@@ -3,10 +3,12 @@ import { Sealer } from '../../codec/seal/sealer.ts'
 import { SessionError } from '../../errors.ts'
 import {
   isCounting,
+  isDiagnosing,
   isSweeping,
   VERSION_LENGTH,
   versionOf,
   type Counting,
+  type Diagnosing,
   type Entry,
   type Store,
   type StoreTraits,
@@ -30,6 +32,7 @@ export class SealedStore implements Store {
   /** Present where the store has them. */
   declare readonly sweep?: Sweeping['sweep']
   declare readonly count?: Counting['count']
+  declare readonly diagnose?: Diagnosing['diagnose']
 
   readonly #store: Store
   /** The traits of the store, as they were when {@link traits} was made of them. */
@@ -47,6 +50,7 @@ export class SealedStore implements Store {
     this.#now = now
     if (isSweeping(store)) this.sweep = async (limit) => store.sweep(limit)
     if (isCounting(store)) this.count = async () => store.count()
+    if (isDiagnosing(store)) this.diagnose = async () => store.diagnose()
   }
 
   /** Those of the store, which may know some of them only when it has connected. */

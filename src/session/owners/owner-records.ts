@@ -242,6 +242,13 @@ export class OwnerRecords {
       .toSorted((one, other) => other.lastUsedAt - one.lastUsedAt)
   }
 
+  /** What is stored of the session with this handle. */
+  async find(owner: Owner, handle: string, deadline: Deadline): Promise<Entry | undefined> {
+    const { record } = await this.#read(owner, deadline)
+    if (record === undefined) return undefined
+    return (await this.#look(record, deadline, [handle])).get(handle)?.live
+  }
+
   /** Ends the session with this handle. Returns whether there was one. */
   async end(owner: OwnerPlace, handle: string, deadline: Deadline): Promise<boolean> {
     let hasEnded = false

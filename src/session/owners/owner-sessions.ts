@@ -1,4 +1,5 @@
 import { SessionError } from '../../errors.ts'
+import type { Entry } from '../../store.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { ManagerSettings } from '../options.ts'
 import type { Session } from '../session.ts'
@@ -41,6 +42,11 @@ export class OwnerSessions {
   /** The sessions that there are, those first that were used last. */
   async list(): Promise<readonly ListedSession[]> {
     return this.#records.list(this.owner, this.#deadline())
+  }
+
+  /** @internal What is stored of the session with this handle. */
+  async entryOf(handle: string): Promise<Entry | undefined> {
+    return this.#records.find(this.owner, handle, this.#deadline())
   }
 
   /** Ends the session with this handle. Returns whether there was one. */
