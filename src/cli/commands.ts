@@ -2,28 +2,13 @@ import { createInterface } from 'node:readline/promises'
 import { Document } from '../codec/document/document.ts'
 import { defaultLimits } from '../codec/limits.ts'
 import { HeaderAttributes } from '../session/header-attributes.ts'
-import type { SessionManager } from '../session/manager.ts'
 import { stateOf } from '../session/session.ts'
 import type { OwnerSessions } from '../session/owners/owner-sessions.ts'
 import type { Entry } from '../store.ts'
-import { UsageError, type CommandName, type Flags } from './arguments.ts'
+import { UsageError, type CommandName } from './arguments.ts'
 import { doctor } from './doctor.ts'
-import { moment, plain, Progress, table, type Terminal } from './output.ts'
-
-/** What a command works with. */
-export interface Call {
-  readonly flags: Flags
-  readonly manager: SessionManager
-  readonly terminal: Terminal
-  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean }
-}
-
-/** What a command has found: for programs, for people, and whether it is what was hoped for (exit code 0) or not (1). */
-export interface Result {
-  readonly json: Readonly<Record<string, unknown>>
-  readonly text: string
-  readonly ok: boolean
-}
+import { moment, plain, Progress, table } from './output.ts'
+import type { Call, Result } from './call.ts'
 
 export const run: Readonly<Record<CommandName, (call: Call) => Promise<Result>>> = {
   inspect,
