@@ -5,10 +5,18 @@ import { HeaderAttributes } from '../session/header-attributes.ts'
 import { stateOf } from '../session/session.ts'
 import type { OwnerSessions } from '../session/owners/owner-sessions.ts'
 import type { Entry } from '../store.ts'
-import { UsageError, type CommandName } from './arguments.ts'
+import type { SessionManager } from '../session/manager.ts'
+import { UsageError, type CommandName, type Flags } from './arguments.ts'
 import { doctor } from './doctor.ts'
-import { moment, plain, Progress, table } from './output.ts'
-import type { Call, Result } from './call.ts'
+import { moment, plain, Progress, table, type Result, type Terminal } from './output.ts'
+
+/** What a command works with. */
+export interface Call {
+  readonly flags: Flags
+  readonly manager: SessionManager
+  readonly terminal: Terminal
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean }
+}
 
 export const run: Readonly<Record<CommandName, (call: Call) => Promise<Result>>> = {
   inspect,

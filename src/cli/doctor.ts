@@ -4,8 +4,7 @@ import { createVersion, Document } from '../codec/document/document.ts'
 import { hashId, createId } from '../session/id.ts'
 import type { SessionManager } from '../session/manager.ts'
 import { isDiagnosing, type Entry, type Finding, type Store } from '../store.ts'
-import type { Result } from './call.ts'
-import { plain, type Progress } from './output.ts'
+import { plain, type Progress, type Result } from './output.ts'
 
 /** How long the record lives that is written to try the store, in ms. It is removed at once. */
 const LIFE = 60_000

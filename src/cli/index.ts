@@ -1,8 +1,7 @@
 import { SessionError } from '../errors.ts'
 import { SessionManager } from '../session/manager.ts'
 import { readArguments, USAGE, UsageError } from './arguments.ts'
-import type { Call } from './call.ts'
-import { run } from './commands.ts'
+import { run, type Call } from './commands.ts'
 import { plain, type Terminal } from './output.ts'
 import { managerOptions } from './settings.ts'
 

@@ -53,3 +53,10 @@ export class Progress {
     this.#isShown = false
   }
 }
+
+/** What a command has found: for programs, for people, and whether it is what was hoped for (exit code 0) or not (1). */
+export interface Result {
+  readonly json: Readonly<Record<string, unknown>>
+  readonly text: string
+  readonly ok: boolean
+}

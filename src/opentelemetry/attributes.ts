@@ -29,6 +29,15 @@ export function withOutcome(manager: ManagerStatus, outcome: TracedOperation['ou
 
 const known = new WeakMap<ManagerStatus, Map<TracedOperation['outcome'], Attributes>>()
 
+/** The manager's name alone: each attribute takes as long again as the recording of a number. The same object for the same manager. */
+export function nameOf(manager: ManagerStatus): Attributes {
+  let attributes = names.get(manager)
+  if (attributes === undefined) names.set(manager, (attributes = { [`${PREFIX}.manager`]: manager.name }))
+  return attributes
+}
+
+const names = new WeakMap<ManagerStatus, Attributes>()
+
 /** The attribute `error.type`: the code of our errors, and else the name of the error's class. */
 export function errorType(error: unknown): string {
   if (error instanceof SessionError) return error.code

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { metrics, type Attributes, type Histogram, type Meter, type MeterProvider } from '@opentelemetry/api'
 import type { PublishedEvent } from '../session/events.ts'
 import type { ManagerStatus } from '../session/tracing.ts'
-import { attributesOf, errorType, PREFIX, withOutcome } from './attributes.ts'
+import { attributesOf, errorType, nameOf, PREFIX, withOutcome } from './attributes.ts'
 import { onOperation, operations } from './subscribe.ts'
 
 /** In seconds. A read of a near store takes less than a millisecond, and no operation more than its timeout. */
@@ -87,10 +87,10 @@ function observeOperations(meter: Meter, stores: WatchedStores): () => void {
           duration.record(seconds, { ...attributesOf(manager), 'error.type': errorType(error) })
         else duration.record(seconds, withOutcome(manager, outcome))
         if (times === undefined || bytes === undefined) return
-        const attributes = attributesOf(manager)
-        tries.record(times, attributes)
-        sizes.record(bytes, attributes)
-        if (outcome === 'created') created.add(1, attributes)
+        const name = nameOf(manager)
+        tries.record(times, name)
+        sizes.record(bytes, name)
+        if (outcome === 'created') created.add(1, attributesOf(manager))
       },
     })
   })
