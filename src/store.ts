@@ -184,8 +184,17 @@ export interface Finding {
 
 /** A store that can look for what may go wrong with its backend, for `npx koa-typed-session doctor`. */
 export interface Diagnosing {
-  /** Looks, and changes nothing. What it may not look at is left out, or told as such. */
-  diagnose(): Promise<readonly Finding[]>
+  /** Looks, and changes nothing. What it may not look at is left out. */
+  diagnose(): Promise<Diagnosis>
+}
+
+/** What {@link Diagnosing} has found. */
+export interface Diagnosis {
+  readonly findings: readonly Finding[]
+  /** What the clock of the backend showed, in ms since the epoch, if it has one that matters. */
+  readonly clock?: number
+  /** Some keys of what is stored under the prefix or in the table of the store, by which others' records there are found. */
+  readonly keys?: readonly string[]
 }
 
 /** A store that can count its living entries (beego's `SessionAll`). */

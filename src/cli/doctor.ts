@@ -3,11 +3,16 @@ import { defaultLimits } from '../codec/limits.ts'
 import { createVersion, Document } from '../codec/document/document.ts'
 import { hashId, createId } from '../session/id.ts'
 import type { SessionManager } from '../session/manager.ts'
+import { neighbours as sharing } from '../stores/shared/neighbours.ts'
 import { isDiagnosing, type Entry, type Finding, type Store } from '../store.ts'
 import { plain, type Progress, type Result } from './output.ts'
 
 /** How long the record lives that is written to try the store, in ms. It is removed at once. */
 const LIFE = 60_000
+/** By how much two clocks may differ, in ms: by the half of the default of `rotateGrace`. */
+const SKEW = 15_000
+/** How each payload of this library begins. */
+const PAYLOAD = 'kts1 '
 
 /** Looks for what can go wrong with a store, before it does. It leaves nothing behind. */
 export async function doctor(manager: SessionManager, progress: Progress): Promise<Result> {
@@ -16,7 +21,7 @@ export async function doctor(manager: SessionManager, progress: Progress): Promi
     ['connection', async () => connects(manager)],
     ['verbs', async () => serves(manager.store)],
     ['size', async () => holds(manager.store)],
-    ['backend', async () => (isDiagnosing(manager.store) ? manager.store.diagnose() : [])],
+    ['backend', async () => backend(manager.store)],
   ]
   for (const [name, step] of steps) {
     progress.show(`looking at the ${name}`)
@@ -115,6 +120,46 @@ async function holds(store: Store): Promise<readonly Finding[]> {
   } finally {
     await store.destroy(key).catch(() => {})
   }
+}
+
+/** What the store knows of its backend, and whether others use the same prefix or table. */
+async function backend(store: Store): Promise<readonly Finding[]> {
+  if (!isDiagnosing(store)) return []
+  const askedAt = Date.now()
+  const { findings, clock: theirs, keys = [] } = await store.diagnose()
+  return [
+    ...findings,
+    ...(theirs === undefined ? [] : [clocks(theirs, askedAt, Date.now())]),
+    ...(keys.length === 0 ? [] : [await neighbours(store, keys)]),
+  ]
+}
+
+function clocks(theirs: number, from: number, to: number): Finding {
+  const off = theirs < from ? theirs - from : Math.max(0, theirs - to)
+  const ok = Math.abs(off) <= SKEW
+  return {
+    check: 'clock',
+    ok,
+    text: ok
+      ? 'the clocks of this machine and of the server agree'
+      : `the clock of the server is ${Math.round(off / 1_000)} s from that of this machine; let both follow a time service`,
+  }
+}
+
+/** Whether there are records that this application cannot have written. */
+async function neighbours(store: Store, keys: readonly string[]): Promise<Finding> {
+  let foreign = 0
+  for (const key of keys) {
+    const payload = await store.read(key).then(
+      (entry) => entry?.payload ?? PAYLOAD,
+      (error: unknown) => {
+        if (error instanceof SessionError && error.code === 'ERR_SESSION_PAYLOAD') return ''
+        throw error
+      },
+    )
+    if (!payload.startsWith(PAYLOAD)) foreign += 1
+  }
+  return sharing(keys.length, foreign)
 }
 
 /** A payload of this length, if it is more than that of an empty session. */

@@ -1,8 +1,18 @@
 import * as crypto from 'node:crypto'
 import * as path from 'node:path'
 import { SessionError } from '../errors.ts'
-import type { Counting, Entry, Store, StoreTraits, Sweeping, Written } from '../store.ts'
+import type {
+  Counting,
+  Diagnosing,
+  Diagnosis,
+  Entry,
+  Store,
+  StoreTraits,
+  Sweeping,
+  Written,
+} from '../store.ts'
 import { Capacity } from './file/capacity.ts'
+import { diagnoseDisk } from './file/diagnosis.ts'
 import { systemError } from './file/errors.ts'
 import { prepareFolder, refusal } from './file/folder.ts'
 import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
@@ -60,7 +70,7 @@ const WIDTH = 16
  * await store.open() // rejects at startup if the folder cannot be used
  * ```
  */
-export class FileStore implements Store, Sweeping, Counting {
+export class FileStore implements Store, Sweeping, Counting, Diagnosing {
   readonly traits: StoreTraits = {
     name: 'file',
     location: 'server',
@@ -219,6 +229,12 @@ export class FileStore implements Store, Sweeping, Counting {
 
   async close(): Promise<void> {
     this.#closed = true
+  }
+
+  /** What the disk below the folder is, and how full. */
+  async diagnose(): Promise<Diagnosis> {
+    await this.#opened('open')
+    return diagnoseDisk(this.#folder)
   }
 
   #opened(verb: string): Promise<void> {

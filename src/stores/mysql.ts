@@ -3,6 +3,8 @@ import type { Pool, PoolConnection } from 'mysql2/promise'
 import {
   versionOf,
   type Counting,
+  type Diagnosing,
+  type Diagnosis,
   type Entry,
   type Store,
   type StoreTraits,
@@ -10,6 +12,7 @@ import {
   type Written,
 } from '../store.ts'
 import { execute, MysqlDriver } from './mysql/connection.ts'
+import { diagnoseMysql } from './mysql/diagnosis.ts'
 import { isDuplicateKey } from './mysql/errors.ts'
 import { mysqlSettings, type MysqlStoreOptions } from './mysql/options.ts'
 import { openSchema, traitsOf } from './mysql/schema.ts'
@@ -37,7 +40,7 @@ const MAX_ROUNDS = 10
  * The database's clock decides what has expired: times are sent and read as the ms that are left. So neither clocks that
  * differ between processes nor time zones matter. Until the table is known, `traits` tell what holds for both kinds.
  */
-export class MysqlStore implements Store, Sweeping, Counting {
+export class MysqlStore implements Store, Sweeping, Counting, Diagnosing {
   /** The option `table`. */
   readonly namespace: string
 
@@ -150,6 +153,13 @@ export class MysqlStore implements Store, Sweeping, Counting {
       const { rows } = await execute(connection, table.count)
       return Number(rows[0]?.[0])
     })
+  }
+
+  /** What the server acknowledges, how the nodes of a cluster read, and whose rows there are. */
+  async diagnose(): Promise<Diagnosis> {
+    return this.#runner.run('count', true, async (connection, table) =>
+      diagnoseMysql(async (sql) => (await execute(connection, sql)).rows, table.foreign),
+    )
   }
 
   /** Closes the connections that the store opened. */

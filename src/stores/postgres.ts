@@ -2,6 +2,8 @@ import type { Pool, PoolClient } from 'pg'
 import {
   versionOf,
   type Counting,
+  type Diagnosing,
+  type Diagnosis,
   type Entry,
   type Store,
   type StoreTraits,
@@ -9,6 +11,7 @@ import {
   type Written,
 } from '../store.ts'
 import { execute, PostgresDriver } from './postgres/connection.ts'
+import { diagnosePostgres } from './postgres/diagnosis.ts'
 import { postgresSettings, type PostgresStoreOptions } from './postgres/options.ts'
 import { openTable } from './postgres/schema.ts'
 import type { PostgresStatements } from './postgres/statements.ts'
@@ -24,7 +27,7 @@ const MAX_BYTES: number = 16 * 1024 * 1024
 const BATCH = 500
 
 /** Sessions in a table of PostgreSQL 14 or newer, with `pg`. The database's clock decides what has expired. */
-export class PostgresStore implements Store, Sweeping, Counting {
+export class PostgresStore implements Store, Sweeping, Counting, Diagnosing {
   /** The option `table`. */
   readonly namespace: string
 
@@ -148,6 +151,14 @@ export class PostgresStore implements Store, Sweeping, Counting {
     return this.#runner.run('count', true, async (client, table) => {
       const { rows } = await execute(client, table.count)
       return Number(rows[0]?.[0])
+    })
+  }
+
+  /** What the server acknowledges, whether it is the primary, and whose rows there are. */
+  async diagnose(): Promise<Diagnosis> {
+    return this.#runner.run('count', true, async (client, table) => {
+      const { rows } = await execute(client, table.diagnosis)
+      return diagnosePostgres(rows[0] ?? [])
     })
   }
 

@@ -3,6 +3,8 @@ import {
   isAnswer,
   versionOf,
   type Counting,
+  type Diagnosing,
+  type Diagnosis,
   type Entry,
   type Store,
   type StoreTraits,
@@ -10,6 +12,7 @@ import {
 } from '../store.ts'
 import type { RedisMode } from './redis/config.ts'
 import { RedisConnection } from './redis/connection.ts'
+import { diagnoseRedis } from './redis/diagnosis.ts'
 import { redisSettings, type RedisStoreOptions } from './redis/options.ts'
 import { RedisRetry, type RedisAnswer, type RedisVerb } from './redis/retry.ts'
 import * as scripts from './redis/scripts.ts'
@@ -38,7 +41,7 @@ const SCAN_BATCH = 1_000
  * await store.open() // rejects at startup if Redis cannot be reached or refuses
  * ```
  */
-export class RedisStore implements Store, Counting {
+export class RedisStore implements Store, Counting, Diagnosing {
   readonly traits: StoreTraits
   /** The option `prefix`, after the `keyPrefix` of a given client. */
   readonly namespace: string
@@ -136,6 +139,13 @@ export class RedisStore implements Store, Counting {
     let sum = 0
     for (const server of servers) sum += await this.#countOn(server, prefix)
     return sum
+  }
+
+  /** What the server does when it is full, whether it survives a restart, and whose keys there are. */
+  async diagnose(): Promise<Diagnosis> {
+    const client = await this.#retry.within('count', async () => this.#connection.use())
+    const prefix = `${client.options.keyPrefix ?? ''}${this.#prefix}`
+    return this.#retry.within('count', async () => diagnoseRedis(client, prefix))
   }
 
   async close(): Promise<void> {

@@ -50,6 +50,8 @@ export class MysqlStatements {
   /** `(key, version)` */
   readonly destroyBase: string
   readonly count: string
+  /** How many of the first rows were looked at, and how many of them no program of this library has written. */
+  readonly foreign: string
 
   constructor(schema: MysqlSchema) {
     this.schema = schema
@@ -68,6 +70,7 @@ export class MysqlStatements {
     this.destroy = `DELETE FROM ${name} WHERE ${living}`
     this.destroyBase = `DELETE FROM ${name} WHERE ${living} AND ${version}`
     this.count = `SELECT COUNT(*) FROM ${name} WHERE session_expiry > ${clock}`
+    this.foreign = `SELECT COUNT(*), COALESCE(SUM(LEFT(session_data, 5) <> 'kts1 '), 0) FROM (SELECT session_data FROM ${name} LIMIT 100) AS some`
   }
 
   /**

@@ -26,6 +26,8 @@ export class PostgresStatements {
   readonly destroy: Statement
   readonly destroyBase: Statement
   readonly count: Statement
+  /** What {@link diagnosePostgres} judges. */
+  readonly diagnosis: Statement
   readonly sweep: Statement
 
   /** @param table the quoted name */
@@ -67,6 +69,13 @@ export class PostgresStatements {
       `DELETE FROM ${table} WHERE session_key = $1 RETURNING (session_expiry > ${now})::int`,
     )
     this.destroyBase = statement(`DELETE FROM ${table} WHERE ${living} AND ${version} = $2`)
+    this.diagnosis = plain(
+      `SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+         pg_is_in_recovery(), extract(epoch FROM clock_timestamp()) * 1000,
+         (SELECT relpersistence FROM pg_class WHERE oid = '${table.replaceAll("'", "''")}'::regclass), count(*),
+         count(*) FILTER (WHERE ${isOwn ? "left(session_data, 5) <> 'kts1 '" : "substring(session_data from 1 for 5) <> 'kts1 '::bytea"})
+       FROM (SELECT session_data FROM ${table} LIMIT 100) AS some`,
+    )
     this.count = statement(`SELECT count(*) FROM ${table} WHERE session_expiry > ${now}`)
     this.sweep = statement(sweepOf(table, isOwn, now))
   }
