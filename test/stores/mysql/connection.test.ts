@@ -53,7 +53,7 @@ for (const requirement of storeContract) {
 }
 
 test.serial('the contract was tested in other SQL modes, and they are still set', async (t) => {
-  const [[row] = []] = await client.query<RowDataPacket[]>({
+  const [[row]] = await client.query<RowDataPacket[]>({
     sql: 'SELECT @@sql_mode AS modes, @@sql_safe_updates AS safe, VERSION() AS version',
     nestTables: false,
     typeCast: (_field, next) => next(),

@@ -180,7 +180,7 @@ test.serial('every verb works as text, without prepared statements, under these 
 test.serial('a table that needs another value is refused in every mode, and the mode stays', async (t) => {
   for (const sql_mode of ['', 'EMPTY_STRING_IS_NULL', 'ORACLE', 'ORACLE,EMPTY_STRING_IS_NULL'])
     await withClient(
-      `${CLASSIC.replace(', PRIMARY', ', owner int NOT NULL, PRIMARY')}`,
+      CLASSIC.replace(', PRIMARY', ', owner int NOT NULL, PRIMARY'),
       { sql_mode },
       async (store, _, client) => {
         await t.throwsAsync(store.open(), { message: /not a table of sessions/ }, sql_mode)
