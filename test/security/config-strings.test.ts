@@ -122,6 +122,11 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     '§=1',
     'host=db connect_timeout=§',
     'host=db sslcert=§ sslkey=§',
+    ...['channel_binding', 'hostaddr', 'passfile', 'require_auth', 'sslaccept', 'target_session_attrs'].map(
+      (word) => `postgres://user:pw@db:5432/shop?${word}=§`,
+    ),
+    'host=db keepalives=§ keepalives_idle=§ connection_limit=§',
+    'host=db schema=§ tcp_user_timeout=§',
     '§',
   ],
 }
