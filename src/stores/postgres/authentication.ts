@@ -60,6 +60,8 @@ export function guardedClient(Base: typeof Client, rules: AuthenticationRules): 
       if (isConnection(connection)) guard(connection, rules)
       else if (rules.binding === 'require' || rules.methods !== undefined)
         throw new Refusal('this version of pg does not allow to check how the server authenticates')
+      if (rules.binding === 'require' && Reflect.get(this, 'enableChannelBinding') !== true)
+        throw new Refusal('this version of pg does not know channel binding: update it')
     }
   }
 }

@@ -1,6 +1,10 @@
+import { EventEmitter } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { PassThrough } from 'node:stream'
 import test from 'ava'
+import type { Client } from 'pg'
+import { guardedClient } from '../../../src/stores/postgres/authentication.ts'
 import { parsePostgresConfig, type PostgresConfig } from '../../../src/stores/postgres/config.ts'
 import { postgresSettings } from '../../../src/stores/postgres/options.ts'
 import { mostTelling } from '../../../src/stores/postgres/errors.ts'
@@ -387,6 +391,23 @@ test('a passfile that others may read is refused, and one that is changed is rea
   t.is(await password(), 'new')
   await chmod(file, 0o640)
   t.throws(() => parsePostgresConfig(`user=a passfile=${file}`, {}), { message: /chmod 600/ })
+})
+
+test('a version of pg that cannot keep the rules is refused, where there are any', (t) => {
+  class WithoutBinding extends EventEmitter {
+    readonly connection = Object.assign(new EventEmitter(), { stream: new PassThrough() })
+  }
+  const made = (Base: unknown, text: string): unknown => {
+    const { authentication } = parsePostgresConfig(text, {})
+    return new (guardedClient(Base as typeof Client, authentication))()
+  }
+  for (const text of ['channel_binding=require', 'require_auth=scram-sha-256'])
+    t.throws(() => made(EventEmitter, text), { message: /does not allow to check how the server/ })
+  t.throws(() => made(WithoutBinding, 'channel_binding=require'), {
+    message: /does not know channel binding/,
+  })
+  t.notThrows(() => made(WithoutBinding, 'require_auth=scram-sha-256'))
+  t.notThrows(() => made(EventEmitter, 'channel_binding=prefer'))
 })
 
 /** An error as the driver makes it of an answer of the server. */
