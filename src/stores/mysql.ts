@@ -23,6 +23,7 @@ import { PooledRunner } from './shared/pooled-runner.ts'
 
 export type { MysqlStoreOptions }
 export type { MysqlPool } from './mysql/connection.ts'
+export type { MysqlTlsOptions } from './mysql/tls.ts'
 
 /** What holds for every kind of table, until it is known which one there is. */
 const LEAST_TRAITS = traitsOf('seconds', 65_535)

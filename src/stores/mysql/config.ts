@@ -1,23 +1,8 @@
-import type { SessionError } from '../../errors.ts'
-import { optionError, percentDecoded } from '../shared/options.ts'
-
-/** How the server's certificate is checked: at all, and for its host name. */
-export interface MysqlTls {
-  readonly rejectUnauthorized: boolean
-  readonly verifyIdentity: boolean
-}
-
-/** The parameters of a config string, after the question mark. */
-interface MysqlParameters {
-  readonly socketPath?: string
-  readonly tls?: MysqlTls
-  /** In ms. */
-  readonly connectTimeout?: number
-  /** How long a verb may take, in ms. */
-  readonly timeout?: number
-  readonly poolSize?: number
-  readonly table?: string
-}
+import { percentDecoded } from '../shared/options.ts'
+import { type ConfigWarning, ignoredWarning } from '../shared/warnings.ts'
+import { type FoundParameters, type MysqlParameters, readParameters } from './parameters.ts'
+import { fail, malformed } from './refusal.ts'
+import { type MysqlTls, type MysqlTlsOptions, settleTls, type TlsWish, wishesOfJson, wishOf } from './tls.ts'
 
 /** The contents of a config string. */
 export interface MysqlConfig extends MysqlParameters {
@@ -26,23 +11,41 @@ export interface MysqlConfig extends MysqlParameters {
   readonly user: string
   readonly password: string
   readonly database: string
+  readonly tls?: MysqlTls
+  /** Whether the connection is not encrypted if the server cannot. */
+  readonly isTlsOptional?: true
+  readonly warnings?: readonly ConfigWarning[]
+}
+
+/** A config string before its parts are seen together. */
+interface Draft extends FoundParameters {
+  readonly address: Place & Pick<MysqlConfig, 'user' | 'password' | 'database'>
 }
 
 type Place = Pick<MysqlConfig, 'host' | 'port' | 'socketPath'>
 
-const EXAMPLES =
-  'user:password@tcp(127.0.0.1:3306)/database?timeout=5s or mysql://user:password@127.0.0.1:3306/database'
 const HOST = '127.0.0.1'
 const PORT = 3306
 const GO_SOCKET = '/tmp/mysql.sock'
 
 /**
- * Parses `username:password@protocol(address)/dbname?param=value`, as Go's MySQL driver writes it, or a `mysql://` or
- * `mariadb://` URL.
+ * Parses `username:password@protocol(address)/dbname?param=value`, as Go's MySQL driver writes it, a `mysql://` or
+ * `mariadb://` URL, or JSON with one of these as `url`: `{"url":"mysql://…","tls":true,"ca":"/etc/ca.pem"}`.
  *
+ * @param tls TLS options in addition to what the string says
  * @throws SessionError `ERR_SESSION_OPTIONS` with what was expected; it repeats only known names from the string
  */
-export function parseMysqlConfig(config: string): MysqlConfig {
+export function parseMysqlConfig(config: string, tls?: MysqlTlsOptions): MysqlConfig {
+  const { address, parameters, ignored, tls: wishes } = draftOf(config)
+  const { socketPath } = { ...address, ...parameters }
+  const all = tls === undefined ? wishes : [...wishes, wishOf(tls)]
+  const { warnings, ...settled } = settleTls(all, socketPath ?? address.host)
+  const told = [...warnings, ...ignoredWarning(ignored)]
+  return { ...address, ...parameters, ...settled, ...(told.length > 0 && { warnings: told }) }
+}
+
+function draftOf(config: string): Draft {
+  if (config.trimStart().startsWith('{')) return fromJson(config)
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config)?.[1]?.toLowerCase()
   if (scheme === undefined) return fromDsn(config)
   if (scheme === 'mysql' || scheme === 'mariadb') return fromUrl(config)
@@ -50,34 +53,74 @@ export function parseMysqlConfig(config: string): MysqlConfig {
 }
 
 /** The last slash ends the address and the last `@` the password, so that both may contain these characters. */
-function fromDsn(dsn: string): MysqlConfig {
+function fromDsn(dsn: string): Draft {
   const slash = dsn.lastIndexOf('/')
   if (slash === -1) throw malformed('has no slash before the name of the database')
   const [database = '', query = ''] = split(dsn.slice(slash + 1), '?')
   const at = dsn.lastIndexOf('@', slash)
   const [user = '', password = ''] = split(dsn.slice(0, Math.max(at, 0)), ':')
-  return {
-    ...placeOf(dsn.slice(at + 1, slash)),
-    user,
-    password,
-    database: nameOf(decoded(database)),
-    ...readParameters(new URLSearchParams(query)),
-  }
+  const place = placeOf(dsn.slice(at + 1, slash))
+  const address = { ...place, user, password, database: nameOf(decoded(database)) }
+  return { address, ...readParameters(new URLSearchParams(query)) }
 }
 
-function fromUrl(text: string): MysqlConfig {
+function fromUrl(text: string): Draft {
   // Such a character in a password would end the address, and the rest would be taken for something else.
   if (text.includes('#') || /[?].*@/.test(text))
     throw malformed('has a user or password that is not percent-encoded')
   if (!URL.canParse(text)) throw malformed('is not a valid URL')
   const url = new URL(text)
-  return {
+  const address = {
     host: url.hostname.replace(/^\[(.*)\]$/, '$1') || HOST,
     port: url.port === '' ? PORT : portOf(url.port),
     user: decoded(url.username),
     password: decoded(url.password),
     database: nameOf(decoded(url.pathname.slice(1))),
-    ...readParameters(url.searchParams),
+  }
+  return { address, ...readParameters(url.searchParams) }
+}
+
+/** The parameter for which each field of the JSON stands. */
+const FIELDS: ReadonlyMap<string, string> = new Map([
+  ['tls', 'tls'],
+  ['ca', 'ssl-ca'],
+  ['cert', 'ssl-cert'],
+  ['key', 'ssl-key'],
+  ['table', 'table'],
+  ['poolSize', 'poolSize'],
+])
+
+function fromJson(text: string): Draft {
+  const { url, ...fields } = fieldsOf(text)
+  if (typeof url !== 'string' || url.trimStart().startsWith('{'))
+    throw malformed('is JSON, and needs the address as its url')
+  const draft = draftOf(url)
+  const pairs: [name: string, value: string][] = []
+  const wishes: TlsWish[] = []
+  for (const [field, value] of Object.entries(fields)) {
+    const parameter = FIELDS.get(field)
+    if (parameter === undefined)
+      throw malformed(`has an unknown field; known are url, ${[...FIELDS.keys()].join(', ')}`)
+    const options = field === 'tls' ? wishesOfJson('tls', value) : undefined
+    if (options !== undefined) wishes.push(...options)
+    else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      pairs.push([parameter, String(value)])
+    else throw malformed(`has a field ${field} without a valid value`)
+  }
+  const found = readParameters(pairs)
+  return {
+    ...draft,
+    parameters: { ...draft.parameters, ...found.parameters },
+    tls: [...draft.tls, ...found.tls, ...wishes],
+  }
+}
+
+function fieldsOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text))
+  } catch {
+    // The error of JSON.parse shows a part of the text, which may be the password.
+    throw malformed('begins like JSON but is malformed')
   }
 }
 
@@ -111,109 +154,4 @@ function decoded(text: string): string {
 function split(text: string, separator: string): readonly string[] {
   const at = text.indexOf(separator)
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
-}
-
-/** Parses the value of a parameter; returns `undefined` if it is not valid. */
-type Read = (value: string) => MysqlParameters | undefined
-
-const NONE: MysqlParameters = {}
-const ENCRYPTED: MysqlParameters = { tls: { rejectUnauthorized: false, verifyIdentity: false } }
-const TRUSTED: MysqlParameters = { tls: { rejectUnauthorized: true, verifyIdentity: false } }
-const VERIFIED: MysqlParameters = { tls: { rejectUnauthorized: true, verifyIdentity: true } }
-
-const PARAMETERS: ReadonlyMap<string, Read> = new Map<string, Read>([
-  ['table', (value) => (isTable(value) ? { table: value } : undefined)],
-  ['poolSize', poolSize],
-  ['connectionLimit', poolSize],
-  ['socketPath', (value) => (value === '' ? undefined : { socketPath: value })],
-  ['timeout', (value) => duration(value, (ms) => ({ connectTimeout: ms }))],
-  ['readTimeout', (value) => duration(value, (ms) => ({ timeout: ms }))],
-  ['writeTimeout', (value) => duration(value, (ms) => ({ timeout: ms }))],
-  ['tls', oneOf({ true: VERIFIED, 'skip-verify': ENCRYPTED, false: NONE })],
-  ['ssl-mode', oneOf({ DISABLED: NONE, REQUIRED: ENCRYPTED, VERIFY_CA: TRUSTED, VERIFY_IDENTITY: VERIFIED })],
-  [
-    'ssl',
-    oneOf({
-      true: VERIFIED,
-      false: NONE,
-      '{"rejectUnauthorized":true}': VERIFIED,
-      '{"rejectUnauthorized":false}': ENCRYPTED,
-    }),
-  ],
-])
-
-/** Parameters of Go's driver without effect here. Those of the character set are among them: keys are ASCII, payloads bytes. */
-const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'allowAllFiles',
-  'allowNativePasswords',
-  'charset',
-  'checkConnLiveness',
-  'clientFoundRows',
-  'collation',
-  'columnsWithAlias',
-  'connectionAttributes',
-  'interpolateParams',
-  'loc',
-  'maxAllowedPacket',
-  'multiStatements',
-  'parseTime',
-  'rejectReadOnly',
-  'timeTruncate',
-])
-
-function readParameters(query: URLSearchParams): MysqlParameters {
-  let parameters: MysqlParameters = {}
-  for (const [name, value] of query) {
-    if (WITHOUT_EFFECT.has(name)) continue
-    const read = PARAMETERS.get(name)
-    // The text in the place of a name may be a part of a password, so it is not shown.
-    if (read === undefined)
-      throw malformed(`has an unknown parameter; known are ${[...PARAMETERS.keys()].join(', ')}`)
-    const found = read(value)
-    if (found === undefined) throw malformed(`has a parameter ${name} without a valid value`)
-    // The driver does not separate reading from writing, so the longer timeout applies.
-    const timeout = Math.max(found.timeout ?? 0, parameters.timeout ?? 0)
-    parameters = { ...parameters, ...found, ...(timeout > 0 ? { timeout } : {}) }
-  }
-  return parameters
-}
-
-/** Whether the name can be used in SQL unchanged, between backticks. */
-export function isTable(name: string): boolean {
-  return /^[\w$]{1,64}$/.test(name)
-}
-
-function poolSize(value: string): MysqlParameters | undefined {
-  return /^[1-9]\d{0,3}$/.test(value) ? { poolSize: Number(value) } : undefined
-}
-
-function oneOf(values: Readonly<Record<string, MysqlParameters>>): Read {
-  const known = new Map(Object.entries(values))
-  return (value) => known.get(value.replaceAll(' ', ''))
-}
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ['ms', 1],
-  ['s', 1_000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-])
-
-/** Parses a duration of Go: `500ms`, `5s`, `1m30s`, `1.5s`. It must be one that a timer can wait for. */
-function duration(value: string, use: (ms: number) => MysqlParameters): MysqlParameters | undefined {
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(value)) return undefined
-  let ms = 0
-  for (const [, amount, unit = ''] of value.matchAll(/([\d.]+)([a-z]+)/g)) {
-    ms += Number(amount) * (UNITS.get(unit) ?? NaN)
-  }
-  ms = Math.ceil(ms)
-  return ms >= 1 && ms < 2 ** 31 ? use(ms) : undefined
-}
-
-function fail(problem: string): never {
-  throw malformed(problem)
-}
-
-function malformed(problem: string): SessionError {
-  return optionError('mysql', `the config string ${problem}; expected ${EXAMPLES}`)
 }

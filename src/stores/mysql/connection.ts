@@ -9,6 +9,7 @@ import {
   breaksConnection,
   hasTooManyPrepared,
   isReadOnly,
+  lacksTls,
   mysqlError,
   outdatesTable,
   wasLost,
@@ -35,6 +36,9 @@ export interface MysqlReply {
 
 /** How much longer than a verb an attempt to connect may take, in ms, so that the verb ends by its own deadline. */
 const CONNECT_MARGIN = 1_000
+
+/** The time without traffic before the first probe of a connection, in ms. */
+const KEEPALIVE_DELAY = 30_000
 
 /** Overrides what the application's pool does to rows by default. */
 const PLAIN_ROWS: Omit<QueryOptions, 'sql'> = {
@@ -109,7 +113,8 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
 
   async openPool(): Promise<Pool> {
     const { source } = this.#options
-    if ('database' in source) return this.#createPool(source)
+    if ('database' in source)
+      return source.isTlsOptional === true ? this.#probe(source) : this.#createPool(source)
     return 'promise' in source ? source.promise() : source
   }
 
@@ -134,7 +139,22 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  async #createPool({ socketPath, host, port, tls, ...config }: MysqlConfig): Promise<Pool> {
+  /** A pool with TLS if the server offers it, which one connection finds out. */
+  async #probe(source: MysqlConfig): Promise<Pool> {
+    const pool = await this.#createPool(source)
+    try {
+      const connection = await pool.getConnection()
+      connection.release()
+      return pool
+    } catch (error) {
+      await pool.end()
+      if (!lacksTls(error)) throw error
+      const { tls: _, ...plain } = source
+      return this.#createPool(plain)
+    }
+  }
+
+  async #createPool({ socketPath, host, port, tls, keepAlive, ...config }: MysqlConfig): Promise<Pool> {
     const { createPool } = await loadDriver()
     const pool = createPool({
       user: config.user,
@@ -146,7 +166,8 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
       trace: false,
       ...(tls === undefined ? {} : { ssl: { ...tls } }),
       ...(socketPath === undefined ? { host, port } : { socketPath }),
-      stream: () => this.#dial(socketPath === undefined ? connectTo(host, port) : connect(socketPath)),
+      stream: () =>
+        this.#dial(socketPath === undefined ? connectTo(host, port) : connect(socketPath), keepAlive),
     })
     // The pool listens only for the first error of a connection; a second one would end the process.
     pool.on('connection', (connection: PoolConnection) => void connection.on('error', () => undefined))
@@ -154,10 +175,10 @@ export class MysqlDriver implements PoolDriver<Pool, PoolConnection> {
   }
 
   /** Registers a socket for {@link destroySockets}. It is destroyed when it ends, without waiting for a stalled server. */
-  #dial(socket: Socket): Socket {
+  #dial(socket: Socket, keepAlive: number | false = KEEPALIVE_DELAY): Socket {
     this.#sockets.add(socket)
     socket.setNoDelay(true)
-    socket.setKeepAlive(true, 30_000)
+    if (keepAlive !== false) socket.setKeepAlive(true, keepAlive)
     socket.once('finish', () => socket.destroy())
     socket.once('close', () => this.#sockets.delete(socket))
     return socket

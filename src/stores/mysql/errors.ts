@@ -128,6 +128,11 @@ export function wasLost(error: unknown): boolean {
   return fatal || LAST_WORDS.has(errno)
 }
 
+/** Whether the server does not offer TLS. */
+export function lacksTls(error: unknown): boolean {
+  return driverErrorOf(error).code === 'HANDSHAKE_NO_SSL_SUPPORT'
+}
+
 /** Whether the server refuses writes. */
 export function isReadOnly(error: unknown): boolean {
   return READ_ONLY.has(driverErrorOf(error).errno)

@@ -21,6 +21,8 @@ export interface MysqlSchema {
 interface Server {
   readonly database: string
   readonly maxPacket: number
+  /** The SQL modes of the connection, as `@@sql_mode` lists them. */
+  readonly modes: string
 }
 
 interface Column {
@@ -37,7 +39,14 @@ const PACKET_OVERHEAD = 1_024
 /** Older servers have no `SKIP LOCKED`, and are not maintained. */
 const OLDEST = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
-const SERVER = 'SELECT VERSION(), DATABASE(), @@max_allowed_packet, @@autocommit'
+const SERVER = 'SELECT VERSION(), DATABASE(), @@max_allowed_packet, @@autocommit, @@sql_mode'
+
+/** The SQL modes that change nothing in the statements below; the ones of every server by default are among them. */
+const HARMLESS =
+  /^(?:STRICT_\w+|NO_ZERO_\w+|ERROR_FOR_DIVISION_BY_ZERO|NO_AUTO_CREATE_USER|NO_ENGINE_SUBSTITUTION|ONLY_FULL_GROUP_BY|TRADITIONAL|)$/
+
+/** The SQL modes for these statements on a connection that has others. */
+const NEUTRAL = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'
 
 const COLUMNS =
   'SELECT LOWER(column_name), LOWER(column_type), LOWER(collation_name), character_maximum_length, ' +
@@ -71,6 +80,29 @@ export function traitsOf(grain: MysqlGrain, maxBytes: number): StoreTraits {
  */
 export async function openSchema(connection: PoolConnection, name: string): Promise<MysqlSchema> {
   const server = await inspectServer(connection)
+  return withNeutralModes(connection, server.modes, async () => findTable(connection, server, name))
+}
+
+/**
+ * Runs `work` without the SQL modes by which a server describes the same table otherwise: `ORACLE` writes the types of columns in
+ * another way, and to `EMPTY_STRING_IS_NULL` no text equals `''`.
+ */
+async function withNeutralModes<T>(
+  connection: PoolConnection,
+  modes: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (modes.split(',').every((mode) => HARMLESS.test(mode))) return work()
+  await execute(connection, 'SET SESSION sql_mode = ?', [NEUTRAL])
+  try {
+    return await work()
+  } finally {
+    // The connection may be the application's. One that cannot be put back is not used again.
+    await execute(connection, 'SET SESSION sql_mode = ?', [modes]).catch(() => connection.destroy())
+  }
+}
+
+async function findTable(connection: PoolConnection, server: Server, name: string): Promise<MysqlSchema> {
   const where = [server.database, name]
   let columns = await columnsOf(connection, where)
   if (columns.size === 0) {
@@ -96,7 +128,7 @@ export async function openSchema(connection: PoolConnection, name: string): Prom
 
 async function inspectServer(connection: PoolConnection): Promise<Server> {
   const { rows } = await execute(connection, SERVER)
-  const [version, database, maxPacket, autocommit] = rows[0] ?? []
+  const [version, database, maxPacket, autocommit, modes] = rows[0] ?? []
   const text = String(version)
   const kind = /mariadb/i.test(text) ? 'MariaDB' : 'MySQL'
   const [oldestMajor, oldestMinor] = OLDEST[kind]
@@ -108,7 +140,7 @@ async function inspectServer(connection: PoolConnection): Promise<Server> {
   }
   if (typeof database !== 'string') throw openError('the connection has selected no database')
   if (Number(autocommit) !== 1) throw openError('autocommit is off, so nothing would be stored')
-  return { database, maxPacket: Number(maxPacket) }
+  return { database, maxPacket: Number(maxPacket), modes: String(modes) }
 }
 
 async function columnsOf(connection: PoolConnection, where: string[]): Promise<ReadonlyMap<string, Column>> {

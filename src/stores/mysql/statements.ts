@@ -122,16 +122,20 @@ export async function sweepTable(
   const batch = Math.min(Math.floor(limit), MAX_BATCH)
   if (batch < 1) return 0
   const { lock, locksRows } = statements.schema
-  const { rows } = await execute(connection, 'SELECT GET_LOCK(?, 0)', [lock])
-  if (Number(rows[0]?.[0]) !== 1) return 0
+  const { rows } = await execute(connection, 'SELECT GET_LOCK(?, 0), @@sql_safe_updates', [lock])
+  const [isOurs, isSafe] = (rows[0] ?? []).map(Number)
+  if (isOurs !== 1) return 0
   try {
+    // MariaDB refuses the removal of a batch then, since it reads the whole list of keys that it removes.
+    if (isSafe === 1) await execute(connection, 'SET SESSION sql_safe_updates = 0')
     const removed = locksRows
       ? await removeUnlocked(connection, statements, batch)
       : (await execute(connection, statements.removeExpired(batch))).affected
+    if (isSafe === 1) await execute(connection, 'SET SESSION sql_safe_updates = 1')
     await execute(connection, 'SELECT RELEASE_LOCK(?)', [lock])
     return removed
   } catch (error) {
-    connection.destroy() // releases the lock in any case
+    connection.destroy() // releases the lock in any case, and forgets the setting
     throw error
   }
 }

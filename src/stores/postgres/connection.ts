@@ -1,12 +1,14 @@
 import type { Pool, PoolClient, PoolConfig, QueryArrayConfig } from 'pg'
 import { driverError } from '../shared/driver.ts'
 import type { PoolDriver, PoolErrors } from '../shared/pooled-runner.ts'
+import { Refusal } from '../shared/errors.ts'
+import { guardedClient } from './authentication.ts'
 import type { PostgresConfig } from './config.ts'
 import {
   breaksConnection,
   isReadOnly,
-  isRefusedEncryption,
-  isRefusedParameter,
+  isRefusedConnection,
+  mostTelling,
   outdatesTable,
   postgresError,
   wasLost,
@@ -63,6 +65,8 @@ export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
     errorOf: postgresError,
   }
   readonly #options: PostgresConnectionOptions
+  /** The connections to a server of the kind that is wanted. */
+  readonly #assessed = new WeakSet<PoolClient>()
 
   constructor(options: PostgresConnectionOptions) {
     this.#options = options
@@ -76,14 +80,30 @@ export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
   }
 
   acquire(pool: Pool): Promise<PoolClient> {
-    return new Promise((resolve, reject) => {
-      // With a callback: if a connection fails before a promise is settled, it has no error listener and ends the process.
-      pool.connect((error, client) => {
-        if (client === undefined) return reject(error)
-        client.on('error', ignore)
-        return resolve(client)
+    const { source } = this.#options
+    const taken = take(pool)
+    if (!('encryption' in source) || source.target === undefined) return taken
+    return taken.then(async (client) => this.#assertTarget(client, source.target))
+  }
+
+  /** Looks at a new connection. The kind of a server does not change unless it ends its connections, or refuses writes. */
+  async #assertTarget(client: PoolClient, target: PostgresConfig['target']): Promise<PoolClient> {
+    if (this.#assessed.has(client)) return client
+    try {
+      const { rows } = await execute(client, {
+        text: `SELECT pg_is_in_recovery()::int, (current_setting('transaction_read_only') = 'on')::int`,
       })
-    })
+      const [standby, readOnly] = rows[0] ?? []
+      if (standby === '1' || (target === 'read-write' && readOnly === '1'))
+        throw new Refusal(
+          `the server is ${standby === '1' ? 'a standby' : 'read-only'}, and target_session_attrs=${target} asks for another one`,
+        )
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+    this.#assessed.add(client)
+    return client
   }
 
   identityOf(client: PoolClient): object {
@@ -105,15 +125,27 @@ export class PostgresDriver implements PoolDriver<Pool, PoolClient> {
   }
 }
 
+function take(pool: Pool): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    // With a callback: if a connection fails before a promise is settled, it has no error listener and ends the process.
+    pool.connect((error, client) => {
+      if (client === undefined) return reject(error)
+      client.on('error', ignore)
+      return resolve(client)
+    })
+  })
+}
+
 /**
  * Makes a pool that has connected. The configuration that the server accepts is found with one connection, and is used for
  * all further ones.
  */
 async function createPool(source: PostgresConfig, options: PostgresConnectionOptions): Promise<Pool> {
   const { default: pg } = await loadDriver()
-  let refusal: unknown
+  const Client = guardedClient(pg.Client, source.authentication)
+  const refusals: unknown[] = []
   for (const config of poolConfigs(source, options)) {
-    const pool = new pg.Pool(config)
+    const pool = new pg.Pool({ ...config, Client })
     pool.on('error', ignore)
     try {
       const client = await pool.connect()
@@ -121,29 +153,37 @@ async function createPool(source: PostgresConfig, options: PostgresConnectionOpt
       return pool
     } catch (error) {
       await pool.end()
-      if (!isRefusedParameter(error) && !isRefusedEncryption(error)) throw error
-      refusal ??= error
+      if (!isRefusedConnection(error)) throw error
+      refusals.push(error)
     }
   }
-  throw refusal
+  throw mostTelling(refusals)
 }
 
 /** A pooler may refuse the parameter `statement_timeout`; without it only the deadline of the verb applies. */
 function poolConfigs(
-  { client, encryption }: PostgresConfig,
+  { client, encryption, authentication, statementTimeout = Infinity }: PostgresConfig,
   { maxConnections, timeout }: PostgresConnectionOptions,
 ): PoolConfig[] {
+  const { sslnegotiation, ...plain } = client
   const common: PoolConfig = {
-    ...client,
+    ...plain,
     max: maxConnections,
     connectionTimeoutMillis: Math.min(timeout, client.connectionTimeoutMillis ?? timeout),
-    keepAlive: true,
     allowExitOnIdle: true,
   }
-  return encryption.flatMap((ssl) => [
-    { ...common, ssl, statement_timeout: timeout },
-    { ...common, ssl },
-  ])
+  const isBound = authentication.binding === 'prefer' || authentication.binding === 'require'
+  return encryption.flatMap((ssl) => {
+    // Given in any case: otherwise the driver takes it from the environment, and refuses it without TLS.
+    const negotiation = ssl === false ? 'postgres' : sslnegotiation
+    const way = {
+      ...common,
+      ssl,
+      sslnegotiation: negotiation,
+      enableChannelBinding: isBound && ssl !== false,
+    }
+    return [{ ...way, statement_timeout: Math.min(timeout, statementTimeout) }, way]
+  })
 }
 
 /** The pool drops a failed connection by itself, and the statement on it rejects. */

@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { errnoOf, refusedError, storeError } from '../shared/errors.ts'
+import { errnoOf, Refusal, refusedError, storeError } from '../shared/errors.ts'
 
 /**
  * The classes of SQLSTATE whose messages are about connections, rights, names and resources. Messages of other classes, and
@@ -48,6 +48,7 @@ export function wasRefusedConnection(error: unknown): boolean {
 
 /** Whether the server has answered with a refusal. It has not if it was cut off, or gave up a statement after its time. */
 function wasAnswered(error: unknown): boolean {
+  if (error instanceof Refusal || isPoolersAnswer(error)) return true
   return !/^(?:$|08|40003|57014|57P0[1245])/.test(sqlStateOf(error))
 }
 
@@ -72,14 +73,34 @@ export function outdatesTable(trouble: unknown): boolean {
   return ['42P01', '42703', '42804', '42883', '42P10'].includes(code)
 }
 
-/** Whether the server, or a pooler before it, refused a parameter of the connection. */
-export function isRefusedParameter(error: unknown): boolean {
-  return ['08P01', '42704'].includes(sqlStateOf(error))
+/** Whether another way to connect may work: the server has no TLS, or requires it, or refuses a parameter. */
+export function isRefusedConnection(error: unknown): boolean {
+  const isRefused = ['08P01', '28000', '42704'].includes(sqlStateOf(error))
+  return (isRefused && !isPoolersAnswer(error)) || isWithoutTls(error)
 }
 
-/** Whether the server has no TLS, or requires it, so that another way to connect may work. */
-export function isRefusedEncryption(error: unknown): boolean {
-  if (sqlStateOf(error) === '28000') return true
+/** Of the refusals of a server, in the order of the ways to connect, the one that says most about the cause. */
+export function mostTelling(refusals: readonly unknown[]): unknown {
+  return (
+    refusals.find((error) => !isRefusedParameter(error) && !isWithoutTls(error)) ??
+    refusals.find((error) => isRefusedParameter(error)) ??
+    refusals[0]
+  )
+}
+
+/** Whether the server, or a pooler before it, refused a parameter of the connection. */
+function isRefusedParameter(error: unknown): boolean {
+  const code = sqlStateOf(error)
+  return code === '42704' || (code === '08P01' && error instanceof Error && /parameter/.test(error.message))
+}
+
+/** Whether a pooler refused the user or the database. PgBouncer has one code, 08P01, for this and for all trouble. */
+function isPoolersAnswer(error: unknown): boolean {
+  if (sqlStateOf(error) !== '08P01' || !(error instanceof Error)) return false
+  return /authentication failed|no such (?:user|database)|does not exist/.test(error.message)
+}
+
+function isWithoutTls(error: unknown): boolean {
   return (
     error instanceof Error &&
     /does not support SSL|establishing an SSL|secure TLS connection/.test(error.message)

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { createPool as createCallbackPool } from 'mysql2'
-import { createPool } from 'mysql2/promise'
+import { createPool, type RowDataPacket } from 'mysql2/promise'
 import { MysqlStore } from '../../../src/stores/mysql.ts'
 import { storeContract, type StoreHarness } from '../../../src/testing/index.ts'
 import { bench, key, payload, soon } from './harness.ts'
@@ -23,7 +23,9 @@ const client = createPool({
 })
 client.on('connection', (connection) => {
   void connection.query(
-    "SET time_zone = '-11:30', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
+    // What only MariaDB knows is a comment to MySQL.
+    "SET time_zone = '-11:30', sql_safe_updates = 1, sql_mode = " +
+      "CONCAT('ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT' /*M! , ',ORACLE,EMPTY_STRING_IS_NULL' */)",
   )
 })
 const callbacks = createCallbackPool(url)
@@ -49,6 +51,21 @@ for (const requirement of storeContract) {
     t.pass()
   })
 }
+
+test.serial('the contract was tested in other SQL modes, and they are still set', async (t) => {
+  const [[row]] = await client.query<RowDataPacket[]>({
+    sql: 'SELECT @@sql_mode AS modes, @@sql_safe_updates AS safe, VERSION() AS version',
+    nestTables: false,
+    typeCast: (_field, next) => next(),
+  })
+  const { modes, safe, version } = Object(row)
+  t.is(Number(safe), 1)
+  for (const mode of [
+    'PIPES_AS_CONCAT',
+    ...(/mariadb/i.test(version) ? ['ORACLE', 'EMPTY_STRING_IS_NULL'] : []),
+  ])
+    t.true(String(modes).includes(mode), mode)
+})
 
 test.serial("the application's client stays open when the store is closed", async (t) => {
   for (const given of [client, callbacks]) {

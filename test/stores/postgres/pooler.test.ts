@@ -56,3 +56,40 @@ test.serial('the error for a missing prepared statement advises to set prepare t
   await store.close()
   await client.end()
 })
+
+test.serial('a wrong password is told as such, whatever sslmode tried before', async (t) => {
+  const wrong = new URL(pooler.url)
+  wrong.password = 'pikeperch'
+  for (const query of ['', '?sslmode=prefer', '?sslmode=allow', '?sslmode=disable']) {
+    const store = new PostgresStore({ url: `${wrong.href}${query}` })
+    const error = await t.throwsAsync(store.open(), { code: 'ERR_SESSION_STORE' }, query)
+    t.regex(error.message, /^postgres: open failed: .*password authentication failed.*$/, query)
+    t.like(error, { answered: true }, query)
+    await store.close()
+  }
+})
+
+test.serial('a pooler without TLS is told as such where TLS is required', async (t) => {
+  const store = new PostgresStore({ url: `${pooler.url}?sslmode=require` })
+  await t.throwsAsync(store.open(), { message: /does not support SSL/ })
+  await store.close()
+})
+
+test.serial('a database that the pooler does not know is told as such', async (t) => {
+  const other = new URL(pooler.url)
+  other.pathname = '/kts_nowhere'
+  const store = new PostgresStore({ url: other.href })
+  const error = await t.throwsAsync(store.open(), { message: /kts_nowhere/ })
+  t.like(error, { answered: true })
+  await store.close()
+})
+
+test.serial('a string as Supabase has it opens a session behind a pooler', async (t) => {
+  const store = new PostgresStore({
+    url: `${pooler.url}?pgbouncer=true&connection_limit=1&schema=public&pool_timeout=5&sslmode=prefer`,
+  })
+  const payload = 'kts1 0123456789abcdef x'
+  t.like(await store.create('vendor', payload, Date.now() + 60_000), { entry: { payload } })
+  t.is(await store.destroy('vendor'), 'ok')
+  await store.close()
+})
