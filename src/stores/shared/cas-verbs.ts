@@ -1,7 +1,15 @@
 import { SessionError } from '../../errors.ts'
 import { isAnswer, sameVersion, type Entry, type StoreTraits, type Written } from '../../store.ts'
 import { Deadlines, startDeadline, type Deadline } from './deadlines.ts'
-import { closedError, lateError, Refusal, refusedError, storeError } from './errors.ts'
+import {
+  closedError,
+  isMistake,
+  lateError,
+  mistakeError,
+  Refusal,
+  refusedError,
+  storeError,
+} from './errors.ts'
 import { assertFits } from './payload-limit.ts'
 
 /** A session as a backend with a compare-and-swap token keeps it. */
@@ -134,6 +142,7 @@ export class CasVerbs<I extends Items> {
       return await work(this.#items ?? (await this.#connected(verb, deadline)), deadline)
     } catch (cause) {
       if (cause instanceof SessionError) throw cause
+      if (isMistake(cause)) throw mistakeError(name, `${verb} failed`, cause)
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw (isAnswer(cause) ? refusedError : storeError)(name, `${verb} failed: ${reason}`, cause)
     }
