@@ -85,6 +85,7 @@ export class PooledRunner<P, C, T> {
   #table: T | undefined
   #isOutdated = false
   #opening: Promise<T> | undefined
+  #proving: Promise<void> | undefined
   #waiting = 0
   /** How many connections of the pool serve verbs of this store now. */
   #inUse = 0
@@ -113,15 +114,16 @@ export class PooledRunner<P, C, T> {
     return this.#table
   }
 
-  /** Connects, and finds or creates the table. */
-  async open(): Promise<void> {
+  /**
+   * Connects, finds or creates the table, and runs `prove`, which rejects if a verb would be refused. Calls at the same time share
+   * one attempt.
+   */
+  async open(prove: (connection: C, table: T) => Promise<void>): Promise<void> {
     if (this.#closing !== undefined) throw closedError(this.#driver.name, 'open')
-    this.#underWay += 1
-    try {
-      await this.#opened()
-    } finally {
-      this.#leave()
-    }
+    this.#proving ??= this.run('open', true, prove).finally(() => {
+      this.#proving = undefined
+    })
+    return this.#proving
   }
 
   /** The result of `work`. `isRepeatable` says that `work` may take effect twice without harm. */
