@@ -305,6 +305,12 @@ async function reasonOf(
     const code = errnoOf(told)
     return tlsHint(code, isSecure) === '' ? told : new NodeFailure(whereabouts(config), code, isSecure)
   }
+  if (config.mode === 'sentinel' && errnoOf(told) !== '') {
+    // What Sentinels fail with has no code, so it is the server that they have named.
+    const { address, port }: { readonly address?: unknown; readonly port?: unknown } = Object(told)
+    const where = typeof address === 'string' ? `${address}:${String(port)}` : 'the server'
+    return new NodeFailure(`${where}, which the sentinels name,`, errnoOf(told), isSecure)
+  }
   if (!hidesReason(told)) return told
   const { Redis } = await loadDriver()
   const secure = isSecure ? { tls: { ...tls } } : {}

@@ -81,6 +81,17 @@ test('a Redis in the place of a Sentinel is told, and a Sentinel that asks for a
   )
 })
 
+test('a primary that the Sentinels name and that cannot be reached is told by its own address', async (t) => {
+  const primary = await startRedis()
+  const sentinel = await startSentinel(primary.port)
+  t.teardown(async () => sentinel.stop())
+  await primary.stop()
+  t.is(
+    await told(`redis://127.0.0.1:${sentinel.port}`, 'sentinel'),
+    `redis: open failed: 127.0.0.1:${primary.port}, which the sentinels name, cannot be reached (ECONNREFUSED)`,
+  )
+})
+
 test('the reason of a node is told to each verb, and the store works as soon as it is gone', async (t) => {
   const cluster = await startRedisCluster()
   t.teardown(async () => cluster.stop())
