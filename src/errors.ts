@@ -13,7 +13,7 @@
  * - `ERR_SESSION_LIMIT` – a limit was exceeded: one of `limits`, the size that the store allows, or `mayCreate` (429). Store
  *   less, or raise the limit.
  * - `ERR_SESSION_STORE` – the store refused, failed or did not respond in time; `answered` says which. The driver's error is the
- *   `cause`; try again later.
+ *   `cause`; try again later. If the cause is a `TypeError` or another mistake in a program, correct that.
  * - `ERR_SESSION_CONFLICT` – another request changed the session, so that this one's changes cannot be stored beside it; or it
  *   got a new ID or expired. Nothing was stored. Status 409. Repeat the request, or change the value by `update`.
  * - `ERR_SESSION_STATE` – the session or the manager cannot do this, or not now: sessions have no such property, an `await` is

@@ -114,7 +114,9 @@ export interface StoreRejection {
   /**
    * `true` if the backend has answered with a refusal, and nothing of this call is applied after the rejection. So it must not
    * be `true` if an earlier try of the same write was lost and may still arrive. Default: `false`, which means silence: a refused
-   * or reset connection, a timeout, or an error about which the store knows nothing.
+   * or reset connection, a timeout, or an error about which the store knows nothing. A `TypeError`, `RangeError`, `ReferenceError`
+   * or `AssertionError` without such trouble as its cause is a mistake in a program: it does not count as silence either, and the
+   * call is not tried again.
    */
   readonly answered?: boolean
 }

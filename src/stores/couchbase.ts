@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Entry, Store, StoreTraits, Written } from '../store.ts'
 import { CouchbaseConnection } from './couchbase/connection.ts'
 import { CouchbaseItems } from './couchbase/items.ts'
@@ -47,9 +48,16 @@ export class CouchbaseStore implements Store {
     return new CouchbaseStore({ url: config, now })
   }
 
-  /** Connects and reads from the collection; rejects if cluster, user, bucket or collection is not as configured. */
+  /**
+   * Connects, and reads and removes a document that does not exist; rejects if cluster, user, bucket or collection is not as
+   * configured, or the user may not write.
+   */
   async open(): Promise<void> {
-    await this.#verbs.run('open', async (items, deadline) => items.get('open', deadline))
+    const key = `open-${randomBytes(8).toString('hex')}`
+    await this.#verbs.run('open', async (items, deadline) => {
+      await items.get(key, deadline)
+      await items.delete(key, undefined, deadline)
+    })
   }
 
   /** Ignores `extendTo`: Couchbase cannot extend a life without the risk of shortening it. */

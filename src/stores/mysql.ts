@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { randomBytes } from 'node:crypto'
 import type { Pool, PoolConnection } from 'mysql2/promise'
 import {
   versionOf,
@@ -70,9 +71,12 @@ export class MysqlStore implements Store, Sweeping, Counting, Diagnosing {
     return this.#runner.table?.schema.traits ?? LEAST_TRAITS
   }
 
-  /** Connects, and finds or creates the table. */
+  /**
+   * Connects, finds or creates the table, and runs the statements of the verbs on a key that does not exist; rejects if the server is
+   * read-only, or the user has not all rights.
+   */
   async open(): Promise<void> {
-    await this.#runner.open()
+    await this.#runner.open(proveVerbs)
   }
 
   /** One round trip. Ignores `extendTo`: the same statement cannot read a row and extend its life. */
@@ -172,6 +176,17 @@ export class MysqlStore implements Store, Sweeping, Counting, Diagnosing {
   #left(expiresAt: number): number {
     return Math.max(-LONGEST, Math.min(LONGEST, Math.ceil(expiresAt - this.#now())))
   }
+}
+
+/** Does what the verbs do, with no effect, so that it is refused where they would be. */
+async function proveVerbs(connection: PoolConnection, table: MysqlStatements): Promise<void> {
+  const name = table.nameOf(`open-${randomBytes(8).toString('hex')}`)
+  const columns = 'session_key, session_data, session_expiry'
+  const quoted = `\`${table.schema.table}\``
+  await execute(connection, table.read, [name])
+  await execute(connection, `INSERT INTO ${quoted} (${columns}) SELECT ${columns} FROM ${quoted} WHERE 1 = 0`)
+  await execute(connection, table.touch, [0, name])
+  await execute(connection, table.destroy, [name])
 }
 
 /**

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
 import {
   versionOf,
@@ -62,9 +63,12 @@ export class PostgresStore implements Store, Sweeping, Counting, Diagnosing {
     )
   }
 
-  /** Connects, and finds or creates the table. */
+  /**
+   * Connects, finds or creates the table, and runs the statements of the verbs on a key that does not exist; rejects if the server is
+   * read-only, or the user has not all rights.
+   */
   async open(): Promise<void> {
-    await this.#runner.open()
+    await this.#runner.open(proveVerbs)
   }
 
   /** Ignores `extendTo`: every write of PostgreSQL makes a new row version, and waits for the disk. */
@@ -171,6 +175,15 @@ export class PostgresStore implements Store, Sweeping, Counting, Diagnosing {
   #left(expiresAt: number): number {
     return expiresAt - this.#now()
   }
+}
+
+/** Does what the verbs do, with no effect, so that it is refused where they would be. */
+async function proveVerbs(client: PoolClient, table: PostgresStatements): Promise<void> {
+  const stored = table.keyOf(`open-${randomBytes(8).toString('hex')}`)
+  await execute(client, table.read, [stored])
+  await execute(client, table.insertNothing)
+  await execute(client, table.touch, [stored, 0])
+  await execute(client, table.destroy, [stored])
 }
 
 /**

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import {
   isAnswer,
@@ -30,7 +31,7 @@ const LONGEST = 1e15
 const SCAN_BATCH = 1_000
 
 /**
- * Sessions in Redis 6.2 or newer: one string per session, with an expiry of Redis. Every verb is one script and one round
+ * Sessions in Redis 6.0 or newer: one string per session, with an expiry of Redis. Every verb is one script and one round
  * trip, and concurrent verbs share packets.
  *
  * Redis receives durations, never times, and its own clock decides when a session expires. So clocks that differ between
@@ -80,9 +81,16 @@ export class RedisStore implements Store, Counting, Diagnosing {
     }
   }
 
-  /** Connects; rejects if Redis cannot be reached, refuses, or is too old. */
+  /**
+   * Connects, and runs scripts on a key that does not exist; rejects if Redis cannot be reached, refuses, is too old or a replica, or
+   * if the user has not the rights for all verbs. A server that is full or cannot save for the moment is accepted.
+   */
   async open(): Promise<void> {
-    await this.#retry.within('open', async () => this.#connection.use())
+    const verb = { name: 'open', key: `open-${randomBytes(8).toString('hex')}`, isRead: true }
+    await this.#retry.open([
+      { ...verb, script: scripts.READ, args: () => ['0'] },
+      { ...verb, script: scripts.PROBE, args: () => [], isText: true },
+    ])
   }
 
   async read(key: string, extendTo?: number): Promise<Entry | undefined> {

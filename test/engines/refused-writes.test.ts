@@ -104,7 +104,7 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
         await admin.replicaof('127.0.0.1', primary.port)
       },
       admit: async () => admin.replicaof('NO', 'ONE'),
-      reason: /the server has become a replica \(READONLY\)/,
+      reason: /the server is a replica, which accepts no writes \(READONLY\)/,
       endsSessions: false,
     }
   },

@@ -1,5 +1,6 @@
 import { isRefusal, type StoreCalls } from './store-calls.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
+import { isMistake } from '../../stores/shared/errors.ts'
 import { SessionError } from '../../errors.ts'
 import type { StoreVerb } from '../events.ts'
 import { SharedReads } from './shared-reads.ts'
@@ -96,6 +97,7 @@ export class GuardedStore {
       if (sameVersion(stored.payload, payload)) return { entry: stored }
       if (!sameVersion(stored.payload, base.payload)) throw error
       if (isAnswer(error)) throw notApplied(error)
+      if (isMistake(error)) throw error
       const again = await this.#again('replace', replace, error, deadline)
       return again === 'conflict' ? this.#ours(key, payload, error, deadline) : again
     }
@@ -120,6 +122,7 @@ export class GuardedStore {
       if (stored === undefined) return 'gone'
       if (base !== undefined && !sameVersion(stored.payload, base.payload)) return 'conflict'
       if (isAnswer(error)) throw notApplied(error)
+      if (isMistake(error)) throw error
       const again = await this.#again('destroy', destroy, error, deadline)
       // The first attempt may have arrived late: then no other request has ended it.
       if (again === 'gone' && base !== undefined) throw error

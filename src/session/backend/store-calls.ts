@@ -1,5 +1,6 @@
 import { createBreaker, type BreakerState, type Pass } from './circuit-breaker.ts'
 import { Deadlines, msLeft, type Deadline } from '../../stores/shared/deadlines.ts'
+import { isMistake, mistakeError } from '../../stores/shared/errors.ts'
 import { SessionError } from '../../errors.ts'
 import { isAnswer } from '../../store.ts'
 import type { Events, StoreVerb } from '../events.ts'
@@ -76,13 +77,7 @@ export class StoreCalls {
       if (breaker.failures > 0 || breaker.state !== 'closed') this.#worked()
       return result
     } catch (cause) {
-      const error =
-        cause instanceof SessionError
-          ? cause
-          : new SessionError('ERR_SESSION_STORE', `${this.#name}: ${verb} failed`, {
-              cause,
-              answered: isAnswer(cause),
-            })
+      const error = this.#errorOf(verb, cause)
       if (error.code === 'ERR_SESSION_STORE') this.#failed(verb, error, pass)
       else this.#worked() // it answered: something is wrong with this session
       throw error
@@ -155,10 +150,19 @@ export class StoreCalls {
     if (downMs !== undefined) this.#settings.events.emit({ type: 'store-up', downMs })
   }
 
+  #errorOf(verb: StoreVerb, cause: unknown): SessionError {
+    if (cause instanceof SessionError) return cause
+    const answered = isAnswer(cause)
+    if (!answered && isMistake(cause)) return mistakeError(this.#name, `${verb} failed`, cause)
+    return new SessionError('ERR_SESSION_STORE', `${this.#name}: ${verb} failed`, { cause, answered })
+  }
+
   #failed(verb: StoreVerb, error: SessionError, pass: Pass): void {
     const { events } = this.#settings
     events.emit({ type: 'store-failed', verb, error })
     if (error.answered) this.#worked()
+    // It tells nothing about the backend. A probe must end all the same.
+    else if (isMistake(error) && this.#breaker.state !== 'probing') return
     else if (this.#breaker.failed(pass)) events.emit({ type: 'store-down' })
   }
 

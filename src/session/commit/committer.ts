@@ -1,6 +1,7 @@
 import { Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import { isAnswer, type Entry } from '../../store.ts'
+import { isMistake } from '../../stores/shared/errors.ts'
 import { isUnknown, wasRefused, type GuardedStore } from '../backend/guarded-store.ts'
 import { absoluteEnd, endInHeader, expiresAt, isEndDue, isTouchDue, maxAgeOf } from '../expiry.ts'
 import { createId, storeKey } from '../id.ts'
@@ -146,7 +147,7 @@ export class Committer {
     }
     const outcome = await create(state.id ?? createId(idPrefix)).catch((error: unknown) => {
       // The record may still arrive under its key, late. So that nothing comes back which was ended since, a key is used once.
-      if (!isUnknown(error) || state.isIdKnown) throw error
+      if (!isUnknown(error) || isMistake(error) || state.isIdKnown) throw error
       return create(createId(idPrefix))
     })
     if (outcome !== 'ok') throw new SessionError('ERR_SESSION_STORE', 'a new session ID is already taken')

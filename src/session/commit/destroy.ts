@@ -1,5 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import { isAnswer, type Entry } from '../../store.ts'
+import { isMistake } from '../../stores/shared/errors.ts'
 import { startDeadline, type Deadline } from '../../stores/shared/deadlines.ts'
 import type { GuardedStore } from '../backend/guarded-store.ts'
 import { isId, storeKey } from '../id.ts'
@@ -168,7 +169,7 @@ export class Destroyer {
     try {
       return await this.#store.destroy(key, entry, deadline)
     } catch (error) {
-      if (!isTrouble(error)) throw error
+      if (!isTrouble(error) || isMistake(error)) throw error
       const newer = await this.#read(key, deadline)
       // What has removed it is not known: it may have been a redirect that has expired.
       return newer === undefined ? 'gone' : this.#store.destroy(key, entry, deadline)
@@ -207,7 +208,7 @@ export class Destroyer {
     try {
       await create()
     } catch (error) {
-      if (!isTrouble(error) || isAnswer(error)) throw error
+      if (!isTrouble(error) || isAnswer(error) || isMistake(error)) throw error
       await create() // two of the same do no harm
     }
   }

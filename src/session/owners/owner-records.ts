@@ -3,6 +3,7 @@ import { createVersion, Document } from '../../codec/document/document.ts'
 import { SessionError } from '../../errors.ts'
 import type { Entry } from '../../store.ts'
 import type { Deadline } from '../../stores/shared/deadlines.ts'
+import { isMistake } from '../../stores/shared/errors.ts'
 import { GuardedStore, isUnknown } from '../backend/guarded-store.ts'
 import { backoff, conflict, MAX_TRIES } from '../commit/conflict.ts'
 import { createHandle } from '../handle.ts'
@@ -480,7 +481,7 @@ export class OwnerRecords {
       return typeof written === 'string' ? undefined : written.entry
     } catch (error) {
       // What became of it is seen in what is stored.
-      if (isUnknown(error)) return undefined
+      if (isUnknown(error) && !isMistake(error)) return undefined
       throw error
     }
   }

@@ -4,7 +4,7 @@ import type { Collection, Transcoder } from 'couchbase'
 import { SessionError } from '../../errors.ts'
 import type { Item, Items } from '../shared/cas-verbs.ts'
 import { Deadlines, msLeft, type Deadline } from '../shared/deadlines.ts'
-import { noAnswer } from '../shared/errors.ts'
+import { isMistake, noAnswer } from '../shared/errors.ts'
 import type { CouchbaseConnection } from './connection.ts'
 import { CouchbaseError, Failure } from './errors.ts'
 
@@ -143,6 +143,7 @@ export class CouchbaseItems implements Items {
         const failure = expected.find((each) => each === name)
         if (failure !== undefined) return failure
         if (name === Failure.tooLarge) throw tooLarge()
+        if (isMistake(error)) throw error
         const failed = new CouchbaseError(error)
         if (failed.isTimeout && failed.answered) await pause(Math.max(msLeft(deadline) - 1, 0))
         if ((name !== Failure.busy && name !== Failure.locked) || wait >= timeout) throw failed

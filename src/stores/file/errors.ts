@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { errnoOf, refusedError, storeError } from '../shared/errors.ts'
+import { errnoOf, isMistake, mistakeError, refusedError, storeError } from '../shared/errors.ts'
 
 /** The result of `task`, or `undefined` if it fails with one of `codes`. Any other failure is thrown. */
 export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
@@ -44,6 +44,7 @@ const SILENCE: ReadonlySet<string> = new Set([
 /** The failure of a system call as a `SessionError` that begins with `what`. Node's own text is left out: it contains paths. */
 export function systemError(what: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
+  if (isMistake(error)) return mistakeError('file', what, error)
   const code = errnoOf(error) || 'unknown error'
   const isSystem = error instanceof Error && 'syscall' in error
   const syscall = isSystem ? String(error.syscall) : 'file system'

@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as path from 'node:path'
+import { errnoOf } from '../shared/errors.ts'
 import { unless } from './errors.ts'
 import { SHELF } from './folder.ts'
 import { generationOf } from './generation.ts'
@@ -133,13 +134,22 @@ async function disown(record: FileRecord, nonce: string): Promise<void> {
   await unless(fs.unlink(record.fileOf(nonce)), 'ENOENT')
 }
 
-/** Renames a staged home, so that the process that staged it cannot use it; `false` if there are foreign files in it. */
+/**
+ * Renames a staged home, so that the process that staged it cannot use it; `false` if there are foreign files in it. An overlay does not
+ * rename what a lower layer holds (EXDEV), so no process can move it into place either, and it is taken apart where it is.
+ */
 async function retire(record: FileRecord, nonce: string): Promise<boolean> {
   const names = await unless(fs.readdir(record.stagingOf(nonce)), 'ENOENT')
   if (names === undefined) return true
   if (names.some((name) => generationOf(name) === undefined)) return false
-  await unless(fs.rename(record.stagingOf(nonce), record.retiredOf(nonce)), 'ENOENT')
-  await dismantle(record.retiredOf(nonce))
+  const isFixed = await fs.rename(record.stagingOf(nonce), record.retiredOf(nonce)).then(
+    () => false,
+    (error: unknown) => {
+      if (!['ENOENT', 'EXDEV'].includes(errnoOf(error))) throw error
+      return errnoOf(error) === 'EXDEV'
+    },
+  )
+  await dismantle(isFixed ? record.stagingOf(nonce) : record.retiredOf(nonce))
   return true
 }
 

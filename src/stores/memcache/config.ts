@@ -12,7 +12,18 @@ export interface MemcacheAddress {
 const PORT = 11_211
 const PLAIN = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d+))?$/i
 const SCHEMES = ['memcache:', 'memcached:']
+/** What asks for TLS, or for another protocol than the binary one. */
+const SECURE =
+  /^(?:memcaches|memcacheds|memcache-tls|memcached-tls|memcache[+]tls|memcached[+]tls|tls|ssl):\/\/|[?&](?:tls|ssl|secure)(?:=(?!false|0|no|off)|&|$)/i
+const TEXT = /[?&](?:protocol|mode)=(?:text|ascii|meta)\b|[?&]binary=(?:false|0|no)\b/i
 const EXAMPLES = "'127.0.0.1:11211;127.0.0.1:11212' or 'memcache://user:password@127.0.0.1:11211'"
+
+/** Why TLS is refused. The driver has none. */
+export const NO_TLS: string =
+  'TLS is not supported, since the driver memjs has none: keep memcached in a network of its own, or give the local end of a ' +
+  'tunnel such as stunnel'
+const NO_TEXT =
+  'the text protocol is not supported: the store needs the binary one, which memcached speaks unless it runs with -B ascii'
 
 /**
  * Parses a list of servers, separated by `;`. Each is `host:port` or a URL; the default port is 11211.
@@ -26,6 +37,8 @@ export function parseMemcacheConfig(config: string): readonly MemcacheAddress[] 
     const malformed = (): SessionError => {
       const which = parts.length === 1 ? 'the address' : `address ${at + 1} of ${parts.length}`
       const what = part === '' ? 'empty' : 'malformed'
+      if (SECURE.test(part)) return optionError('memcache', NO_TLS)
+      if (TEXT.test(part)) return optionError('memcache', NO_TEXT)
       return optionError('memcache', `${which} is ${what}; expected ${EXAMPLES}`)
     }
     const address = part.includes('://') ? fromUrl(part, malformed) : fromPlain(part)

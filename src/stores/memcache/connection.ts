@@ -100,27 +100,39 @@ export class MemcacheConnection {
     throw error
   }
 
-  /** Asks every server for its settings, and rejects if one is down or set up in a way that breaks the store's promises. */
-  async check(maxItemBytes: number, deadline: Deadline): Promise<void> {
+  /**
+   * Asks every server for its settings, and rejects if one is down or set up in a way that breaks the store's promises. Then it reads
+   * and deletes an item that no server has, as the verbs would.
+   */
+  async check(absentKey: string, maxItemBytes: number, deadline: Deadline): Promise<void> {
     await Promise.all(
       this.#client.servers.map(async (server) => {
-        const request = { opcode: Opcode.stat, key: 'settings' }
-        const lines = await this.#exchange(server, request, deadline, endsSettings)
-        if (lines.some((line) => statusIn(line, Status.ok, Status.unknown) === Status.unknown)) return
-        const settings = new Map(lines.map(({ key, val }) => [key.toString(), val.toString()]))
-        if (settings.get('cas_enabled') === 'no') {
-          throw optionError(
-            'memcache',
-            'the server was started with -C (--disable-cas), which turns off the tokens that sessions need',
-          )
+        await this.#checkSettings(server, maxItemBytes, deadline)
+        for (const opcode of [Opcode.getWithKey, Opcode.delete]) {
+          const [response] = await this.#exchange(server, { opcode, key: absentKey }, deadline, () => true)
+          if (response?.header.opcode !== opcode) throw new Error('the server answered another request')
+          statusIn(response, Status.ok, Status.notFound)
         }
-        const largest = Number(settings.get('item_size_max') ?? maxItemBytes)
-        if (largest >= maxItemBytes) return
-        throw optionError(
-          'memcache',
-          `the server accepts items of at most ${largest} bytes (its option -I): set maxItemBytes to that`,
-        )
       }),
+    )
+  }
+
+  async #checkSettings(server: MemcacheServer, maxItemBytes: number, deadline: Deadline): Promise<void> {
+    const request = { opcode: Opcode.stat, key: 'settings' }
+    const lines = await this.#exchange(server, request, deadline, endsSettings)
+    if (lines.some((line) => statusIn(line, Status.ok, Status.unknown) === Status.unknown)) return
+    const settings = new Map(lines.map(({ key, val }) => [key.toString(), val.toString()]))
+    if (settings.get('cas_enabled') === 'no') {
+      throw optionError(
+        'memcache',
+        'the server was started with -C (--disable-cas), which turns off the tokens that sessions need',
+      )
+    }
+    const largest = Number(settings.get('item_size_max') ?? maxItemBytes)
+    if (largest >= maxItemBytes) return
+    throw optionError(
+      'memcache',
+      `the server accepts items of at most ${largest} bytes (its option -I): set maxItemBytes to that`,
     )
   }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { SessionError } from '../../errors.ts'
 import type { Item, Items } from '../shared/cas-verbs.ts'
 import type { Deadline } from '../shared/deadlines.ts'
@@ -77,7 +78,11 @@ export class MemcacheItems implements Items {
   }
 
   async check(maxItemBytes: number, deadline: Deadline): Promise<void> {
-    await this.#connection.check(maxItemBytes, deadline)
+    await this.#connection.check(
+      `${this.#prefix}open-${randomBytes(8).toString('hex')}`,
+      maxItemBytes,
+      deadline,
+    )
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,7 @@ import {
   sourceError,
   TIMEOUT,
 } from '../shared/options.ts'
-import { parseMemcacheConfig, type MemcacheAddress } from './config.ts'
+import { NO_TLS, parseMemcacheConfig, type MemcacheAddress } from './config.ts'
 import type { MemcacheClient } from './protocol.ts'
 
 /** Options of the `MemcacheStore`: `url` or `client`, and what differs from the defaults. */
@@ -53,6 +53,8 @@ const OPTIONS: OptionNames<MemcacheStoreOptions> = {
 
 /** @throws SessionError `ERR_SESSION_OPTIONS` if an option is wrong */
 export function memcacheSettings(options: MemcacheStoreOptions): MemcacheSettings {
+  for (const name of ['tls', 'ssl'])
+    if (Object.hasOwn(Object(options), name)) throw optionError('memcache', `${name}: ${NO_TLS}`)
   assertOptions('memcache', options, OPTIONS)
   const { prefix = PREFIX, timeout = TIMEOUT, maxItemBytes = 1_048_576, now = Date.now } = options
   assertPrefix('memcache', prefix)

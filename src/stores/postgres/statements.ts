@@ -19,6 +19,8 @@ const CLASSIC_KEY = 64
 export class PostgresStatements {
   readonly layout: PostgresLayout
   readonly create: Statement
+  /** As `create`, of no row. */
+  readonly insertNothing: Statement
   readonly read: Statement
   readonly replace: Statement
   readonly touch: Statement
@@ -51,6 +53,10 @@ export class PostgresStatements {
        ON CONFLICT (session_key) DO UPDATE SET session_data = excluded.session_data,
          session_expiry = excluded.session_expiry${due(', session_due = excluded.session_due')}
        WHERE held.session_expiry <= ${now}`,
+    )
+    const columns = `session_key, session_data, session_expiry${due(', session_due')}`
+    this.insertNothing = plain(
+      `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE false`,
     )
     this.read = statement(
       `SELECT ${data}, extract(epoch FROM session_expiry - ${now}) * 1000 FROM ${table} WHERE ${living}`,

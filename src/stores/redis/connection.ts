@@ -2,8 +2,9 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Cluster, Redis } from 'ioredis'
 import { Deadlines, startDeadline } from '../shared/deadlines.ts'
 import { driverError } from '../shared/driver.ts'
-import { lateError, refusedError } from '../shared/errors.ts'
+import { errnoOf, lateError, refusedError } from '../shared/errors.ts'
 import type { RedisAddress, RedisConfig } from './config.ts'
+import { hidesReason, NodeFailure, tlsHint, whereabouts } from './errors.ts'
 import type { RedisSettings } from './options.ts'
 
 /** Older versions are not maintained, and the scripts are not tested on them. */
@@ -15,6 +16,9 @@ const MIN_STAY = 500
 /** How long it may take until a verb that has a client sends its command, in ms. */
 const MAX_TURN = 100
 
+/** How long one server is looked at, to learn why none can be used, in ms. */
+const MAX_LOOK = 1_000
+
 /**
  * The client of a store: the application's, or one that is made at the first verb and again after its connection was lost.
  * Concurrent verbs share one attempt to connect; after a failure the next verb makes a new one.
@@ -22,6 +26,11 @@ const MAX_TURN = 100
 export class RedisConnection {
   readonly #make: () => Promise<Redis | Cluster>
   readonly #isOwner: boolean
+  /** The error of one server, where `error` says only that all have failed. */
+  readonly #reasonOf: (error: unknown) => Promise<unknown>
+  readonly #isSecure: boolean
+  #hasReached = false
+  #hasWarned = false
   readonly #timeout: number
   readonly #deadlines = new Deadlines()
   readonly #lose = (): void => void (this.#losses += 1)
@@ -34,7 +43,16 @@ export class RedisConnection {
   constructor({ source, timeout, tls }: RedisSettings) {
     this.#isOwner = 'addresses' in source
     this.#make = async () => ('addresses' in source ? createRedisClient(source, timeout, tls) : source)
+    this.#reasonOf = async (error) => ('addresses' in source ? reasonOf(error, source, timeout, tls) : error)
+    this.#isSecure = 'addresses' in source && (source.tls || tls !== undefined)
     this.#timeout = timeout
+  }
+
+  /** Why there may be no answer at all, for the end of a sentence. */
+  get hint(): string | undefined {
+    if (this.#isOwner) return this.#isSecure && !this.#hasReached ? 'the server may not speak TLS' : undefined
+    const { status = 'ready' } = this.#latest ?? {}
+    return status === 'ready' ? undefined : `the client is not connected (its status is ${status})`
   }
 
   /** How many connections the application's client has lost. It may have repeated by itself the commands on them. */
@@ -100,22 +118,37 @@ export class RedisConnection {
     if (!this.#isOwner) {
       this.#unwatch() // an earlier attempt may have failed
       client.on('close', this.#lose).on('-node', this.#lose)
-      assertVersion(await infoOf(client))
+      const info = this.#checked(await infoOf(client))
+      if (!('nodes' in client)) await assertClient(client, info)
       return client
     }
     try {
-      const info = await this.#reach(client)
-      assertVersion(info)
+      const info = this.#checked(await this.#reach(client))
       if (!('nodes' in client)) assertSingle(info)
+      this.#hasReached = true
       return client
     } catch (error) {
       client.disconnect()
-      throw error
+      throw await this.#reasonOf(error)
     }
   }
 
+  /** What INFO has answered, with a version that is not too old; `''` if it cannot be asked. */
+  #checked(info: string | undefined): string {
+    if (info === undefined && !this.#hasWarned) {
+      this.#hasWarned = true
+      process.emitWarning(
+        'redis: the server, or a proxy before it, does not answer INFO: whether it is a single server of version ' +
+          `${OLDEST.join('.')} or newer was not checked.`,
+        { type: 'SessionWarning', code: 'KTS_REDIS_INFO' },
+      )
+    }
+    assertVersion(info ?? '')
+    return info ?? ''
+  }
+
   /** Connects a client that was made here, and returns what the server says about itself. */
-  async #reach(client: Redis | Cluster): Promise<string> {
+  async #reach(client: Redis | Cluster): Promise<string | undefined> {
     // The first error event tells what failed; the promises only tell that the connection is closed. And if SELECT fails,
     // ioredis continues with another database than the configured one.
     let trouble: unknown
@@ -168,6 +201,7 @@ export async function createRedisClient(
   const secure = isSecure ? { tls: { ...tls } } : {}
   const connection = {
     ...secure,
+    protocol: 2 as const, // the verbs need no more, and not every proxy knows HELLO
     username,
     password,
     family: 0, // IPv4 and IPv6, whichever answers
@@ -243,14 +277,67 @@ function hostAndPort(address: RedisAddress): { host: string; port: number } {
   return 'path' in address ? { host: '127.0.0.1', port: 6_379 } : address
 }
 
-/** The server's INFO; empty if the user has no right to it. */
-async function infoOf(client: Redis | Cluster): Promise<string> {
+/** The server's INFO: `''` if the user has no right to it, `undefined` if there is no such command, as behind some proxies. */
+async function infoOf(client: Redis | Cluster): Promise<string | undefined> {
   try {
     return await client.info('server')
   } catch (error) {
-    if (error instanceof Error && /NOPERM|unknown command/i.test(error.message)) return ''
-    throw error
+    const isReply = error instanceof Error && error.name === 'ReplyError'
+    if (!isReply || /^(?!NOPERM|ERR|invalid)[A-Z]{3,}\b|max number of clients/.test(error.message))
+      throw error
+    return error.message.startsWith('NOPERM') ? '' : undefined
   }
+}
+
+/**
+ * The error of the first address that cannot be connected to, where `told` says only that all have failed; otherwise `told`, with
+ * a question about TLS where it behaves so.
+ * ioredis tries the nodes of a Cluster, and Sentinels, with clients of its own, and drops what they say.
+ */
+async function reasonOf(
+  told: unknown,
+  config: RedisConfig,
+  timeout: number,
+  tls: ConnectionOptions | undefined,
+): Promise<unknown> {
+  const isSecure = config.tls || tls !== undefined
+  if (config.mode === 'single') {
+    const code = errnoOf(told)
+    return tlsHint(code, isSecure) === '' ? told : new NodeFailure(whereabouts(config), code, isSecure)
+  }
+  if (config.mode === 'sentinel' && errnoOf(told) !== '') {
+    // What Sentinels fail with has no code, so it is the server that they have named.
+    const { address, port }: { readonly address?: unknown; readonly port?: unknown } = Object(told)
+    const where = typeof address === 'string' ? `${address}:${String(port)}` : 'the server'
+    return new NodeFailure(`${where}, which the sentinels name,`, errnoOf(told), isSecure)
+  }
+  if (!hidesReason(told)) return told
+  const { Redis } = await loadDriver()
+  const secure = isSecure ? { tls: { ...tls } } : {}
+  const failures = await Promise.all(
+    config.addresses.map(async (address) => {
+      const client = new Redis({
+        ...secure,
+        ...hostAndPort(address),
+        family: 0,
+        lazyConnect: true,
+        retryStrategy: null,
+        enableReadyCheck: false,
+        connectTimeout: Math.min(timeout / 4, MAX_LOOK),
+      })
+      let trouble: unknown
+      client.on('error', (each: unknown) => (trouble ??= each))
+      const failure = await client.connect().then(
+        () => undefined,
+        (each: unknown) => trouble ?? each,
+      )
+      client.disconnect()
+      const { host, port } = hostAndPort(address)
+      const code = errnoOf(failure)
+      return code === '' ? undefined : new NodeFailure(`${host}:${port}`, code, isSecure)
+    }),
+  )
+  return failures.find((failure) => failure !== undefined) ?? told
 }
 
 function assertVersion(info: string): void {
@@ -269,6 +356,17 @@ function assertSingle(info: string): void {
   const [, kind] = /^(?:redis|server)_mode:(\w+)/m.exec(info) ?? []
   if (kind === 'cluster') throw refusedError('redis', 'the server belongs to a cluster: use redis_cluster')
   if (kind === 'sentinel') throw refusedError('redis', 'the server is a sentinel: use redis_sentinel')
+}
+
+/** A plain client is of use at a node of a cluster only if that one node has all slots. */
+async function assertClient(client: Redis, info: string): Promise<void> {
+  if (/^(?:redis|server)_mode:cluster/m.test(info)) {
+    const cluster = await client.cluster('INFO').catch(() => '')
+    if (/^cluster_size:1\s*$/m.test(cluster)) return
+    throw refusedError('redis', 'the server belongs to a cluster: hand over a Cluster of ioredis as client')
+  }
+  if (/^(?:redis|server)_mode:sentinel/m.test(info))
+    throw refusedError('redis', 'the server is a sentinel: give the client its option sentinels')
 }
 
 async function loadDriver(): Promise<Pick<typeof import('ioredis'), 'Cluster' | 'Redis'>> {

@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
+import { isMistake } from '../shared/errors.ts'
 import type { RedisConfig } from './config.ts'
 
 /** What an error of ioredis or of the server means for the verb. */
@@ -27,7 +28,12 @@ const REFUSALS: ReadonlyMap<string, Known> = new Map([
   ['OOM', { reason: 'Redis is full: maxmemory is reached and nothing can be evicted (OOM)' }],
   [
     'READONLY',
-    { reason: 'the server has become a replica (READONLY)', passing: true, readable: true, misled: true },
+    {
+      reason: 'the server is a replica, which accepts no writes (READONLY)',
+      passing: true,
+      readable: true,
+      misled: true,
+    },
   ],
   ['MOVED', { reason: 'the slot of this key is moving (MOVED)', passing: true }],
   ['ASK', { reason: 'the slot of this key is moving (ASK)', passing: true }],
@@ -51,6 +57,14 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
   [/DB index is out of range/, { reason: 'the server has no database of that number' }],
   [/SELECT is not allowed/, { reason: 'the server belongs to a cluster: use redis_cluster' }],
   [/cluster support disabled/, { reason: 'the server belongs to no cluster: use redis' }],
+  [
+    /Last error: .*unknown command/i,
+    { reason: 'the address is that of a Redis, and no Sentinel answers there: use redis or redis_cluster' },
+  ],
+  [
+    /Last error: NO(?:AUTH|PERM)/,
+    { reason: 'the Sentinels ask for a user and a password (NOAUTH): hand over a client that has them' },
+  ],
   [/No such master/, { reason: 'the sentinels know no primary of that name' }],
   [
     /All sentinels are unreachable/,
@@ -62,6 +76,13 @@ const PHRASES: readonly (readonly [RegExp, Known])[] = [
 
 /** Errors of the network, as opposed to those of a certificate. */
 const NETWORK = /^(?:ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_|EPIPE)/
+
+/** The server closed the connection, as one does that expects TLS. */
+const CLOSED = /^(?:ECONNRESET|EPIPE)$/
+
+/** What ioredis says where none of several servers can be used. It does not say why. */
+const ALL_FAILED =
+  /Failed to refresh slots|None of startup nodes|All sentinels are unreachable|Connection is closed/
 
 const NOT_SENT = /enableOfflineQueue|Cluster isn't ready|None of startup nodes|Failed to refresh slots/
 
@@ -76,11 +97,49 @@ export function errorInfoOf(error: unknown, where: string): RedisErrorInfo {
   if (known !== undefined) return { ...REFUSED, ...known, answered: isRefusal }
   if (isRefusal) return { ...REFUSED, reason: 'the server refuses', answered: true }
   if (code !== undefined) {
-    return { ...LOST, reason: `${where} cannot be reached (${code})`, passing: NETWORK.test(code) }
+    const reason = `${placeOf(error) ?? where} cannot be reached (${code})${hintOf(error)}`
+    return { ...LOST, reason, passing: NETWORK.test(code) }
   }
   if (NOT_SENT.test(message))
     return { ...LOST, reason: `there is no connection to ${where}`, doubtful: false }
   return { ...LOST, reason: 'the connection was lost' }
+}
+
+/** What one node of a Cluster, or one of the Sentinels, has failed with. */
+export class NodeFailure extends Error {
+  override readonly name = 'NodeFailure'
+  readonly code: string
+  /** Its address. */
+  readonly where: string
+  /** What may be the reason, for the end of a sentence; otherwise empty. */
+  readonly hint: string
+
+  constructor(where: string, code: string, isSecure: boolean) {
+    super(`${where}: ${code}`)
+    this.code = code
+    this.where = where
+    this.hint = tlsHint(code, isSecure)
+  }
+}
+
+/** A question about TLS, where a server behaves as if it spoke another one than the client. */
+export function tlsHint(code: string, isSecure: boolean): string {
+  if (isSecure) return /^(?:EPROTO|ETIMEDOUT|ERR_SSL)/.test(code) ? '; it may not speak TLS' : ''
+  return CLOSED.test(code) ? '; it may speak TLS only: rediss:' : ''
+}
+
+/** Whether ioredis has told that several servers failed, and not why. */
+export function hidesReason(error: unknown): boolean {
+  const { message, isReply: isRefusal } = look(error)
+  return !isRefusal && ALL_FAILED.test(message) && !/Last error: (?:ERR|NO[A-Z]+|WRONG)/.test(message)
+}
+
+function placeOf(error: unknown): string | undefined {
+  return error instanceof NodeFailure ? error.where : undefined
+}
+
+function hintOf(error: unknown): string {
+  return error instanceof NodeFailure ? error.hint : ''
 }
 
 /** What error messages call the server: its addresses, unless the client is the application's. */
@@ -94,7 +153,7 @@ export function whereabouts(source: Redis | Cluster | RedisConfig): string {
  * and some servers repeat arguments in their text.
  */
 export function harmless(error: unknown): unknown {
-  if (!(error instanceof Error)) return error
+  if (!(error instanceof Error) || (isMistake(error) && !('command' in error))) return error
   const told = new Error(error.message.replace(/,? with args.*$/s, ''))
   told.name = error.name
   told.stack = `${told.name}: ${told.message}`

@@ -2,11 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { SessionError } from '../../errors.ts'
 import { Deadlines, msLeft, startDeadline, type Deadline } from '../shared/deadlines.ts'
-import { closedError, lateError, refusedError, storeError } from '../shared/errors.ts'
+import {
+  closedError,
+  isMistake,
+  lateError,
+  mistakeError,
+  noAnswer,
+  refusedError,
+  storeError,
+} from '../shared/errors.ts'
 import type { RedisConnection } from './connection.ts'
 import { errorInfoOf, harmless, whereabouts } from './errors.ts'
 import type { RedisSettings } from './options.ts'
-import { runAlone, runScript, type Script } from './scripts.ts'
+import { refusesHashes, runAlone, runScript, runText, type Script } from './scripts.ts'
 
 /** A verb of the store, as {@link RedisRetry} runs it. */
 export interface RedisVerb {
@@ -19,6 +27,8 @@ export interface RedisVerb {
   readonly doubtful?: string
   /** It changes no session, so it does not matter whether an earlier try is still under way. */
   readonly isRead?: boolean
+  /** It is sent by its text, although the server may know its hash. */
+  readonly isText?: boolean
   /** It reads and also extends the life; it is not to wait for a server that refuses the latter. */
   readonly isExtending?: boolean
 }
@@ -57,6 +67,8 @@ export class RedisRetry {
   #downSince: number | undefined
   /** For each verb, the time since which no try has succeeded that was answered. */
   readonly #refusedSince = new Map<string, number>()
+  /** Whether the server takes scripts by their hash, as far as is known. */
+  #takesHashes = true
   #isClosed = false
 
   constructor(connection: RedisConnection, settings: RedisSettings) {
@@ -71,6 +83,16 @@ export class RedisRetry {
     return this.within(verb.name, async (deadline) => this.#persist(verb, past, deadline), past)
   }
 
+  /** Connects, without a second try, and runs several verbs, all within one timeout. */
+  async open(verbs: readonly RedisVerb[]): Promise<void> {
+    const past: Past = {}
+    const work = async (deadline: Deadline): Promise<void> => {
+      await this.#connection.use()
+      for (const verb of verbs) await this.#persist(verb, past, deadline)
+    }
+    await this.within('open', work, past)
+  }
+
   /** Runs `work` within the timeout of the store, and describes its failure without a key, a payload or a password. */
   async within<T>(name: string, work: (deadline: Deadline) => Promise<T>, past: Past = {}): Promise<T> {
     if (this.#isClosed) throw closedError('redis', name)
@@ -80,15 +102,22 @@ export class RedisRetry {
       isOver = true
     })
     try {
-      return await this.#deadlines.within(deadline, working, () => lateError('redis', name, deadline))
+      return await this.#deadlines.within(deadline, working, () => this.#late(name, deadline))
     } catch (thrown) {
       // If the time runs out during a retry, the failure of an earlier try is the better explanation.
       const error = isOver ? thrown : (past.trouble ?? thrown)
       if (error instanceof SessionError) throw error
+      if (isMistake(error)) throw mistakeError('redis', `${name} failed`, harmless(error))
       const { reason, answered } = errorInfoOf(error, this.#where)
       const failure = answered && isOver && past.doubt === undefined ? refusedError : storeError
       throw failure('redis', `${name} failed: ${reason}`, harmless(error))
     }
+  }
+
+  #late(name: string, deadline: Deadline): Error {
+    const { hint } = this.#connection
+    const late = lateError('redis', name, deadline)
+    return hint === undefined ? late : storeError('redis', `${name} failed: ${noAnswer(deadline)}: ${hint}`)
   }
 
   /** Refuses every verb from now on. */
@@ -105,6 +134,21 @@ export class RedisRetry {
     return since
   }
 
+  async #send(client: Redis | Cluster, verb: RedisVerb, now: number, isFirst: boolean): Promise<unknown> {
+    const { script } = verb
+    const [key, args] = [this.#settings.prefix + verb.key, verb.args(now)] as const
+    if (!isFirst || verb.isText === true) return runAlone(client, script, key, args)
+    if (!this.#takesHashes) return runText(client, script, key, args)
+    try {
+      return await runScript(client, script, key, args)
+    } catch (error) {
+      if (!refusesHashes(error)) throw error
+      const reply = await runAlone(client, script, key, args)
+      this.#takesHashes = false
+      return reply
+    }
+  }
+
   async #persist(verb: RedisVerb, past: Past, deadline: Deadline): Promise<RedisAnswer> {
     const settings = this.#settings
     for (let tries = 0; ; tries += 1) {
@@ -114,15 +158,14 @@ export class RedisRetry {
         sentBy = await this.#connection.use()
         const { losses } = this.#connection
         const now = settings.now()
-        const run = tries === 0 ? runScript : runAlone
-        const reply = await run(sentBy, verb.script, settings.prefix + verb.key, verb.args(now))
+        const reply = await this.#send(sentBy, verb, now, tries === 0)
         this.#downSince = undefined
         this.#refusedSince.delete(verb.name)
         if (losses !== this.#connection.losses) past.doubt ??= new Error('Connection is closed.')
         if (past.doubt !== undefined && reply === verb.doubtful) throw past.doubt
         return { reply, now }
       } catch (error) {
-        if (error === past.doubt || error instanceof SessionError) throw error
+        if (error === past.doubt || error instanceof SessionError || isMistake(error)) throw error
         const trouble = errorInfoOf(error, this.#where)
         if (sentBy !== undefined && trouble.misled) this.#connection.forget(sentBy)
         if (!trouble.passing || (verb.isExtending === true && trouble.readable)) throw error

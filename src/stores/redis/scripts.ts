@@ -57,6 +57,23 @@ end
 if redis.call('DEL', KEYS[1]) == 0 then return 'gone' end
 return 'ok'`)
 
+/**
+ * Does what the verbs do, with no effect: on a key that does not exist. So it is refused where they would be: on a replica, without
+ * the rights, and for keys of another pattern. A server that is full or cannot save is none of that, and serves reads.
+ */
+export const PROBE: Script = script(`
+if redis.call('GET', KEYS[1]) then return 'ok' end
+redis.call('GETRANGE', KEYS[1], 0, 0)
+redis.call('PTTL', KEYS[1])
+for _, write in ipairs({{'SET', KEYS[1], '', 'PX', 1, 'XX'}, {'PEXPIRE', KEYS[1], 1}, {'DEL', KEYS[1]}}) do
+  local answer = redis.pcall(unpack(write))
+  local trouble = type(answer) == 'table' and answer.err
+  if trouble and not (string.find(trouble, 'OOM') or string.find(trouble, 'MISCONF') or string.find(trouble, 'NOREPLICAS')) then
+    return answer
+  end
+end
+return 'ok'`)
+
 /** Runs a script by its hash, in the automatic pipeline of ioredis; if the server does not know it, by its text. */
 export async function runScript(
   client: Redis | Cluster,
@@ -70,6 +87,23 @@ export async function runScript(
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
     return runAlone(client, { lua, sha }, key, args)
   }
+}
+
+/** Whether the server, or a proxy before it, takes no script by its hash: it may take the text. */
+export function refusesHashes(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return false
+  if (/unknown command|unsupported|not supported|invalid request/i.test(error.message)) return true
+  return /evalsha/i.test(error.message) && /NOPERM|not allowed|disabled|forbidden/i.test(error.message)
+}
+
+/** Runs a script by its text, in the automatic pipeline of ioredis. */
+export async function runText(
+  client: Redis | Cluster,
+  { lua }: Script,
+  key: string,
+  args: readonly string[],
+): Promise<unknown> {
+  return client.eval(lua, 1, key, ...args)
 }
 
 /**

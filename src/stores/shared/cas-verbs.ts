@@ -1,7 +1,15 @@
 import { SessionError } from '../../errors.ts'
 import { isAnswer, sameVersion, type Entry, type StoreTraits, type Written } from '../../store.ts'
-import { Deadlines, startDeadline, type Deadline } from './deadlines.ts'
-import { closedError, lateError, Refusal, refusedError, storeError } from './errors.ts'
+import { Deadlines, msLeft, startDeadline, type Deadline } from './deadlines.ts'
+import {
+  closedError,
+  isMistake,
+  lateError,
+  mistakeError,
+  Refusal,
+  refusedError,
+  storeError,
+} from './errors.ts'
 import { assertFits } from './payload-limit.ts'
 
 /** A session as a backend with a compare-and-swap token keeps it. */
@@ -73,7 +81,7 @@ export class CasVerbs<I extends Items> {
     assertFits(this.#traits, 'create', payload)
     return this.run('create', async (items, deadline) => {
       const moment = items.moment(expiresAt)
-      return persist(async () => {
+      return persist(deadline, async () => {
         const added = await items.add(key, payload, moment, deadline)
         if (added !== 'exists') return { entry: entryOf(added) }
         const there = await items.get(key, deadline)
@@ -105,7 +113,7 @@ export class CasVerbs<I extends Items> {
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
     return this.run('touch', async (items, deadline) => {
       const moment = items.moment(expiresAt)
-      return persist(async () => {
+      return persist(deadline, async () => {
         const item = await this.#living(items, key, deadline)
         if (item === undefined) return 'gone'
         if (item.expiresAt >= moment) return 'ok'
@@ -134,6 +142,7 @@ export class CasVerbs<I extends Items> {
       return await work(this.#items ?? (await this.#connected(verb, deadline)), deadline)
     } catch (cause) {
       if (cause instanceof SessionError) throw cause
+      if (isMistake(cause)) throw mistakeError(name, `${verb} failed`, cause)
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw (isAnswer(cause) ? refusedError : storeError)(name, `${verb} failed: ${reason}`, cause)
     }
@@ -171,7 +180,7 @@ export class CasVerbs<I extends Items> {
     write: (token: unknown) => Promise<T | 'changed'>,
   ): Promise<T | 'conflict' | 'gone'> {
     let token = base !== undefined && this.#lives(base) ? base.token : undefined
-    return persist<T | 'conflict' | 'gone'>(async () => {
+    return persist<T | 'conflict' | 'gone'>(deadline, async () => {
       if (token === undefined) {
         const item = await this.#living(items, key, deadline)
         if (item === undefined) return 'gone'
@@ -194,9 +203,9 @@ export class CasVerbs<I extends Items> {
   }
 }
 
-/** Tries until no other write has come in between. */
-async function persist<T>(attempt: () => Promise<T | 'changed'>): Promise<T> {
-  for (let tries = 0; tries < TRIES; tries += 1) {
+/** Tries until no other write has come in between, or the time is over: the server has answered then, and nothing is applied. */
+async function persist<T>(deadline: Deadline, attempt: () => Promise<T | 'changed'>): Promise<T> {
+  for (let tries = 0; tries < TRIES && (tries === 0 || msLeft(deadline) > 0); tries += 1) {
     const outcome = await attempt()
     if (outcome !== 'changed') return outcome
   }

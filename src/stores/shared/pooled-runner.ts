@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SessionError } from '../../errors.ts'
 import { Deadlines, startDeadline, type Deadline } from './deadlines.ts'
-import { closedError, lateError, storeError } from './errors.ts'
+import { closedError, isMistake, lateError, mistakeError, storeError } from './errors.ts'
 
 /** What a {@link PooledRunner} needs to know of a database and its driver. `P` is a pool, and `C` one of its connections. */
 export interface PoolDriver<P, C> {
@@ -84,6 +85,7 @@ export class PooledRunner<P, C, T> {
   #table: T | undefined
   #isOutdated = false
   #opening: Promise<T> | undefined
+  #proving: Promise<void> | undefined
   #waiting = 0
   /** How many connections of the pool serve verbs of this store now. */
   #inUse = 0
@@ -112,15 +114,16 @@ export class PooledRunner<P, C, T> {
     return this.#table
   }
 
-  /** Connects, and finds or creates the table. */
-  async open(): Promise<void> {
+  /**
+   * Connects, finds or creates the table, and runs `prove`, which rejects if a verb would be refused. Calls at the same time share
+   * one attempt.
+   */
+  async open(prove: (connection: C, table: T) => Promise<void>): Promise<void> {
     if (this.#closing !== undefined) throw closedError(this.#driver.name, 'open')
-    this.#underWay += 1
-    try {
-      await this.#opened()
-    } finally {
-      this.#leave()
-    }
+    this.#proving ??= this.run('open', true, prove).finally(() => {
+      this.#proving = undefined
+    })
+    return this.#proving
   }
 
   /** The result of `work`. `isRepeatable` says that `work` may take effect twice without harm. */
@@ -205,7 +208,8 @@ export class PooledRunner<P, C, T> {
     try {
       return await this.#deadlines.within(deadline, this.#persist(call, work), late)
     } catch (error) {
-      throw this.#driver.errors.errorOf(verb, error)
+      if (error instanceof SessionError || !isMistake(error)) throw this.#driver.errors.errorOf(verb, error)
+      throw mistakeError(this.#driver.name, `${verb} failed`, error)
     } finally {
       call.isOver = true
       if (call.connection !== undefined) this.#release(call.connection, true)
@@ -219,7 +223,7 @@ export class PooledRunner<P, C, T> {
       try {
         return await this.#attempt(call, work)
       } catch (error) {
-        if (call.isOver) throw error
+        if (call.isOver || isMistake(error)) throw error
         const isSafe = errors.wasNotApplied(error) || (!call.wasSent && errors.wasRefusedConnection(error))
         if (isSafe && (tries += 1) < MAX_TRIES) {
           await sleep(Math.random() * 10 * 2 ** tries)
@@ -251,7 +255,7 @@ export class PooledRunner<P, C, T> {
       const { errors } = this.#driver
       // A new connection may lead to another server; if that one refuses too, it is the answer.
       call.wasMisled = isOld && errors.isReadOnly(error)
-      isBroken = call.wasMisled || errors.breaksConnection(error)
+      isBroken = call.wasMisled || isMistake(error) || errors.breaksConnection(error)
       throw error
     } finally {
       // After the deadline it has been released already.

@@ -22,7 +22,7 @@ export class Children {
     await fs.chmod(folder, 0o755)
     await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     await fs.symlink(path.resolve('node_modules'), path.join(folder, 'node_modules'))
-    const sources = ['victim', 'holder', 'worker', 'marker', 'cramped'].map(
+    const sources = ['victim', 'holder', 'worker', 'marker', 'cramped', 'overlaid'].map(
       (name) => `test/stores/file/${name}.ts`,
     )
     const options =

@@ -222,6 +222,22 @@ test('F13: a file size limit is a failed write, and the stored session is intact
   ])
 })
 
+test('F13: on an overlay, as in a container, what a lower layer holds is read, changed, ended and swept', async (t) => {
+  const folder = folderName()
+  await fs.mkdir(folder)
+  const alone = process.getuid?.() === 0 ? ['-m'] : ['-m', '-r']
+  const { stdout, stderr } = await run('unshare', [
+    ...alone,
+    process.execPath,
+    ...children.command('overlaid', folder),
+  ])
+  t.is(stderr, '')
+  t.deepEqual(
+    JSON.parse(stdout),
+    [...Object.keys(acts), 'emptied'].map((name) => [name, 'ok']),
+  )
+})
+
 test('F13: ten thousand concurrent calls need only a few file descriptors', async (t) => {
   t.deepEqual(await cramped(limited('-n 64'), 'descriptors', folderName()), [100, 2, 100])
 })

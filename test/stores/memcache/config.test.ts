@@ -54,6 +54,7 @@ const malformed: ReadonlyArray<readonly [config: string, complaint: string]> = [
   ['memcache://bob:%zzswordfish@a:1', 'the address is malformed'],
   ['memcache://swordfish@a:1', 'the address is malformed'],
   ['redis://bob:swordfish@a:1', 'the address is malformed'],
+  ['memcache://a:1?tls=false', 'the address is malformed'],
 ]
 for (const [config, complaint] of malformed) {
   test(`'${config}' is refused at once: ${complaint}`, (t) => {
@@ -63,6 +64,33 @@ for (const [config, complaint] of malformed) {
     t.notRegex(error.message, /swordfish/)
   })
 }
+
+const unsupported: ReadonlyArray<readonly [config: string, complaint: string]> = [
+  ['memcacheds://bob:swordfish@a:1', 'TLS is not supported, since the driver memjs has none'],
+  ['memcaches://a:1', 'TLS is not supported, since the driver memjs has none'],
+  ['a:1;memcached+tls://b:2', 'TLS is not supported, since the driver memjs has none'],
+  ['tls://a:1', 'TLS is not supported, since the driver memjs has none'],
+  ['memcache://a:1?tls=true', 'TLS is not supported, since the driver memjs has none'],
+  ['memcache://a:1?ssl', 'TLS is not supported, since the driver memjs has none'],
+  ['memcache://a:1?protocol=ascii', 'the text protocol is not supported'],
+  ['memcached://a:1?binary=false', 'the text protocol is not supported'],
+]
+for (const [config, complaint] of unsupported) {
+  test(`'${config}' is refused at once, in a sentence: ${complaint}`, (t) => {
+    const error = t.throws(() => MemcacheStore.fromConfig(config, { now }), { instanceOf: SessionError })
+    t.is(error.code, 'ERR_SESSION_OPTIONS')
+    t.true(error.message.startsWith(`memcache: ${complaint}`))
+    t.notRegex(error.message, /swordfish/)
+  })
+}
+
+test('the options tls and ssl are refused with the reason', (t) => {
+  for (const name of ['tls', 'ssl']) {
+    const options = { url: 'a:1', [name]: {} }
+    const error = t.throws(() => new MemcacheStore(options), { instanceOf: SessionError })
+    t.regex(error.message, new RegExp(`^memcache: ${name}: TLS is not supported, .* stunnel$`))
+  }
+})
 
 const wrong: ReadonlyArray<readonly [options: MemcacheStoreOptions, complaint: string]> = [
   [{}, 'give either url or client'],
@@ -155,6 +183,22 @@ test("the application's client is used, and left open", async (t) => {
   t.is((await client.get(`handed:${KEY}`)).value?.toString(), PAYLOAD)
   t.true(await client.delete(`handed:${KEY}`))
   client.close()
+})
+
+test('open reads and deletes an item that is not there, and leaves nothing behind', async (t) => {
+  const counted = await startMemcached()
+  t.teardown(async () => counted.stop())
+  const client = memjs.Client.create(`127.0.0.1:${counted.port}`, { logger: { log: () => undefined } })
+  t.teardown(() => client.close())
+  const store = new MemcacheStore({ url: counted.url })
+  await store.open()
+  await store.close()
+  const [found] = await new Promise<readonly Record<string, string>[]>((resolve) => {
+    client.stats((_error: unknown, _server: unknown, stats: Record<string, string> | null) =>
+      resolve([stats ?? {}]),
+    )
+  })
+  t.like(found, { get_misses: '1', delete_misses: '1', total_items: '0' })
 })
 
 test('a server without tokens is refused, at open and at the first verb', async (t) => {

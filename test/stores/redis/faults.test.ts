@@ -217,7 +217,7 @@ test.serial(
     t.teardown(async () => impatient.close())
     await admin.call('REPLICAOF', '127.0.0.1', '1')
     const error = await t.throwsAsync(impatient.create(randomKey(), payload(), soon()), FAILED)
-    t.is(error.message, 'redis: create failed: the server has become a replica (READONLY)')
+    t.is(error.message, 'redis: create failed: the server is a replica, which accepts no writes (READONLY)')
   },
 )
 

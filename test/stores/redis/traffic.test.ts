@@ -20,7 +20,9 @@ test.serial(
     const manager = new SessionManager({ store: new RedisStore({ url: server.url }) })
     const first = manager.begin()
     first.set('n', 1)
-    t.deepEqual(await commandsDuring(observer, async () => manager.ready()).then(connecting), [])
+    // To open the store costs two commands, and one more on a server that does not know the first script.
+    const opening = await commandsDuring(observer, async () => manager.ready()).then(connecting)
+    t.deepEqual(opening, ['evalsha', 'eval', 'eval'])
     await manager.commit(first)
     await manager.open(first.id) // from now on the server knows the scripts
     first.set('n', 1.5)
