@@ -9,6 +9,8 @@ import { plain, type Progress, type Result } from './output.ts'
 
 /** How long the record lives that is written to try the store, in ms. It is removed at once. */
 const LIFE = 60_000
+/** A store that holds less than this, in bytes, refuses sessions that the library allows by far. */
+const SMALL = 262_144
 /** By how much two clocks may differ, in ms: by the half of the default of `rotateGrace`. */
 const SKEW = 15_000
 /** How each payload of this library begins. */
@@ -104,7 +106,16 @@ function clock(drift: number, resolution: number): Finding {
 /** Whether the largest session that the library allows can be stored. */
 async function holds(store: Store): Promise<readonly Finding[]> {
   if (store.traits.location === 'client') return []
-  const bytes = Math.min(defaultLimits.bytes, store.traits.maxBytes)
+  const { maxBytes } = store.traits
+  if (maxBytes < SMALL)
+    return [
+      {
+        check: 'size',
+        ok: false,
+        text: `only ${maxBytes} bytes of a session can be stored, and limits.bytes allows ${defaultLimits.bytes}; raise the limit of the server, such as max_allowed_packet or the type of the column, or lower limits.bytes`,
+      },
+    ]
+  const bytes = Math.min(defaultLimits.bytes, maxBytes)
   const key = hashId(createId(''), 'sha256')
   const text = payload(bytes)
   try {

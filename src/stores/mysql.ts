@@ -162,7 +162,7 @@ export class MysqlStore implements Store, Sweeping, Counting, Diagnosing {
 
   /** What the server acknowledges, how the nodes of a cluster read, and whose rows there are. */
   async diagnose(): Promise<Diagnosis> {
-    return this.#runner.run('count', true, async (connection, table) =>
+    return this.#runner.run('diagnose', true, async (connection, table) =>
       diagnoseMysql(async (sql) => (await execute(connection, sql)).rows, table.foreign),
     )
   }

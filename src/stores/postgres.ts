@@ -160,7 +160,7 @@ export class PostgresStore implements Store, Sweeping, Counting, Diagnosing {
 
   /** What the server acknowledges, whether it is the primary, and whose rows there are. */
   async diagnose(): Promise<Diagnosis> {
-    return this.#runner.run('count', true, async (client, table) => {
+    return this.#runner.run('diagnose', true, async (client, table) => {
       const { rows } = await execute(client, table.diagnosis)
       return diagnosePostgres(rows[0] ?? [])
     })

@@ -151,9 +151,9 @@ export class RedisStore implements Store, Counting, Diagnosing {
 
   /** What the server does when it is full, whether it survives a restart, and whose keys there are. */
   async diagnose(): Promise<Diagnosis> {
-    const client = await this.#retry.within('count', async () => this.#connection.use())
+    const client = await this.#retry.within('diagnose', async () => this.#connection.use())
     const prefix = `${client.options.keyPrefix ?? ''}${this.#prefix}`
-    return this.#retry.within('count', async () => diagnoseRedis(client, prefix))
+    return this.#retry.within('diagnose', async () => diagnoseRedis(client, prefix))
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 // `koa-typed-session doctor` finds what is planted on real servers, and nothing on sound ones.
-import { writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createConnection } from 'mysql2/promise'
@@ -9,7 +10,7 @@ import type { Finding } from '../../src/store.ts'
 import { koaTypedSession } from '../cli/command.ts'
 import { freshDatabase, mariadbServer } from '../servers/mariadb.ts'
 import { memcachedServer, startMemcached } from '../servers/memcached.ts'
-import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
+import { emptyDatabase, startPostgres } from '../servers/postgres.ts'
 import { observe, option, startRedis } from '../servers/redis.ts'
 import { temporaryFolder } from '../support/cleanup.ts'
 
@@ -37,8 +38,12 @@ async function faults(
 
 const redis = await startRedis({ args: [...option('appendonly', 'yes')] })
 const mariadb = await mariadbServer()
-const postgres = await postgresServer()
+const postgres = await startPostgres('fsync=on')
+// A server of tests need not survive anything.
+const root = await createConnection((await freshDatabase(mariadb)).url)
+await root.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1')
 test.after.always(async () => {
+  await root.end()
   for (const server of [redis, mariadb, postgres]) await server.stop()
 })
 const eye = observe(redis.port)
@@ -109,23 +114,21 @@ test.serial('fault 6: the server is a replica, which stores nothing', async (t) 
 })
 
 test.serial('fault 7: another application uses the same prefix', async (t) => {
-  const [one, other] = ['a'.repeat(43), 'b'.repeat(43)]
+  const [one, other] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')]
   const stranger = new SessionManager({
     provider: 'redis',
     providerConfig: redis.url,
-    seal: { keys: [`${one}=`] },
+    seal: { keys: [one] },
   })
   await stranger.begin().set('a', 1).commit()
   await stranger.close()
   t.teardown(async () => eye.flushall())
-  const found = await faults(t, 'redis', redis.url, { SESSION_SEAL_KEYS: `${other}=` })
+  const found = await faults(t, 'redis', redis.url, { SESSION_SEAL_KEYS: other })
   t.deepEqual(Object.keys(found), ['neighbours'])
 })
 
 test.serial('fault 8: MySQL acknowledges what a crash would lose', async (t) => {
   const { url } = await freshDatabase(mariadb)
-  const root = await createConnection(url)
-  t.teardown(async () => root.end())
   await root.query('SET GLOBAL innodb_flush_log_at_trx_commit = 2')
   t.teardown(async () => root.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1'))
   t.deepEqual(Object.keys(await faults(t, 'mysql', url)), ['durability'])
@@ -133,8 +136,6 @@ test.serial('fault 8: MySQL acknowledges what a crash would lose', async (t) => 
 
 test.serial('fault 9: a packet of MySQL is smaller than a session may be', async (t) => {
   const { url } = await freshDatabase(mariadb)
-  const root = await createConnection(url)
-  t.teardown(async () => root.end())
   const [rows] = await root.query('SELECT @@global.max_allowed_packet AS bytes')
   const { bytes } = (rows as { bytes: number }[])[0] ?? { bytes: 0 }
   await root.query('SET GLOBAL max_allowed_packet = 65536')
@@ -177,7 +178,7 @@ test.serial('fault 12: memcached stores smaller items than a session may be', as
   const sound = await memcachedServer()
   t.teardown(async () => sound.stop())
   t.deepEqual(await faults(t, 'memcache', sound.url), {})
-  const small = await startMemcached({ args: ['-I', '64k'] })
+  const small = await startMemcached({ args: ['-I', '512k'] })
   t.teardown(async () => small.stop())
   const found = await faults(t, 'memcache', small.url)
   t.regex(Object.values(found).join(), /item|larger|size/i)
@@ -196,7 +197,6 @@ test.serial('fault 13: the clocks of the machines differ', async (t) => {
 
 test.serial('fault 14: the folder of the sessions is open to other users', async (t) => {
   const folder = await temporaryFolder('kts-doctor-')
-  const { chmod } = await import('node:fs/promises')
   await chmod(folder, 0o777)
   t.regex((await faults(t, 'file', folder))['connection'] ?? '', /folder/)
 })

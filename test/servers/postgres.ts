@@ -62,14 +62,14 @@ export async function postgresServer(): Promise<PostgresServer> {
   return { url: given, host: hostname, port: Number(port || 5432), stop: async () => undefined }
 }
 
-/** Starts a private server. */
-export async function startPostgres(): Promise<MortalPostgresServer> {
+/** Starts a private server, with more settings: `fsync=on`. */
+export async function startPostgres(...more: readonly string[]): Promise<MortalPostgresServer> {
   const bin = path.dirname(await locate(tools.postgres))
   const identity = await serverIdentity()
   const running = await start({
     exitSignal: 'SIGQUIT', // by which it removes its shared memory
     tool: tools.postgres,
-    args: argsOf,
+    args: (port, folder) => argsOf(port, folder, more),
     ...identity,
     answers: async (port) => {
       const client = new Client({ connectionString: urlOf(port), ssl: false })
@@ -157,13 +157,13 @@ export async function emptyDatabase(server: PostgresServer, options = ''): Promi
   }
 }
 
-function argsOf(port: number, folder: string): readonly string[] {
+function argsOf(port: number, folder: string, more: readonly string[]): readonly string[] {
   const places = ['-D', path.join(folder, 'data'), '-p', String(port), '-k', folder, '-h', '127.0.0.1']
   const settings = ['fsync=off', 'max_connections=200', 'log_min_messages=fatal']
   const extension = 'shared_preload_libraries=pg_stat_statements'
   // Shared memory lies in the data folder, and is removed with it even if the server is killed.
   const memory = 'dynamic_shared_memory_type=mmap'
-  return [...places, ...[...settings, extension, memory].flatMap((setting) => ['-c', setting])]
+  return [...places, ...[...settings, extension, memory, ...more].flatMap((setting) => ['-c', setting])]
 }
 
 function urlOf(port: number): string {

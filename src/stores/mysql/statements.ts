@@ -70,7 +70,7 @@ export class MysqlStatements {
     this.destroy = `DELETE FROM ${name} WHERE ${living}`
     this.destroyBase = `DELETE FROM ${name} WHERE ${living} AND ${version}`
     this.count = `SELECT COUNT(*) FROM ${name} WHERE session_expiry > ${clock}`
-    this.foreign = `SELECT COUNT(*), COALESCE(SUM(LEFT(session_data, 5) <> 'kts1 '), 0) FROM (SELECT session_data FROM ${name} LIMIT 100) AS some`
+    this.foreign = `SELECT COUNT(*), COALESCE(SUM(LEFT(session_data, 5) <> 'kts1 '), 0) FROM (SELECT session_data FROM ${name} LIMIT 100) AS first_rows`
   }
 
   /**

@@ -80,7 +80,7 @@ export class PostgresStatements {
          pg_is_in_recovery(), extract(epoch FROM clock_timestamp()) * 1000,
          (SELECT relpersistence FROM pg_class WHERE oid = '${table.replaceAll("'", "''")}'::regclass), count(*),
          count(*) FILTER (WHERE ${isOwn ? "left(session_data, 5) <> 'kts1 '" : "substring(session_data from 1 for 5) <> 'kts1 '::bytea"})
-       FROM (SELECT session_data FROM ${table} LIMIT 100) AS some`,
+       FROM (SELECT session_data FROM ${table} LIMIT 100) AS first_rows`,
     )
     this.count = statement(`SELECT count(*) FROM ${table} WHERE session_expiry > ${now}`)
     this.sweep = statement(sweepOf(table, isOwn, now))
