@@ -57,7 +57,7 @@ async function serves(store: Store): Promise<readonly Finding[]> {
   const expiresAt = Date.now() + LIFE
   const findings: Finding[] = []
   try {
-    const first = await written(store.create(key, payload(1), expiresAt))
+    const first = await written(store.create(key, payloadOf(1), expiresAt))
     const read = await store.read(key)
     if (read?.payload !== first.payload)
       return [
@@ -69,8 +69,8 @@ async function serves(store: Store): Promise<readonly Finding[]> {
       ]
     const drift = read.expiresAt - expiresAt
     findings.push(clock(drift, store.traits.resolution))
-    const second = await written(store.replace(key, payload(1), expiresAt, first))
-    const stale = await store.replace(key, payload(1), expiresAt, first)
+    const second = await written(store.replace(key, payloadOf(1), expiresAt, first))
+    const stale = await store.replace(key, payloadOf(1), expiresAt, first)
     findings.push({
       check: 'compare-and-swap',
       ok: stale === 'conflict',
@@ -117,7 +117,7 @@ async function holds(store: Store): Promise<readonly Finding[]> {
     ]
   const bytes = Math.min(defaultLimits.bytes, maxBytes)
   const key = hashId(createId(''), 'sha256')
-  const text = payload(bytes)
+  const text = payloadOf(bytes)
   try {
     await written(store.create(key, text, Date.now() + LIFE))
     const isWhole = (await store.read(key))?.payload === text
@@ -174,7 +174,7 @@ async function neighbours(store: Store, keys: readonly string[]): Promise<Findin
 }
 
 /** A payload of this length, if it is more than that of an empty session. */
-function payload(bytes: number): string {
+function payloadOf(bytes: number): string {
   const header = { version: createVersion(), createdAt: Date.now(), attributes: new Map<string, string>() }
   const limits = { ...defaultLimits, bytes: Infinity }
   const empty = Document.empty(header).write(header, new Map(), limits)

@@ -87,9 +87,9 @@ function observeOperations(meter: Meter, stores: WatchedStores): () => void {
           duration.record(seconds, { ...attributesOf(manager), 'error.type': errorType(error) })
         else duration.record(seconds, withOutcome(manager, outcome))
         if (times === undefined || bytes === undefined) return
-        const name = nameOf(manager)
-        tries.record(times, name)
-        sizes.record(bytes, name)
+        const named = nameOf(manager)
+        tries.record(times, named)
+        sizes.record(bytes, named)
         if (outcome === 'created') created.add(1, attributesOf(manager))
       },
     })
