@@ -29,12 +29,12 @@ export async function main({ args, env, input, ...terminal }: Surroundings): Pro
     isJson = flags.json
     manager = opened(() => new SessionManager(managerOptions(flags, env)))
     const { json, text, ok } = await run[command]({ flags, manager, terminal, input })
-    terminal.out.write(isJson ? `${JSON.stringify({ command, ok, ...json })}\n` : text)
+    terminal.out.write(isJson ? `${plain(JSON.stringify({ command, ok, ...json }))}\n` : text)
     return ok ? 0 : 1
   } catch (error) {
     const isUsage = error instanceof UsageError
     const said = messageOf(error)
-    if (isJson) terminal.out.write(`${JSON.stringify({ ok: false, error: said })}\n`)
+    if (isJson) terminal.out.write(`${plain(JSON.stringify({ ok: false, error: said }))}\n`)
     else terminal.err.write(`koa-typed-session: ${plain(said)}\n`)
     return isUsage ? 2 : 1
   } finally {

@@ -6,6 +6,7 @@ import {
   type Tracer,
   type TracerProvider,
 } from '@opentelemetry/api'
+import { SessionError } from '../errors.ts'
 import type { TracedOperation } from '../session/tracing.ts'
 import { attributesOf, errorType, PREFIX } from './attributes.ts'
 import { onOperation, operations, type OperationName } from './subscribe.ts'
@@ -50,7 +51,11 @@ function end(operation: TracedOperation, span: Span, withHandle: boolean): void 
   if (tries !== undefined) span.setAttribute(`${PREFIX}.tries`, tries)
   if (outcome === undefined) {
     span.setAttribute('error.type', errorType(error))
-    span.setStatus({ code: SpanStatusCode.ERROR, ...(error instanceof Error && { message: error.message }) })
+    // Our messages hold nothing secret. One of the program, whose function an update runs again, might.
+    span.setStatus({
+      code: SpanStatusCode.ERROR,
+      ...(error instanceof SessionError && { message: error.message }),
+    })
   } else span.setAttribute(`${PREFIX}.outcome`, outcome)
   span.end()
 }

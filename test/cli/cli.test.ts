@@ -110,6 +110,9 @@ test('values are shown only with --values, as they are stored, and control chara
   t.true(out.includes('J {"n":4711}'))
   const list = await koaTypedSession(['list', '--provider', 'file', '--owner', 'ann'], { env })
   t.true(list.out.includes('Fire\\u001b]0;fox\\u0007\\u202e'))
+  const asJson = await koaTypedSession(['list', '--provider', 'file', '--owner', 'ann', '--json'], { env })
+  t.true(asJson.out.includes('\\u202e'))
+  t.like(asJson.json['sessions'], [{ label: 'Fire\u001b]0;fox\u0007\u202e' }])
   // oxlint-disable-next-line no-control-regex -- these are what is looked for
   for (const text of [out, list.out]) t.notRegex(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
 })
