@@ -27,6 +27,7 @@ export { VERSION_LENGTH } from './store.ts'
 export type {
   Counting,
   Diagnosing,
+  Diagnosis,
   Entry,
   Finding,
   Store,
