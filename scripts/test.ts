@@ -34,6 +34,7 @@ const brief = [
 /** What takes long, or needs `dist/`, is left out of the inner loop. */
 const core = [
   ...brief,
+  '!test/cli/**',
   '!test/examples/**',
   '!test/fidelity/**',
   '!test/docs.test.ts',
