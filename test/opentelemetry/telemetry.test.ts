@@ -1,11 +1,22 @@
 import { readFile } from 'node:fs/promises'
 import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import test from 'ava'
-import { SessionManager } from '../../src/index.ts'
+import { SessionManager, type Session } from '../../src/index.ts'
 import { traces } from '../../src/session/tracing.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { HeldStore } from '../support/held-store.ts'
 import { measure } from './measure.ts'
+
+/** A stored session, and two openings of it, of which the second one can no longer be committed. */
+async function rivals(manager: SessionManager): Promise<Record<'begun' | 'one' | 'other', Session>> {
+  const begun = manager.begin().set('a', 1)
+  await begun.commit()
+  const [one, other] = [await manager.open(begun.id), await manager.open(begun.id)]
+  one.set('a', Number(one.get('a')) + 1)
+  other.set('a', Number(other.get('a')) + 1)
+  await one.commit()
+  return { begun, one, other }
+}
 
 test.serial(
   'a conflict, a failure, a refusal and an open circuit are counted, and the gauges follow',
@@ -14,12 +25,7 @@ test.serial(
     const store = new HeldStore()
     const manager = new SessionManager({ store, name: 'jobs' })
     t.teardown(async () => manager.close())
-    const begun = manager.begin().set('a', 1)
-    await begun.commit()
-    const [one, other] = [await manager.open(begun.id), await manager.open(begun.id)]
-    one.set('a', Number(one.get('a')) + 1)
-    other.set('a', Number(other.get('a')) + 1)
-    await one.commit()
+    const { begun, other } = await rivals(manager)
     await t.throwsAsync(other.commit(), { code: 'ERR_SESSION_CONFLICT' })
     t.is(await value('conflicts_total', { koa_typed_session_outcome: 'refused' }), 1)
     t.is(await value('commit_duration_count', { error_type: 'ERR_SESSION_CONFLICT' }), 1)
@@ -154,12 +160,7 @@ test.serial('the dashboard asks for metrics and labels that there are, and for a
   const store = new HeldStore()
   const manager = new SessionManager({ store, maxPending: 1 })
   t.teardown(async () => manager.close())
-  const begun = manager.begin().set('a', 1)
-  await begun.commit()
-  const [one, other] = [await manager.open(begun.id), await manager.open(begun.id)]
-  one.set('a', Number(one.get('a')) + 1)
-  other.set('a', Number(other.get('a')) + 1)
-  await one.commit()
+  const { begun, one, other } = await rivals(manager)
   await t.throwsAsync(other.commit())
   store.hold()
   const opening = manager.open(begun.id)
