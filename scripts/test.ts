@@ -29,6 +29,7 @@ const brief = [
   '!test/testing/simulation/*-walks.test.ts',
   '!test/migrate/**/*walks.test.ts',
   '!test/stores/file/kill.test.ts',
+  '!test/stores/sqlite/kill.test.ts',
   '!test/types.test.ts',
 ]
 /** What takes long, or needs `dist/`, is left out of the inner loop. */

@@ -56,6 +56,7 @@ const packages: readonly { name: RegExp; in: RegExp; as: readonly Import['kind']
   { name: /^@opentelemetry\/api$/, in: /^opentelemetry\//, as: ['type', 'value'] },
   { name: /^superjson$/, in: /^codec\/value\//, as: ['type', 'value'] },
   // A driver is loaded when its store is opened first.
+  { name: /^@photostructure\/sqlite$/, in: /^stores\/sqlite(\.ts$|\/)/, as: ['type', 'call'] },
   { name: /^ioredis$/, in: /^stores\/redis(\.ts$|\/)/, as: ['type', 'call'] },
   { name: /^mysql2(\/promise)?$/, in: /^stores\/mysql(\.ts$|\/)/, as: ['type', 'call'] },
   { name: /^pg$/, in: /^stores\/postgres(\.ts$|\/)/, as: ['type', 'call'] },

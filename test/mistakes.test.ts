@@ -20,6 +20,7 @@ import {
 import { CookieStore } from '../src/stores/cookie.ts'
 import { CouchbaseStore } from '../src/stores/couchbase.ts'
 import { FileStore } from '../src/stores/file.ts'
+import { SqliteStore } from '../src/stores/sqlite.ts'
 import { MemcacheStore } from '../src/stores/memcache.ts'
 import { MemoryStore } from '../src/stores/memory.ts'
 import { MysqlStore } from '../src/stores/mysql.ts'
@@ -480,6 +481,28 @@ const ofStores: readonly Mistake[] = [
     'couchbase: an unknown setting',
     makes(CouchbaseStore, { url: 'couchbase://u:p@h/b', buckit: 'b' }),
     /^couchbase: buckit: .*did you mean bucket\?$/,
+  ],
+  [
+    "new SqliteStore('path')",
+    makes(SqliteStore, './sessions.db'),
+    /^sqlite: the options must be an object instead of text: \{ path: … \}$/,
+  ],
+  ['an SQLite store without a path', makes(SqliteStore, {}), /^sqlite: give either path or client$/],
+  ['an SQLite store in memory', makes(SqliteStore, { path: ':memory:' }), /^sqlite: .*use the memory store/],
+  [
+    'a misspelled timeout of the SQLite store',
+    makes(SqliteStore, { path: 'x', timout: 5 }),
+    /^sqlite: timout: .*did you mean timeout\?$/,
+  ],
+  [
+    'a path that is a URL',
+    makes(SqliteStore, { path: `redis://:${SECRET}@h` }),
+    /^sqlite: path must be the path of a file, not a URL$/,
+  ],
+  [
+    'a path in the place of a client',
+    makes(SqliteStore, { client: 'sessions.db' }),
+    /^sqlite: client must be a database .* the name of a file is the option path$/,
   ],
   [
     "new FileStore('folder')",

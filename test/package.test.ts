@@ -187,7 +187,7 @@ test('the package loads the memory and the cookie store with itself, and no othe
 })
 
 test('no driver is loaded before its store is used', async (t) => {
-  const drivers = ['ioredis', 'mysql2', 'pg', 'memjs', 'couchbase']
+  const drivers = ['@photostructure/sqlite', 'ioredis', 'mysql2', 'pg', 'memjs', 'couchbase']
   const script = `import '${path.resolve('dist/index.js')}'
     import { createRequire } from 'node:module'
     const { cache } = createRequire(import.meta.url)

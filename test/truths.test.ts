@@ -12,6 +12,7 @@ import { MemoryStore } from '../src/stores/memory.ts'
 import { MysqlStore } from '../src/stores/mysql.ts'
 import { PostgresStore } from '../src/stores/postgres.ts'
 import { RedisStore } from '../src/stores/redis.ts'
+import { SqliteStore } from '../src/stores/sqlite.ts'
 
 const manifest: unknown = JSON.parse(await readFile('package.json', 'utf8'))
 if (typeof manifest !== 'object' || manifest === null) throw new Error('package.json')
@@ -74,6 +75,7 @@ test("the README's table of stores says what their traits say", (t) => {
     Memory: new MemoryStore().traits,
     Cookie: new CookieStore({ keys: [randomBytes(32)] }).traits,
     File: new FileStore({ folder: './x' }).traits,
+    SQLite: new SqliteStore({ path: './x/y.db' }).traits,
     Redis: new RedisStore({ url: 'redis://127.0.0.1' }).traits,
     Memcache: new MemcacheStore({ url: '127.0.0.1:11211' }).traits,
     MySQL: new MysqlStore({ url: 'mysql://user@127.0.0.1/db' }).traits,

@@ -23,8 +23,8 @@ export interface ManagerOptions<S extends Schema | undefined = Schema | undefine
   readonly store?: Store
 
   /**
-   * The name of the provider that makes the store: `memory`, `cookie`, `file`, `redis`, `redis_cluster`, `redis_sentinel`,
-   * `memcache`, `couchbase`, `mysql`, `postgres`, or a name given to `registerProvider`. Default: `'memory'`.
+   * The name of the provider that makes the store: `memory`, `cookie`, `file`, `sqlite`, `redis`, `redis_cluster`,
+   * `redis_sentinel`, `memcache`, `couchbase`, `mysql`, `postgres`, or a name given to `registerProvider`. Default: `'memory'`.
    */
   readonly provider?: string
 

@@ -21,6 +21,7 @@ export type OpenProvider = (config: string, context: ProviderContext) => Store
 /** The modules of the engines that are loaded when a program names them. */
 interface Engines {
   readonly file: typeof import('../stores/file.ts')
+  readonly sqlite: typeof import('../stores/sqlite.ts')
   readonly redis: typeof import('../stores/redis.ts')
   readonly memcache: typeof import('../stores/memcache.ts')
   readonly couchbase: typeof import('../stores/couchbase.ts')
@@ -30,6 +31,7 @@ interface Engines {
 
 const onDemand: ReadonlyMap<string, OpenProvider> = new Map<string, OpenProvider>([
   ['file', (config, { now }) => new (load('file').FileStore)({ folder: config, now })],
+  ['sqlite', (config, context) => load('sqlite').SqliteStore.fromConfig(config, context)],
   ['redis', (config, context) => load('redis').RedisStore.fromConfig(config, context)],
   ['redis_cluster', (config, context) => load('redis').RedisStore.fromConfig(config, context, 'cluster')],
   ['redis_sentinel', (config, context) => load('redis').RedisStore.fromConfig(config, context, 'sentinel')],

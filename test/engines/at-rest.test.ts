@@ -18,6 +18,10 @@ const dumps: Readonly<Record<string, (config: string) => Promise<Buffer>>> = {
     })
     return Buffer.concat((await Promise.all(parts)).flat())
   },
+  sqlite: async (file) => {
+    const names = (await readdir(path.dirname(file))).map((name) => path.join(path.dirname(file), name))
+    return Buffer.concat(await Promise.all(names.map(async (name) => readFile(name))))
+  },
   redis: async (url) => {
     const client = new Redis(url)
     try {

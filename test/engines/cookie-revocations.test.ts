@@ -7,7 +7,7 @@ import { engines } from './engine.ts'
 
 const keys = [randomBytes(32)]
 
-for (const provider of ['redis', 'file'] as const) {
+for (const provider of ['redis', 'file', 'sqlite'] as const) {
   test.serial(
     `security 23 and 24: with a list in ${provider}, a session that one process ends is ended in the other one`,
     async (t) => {

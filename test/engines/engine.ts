@@ -5,6 +5,7 @@ import { emptyDatabase, postgresServer } from '../servers/postgres.ts'
 import { redisClusterServer } from '../servers/redis-cluster.ts'
 import { redisSentinelServer } from '../servers/redis-sentinel.ts'
 import { redisServer } from '../servers/redis.ts'
+import path from 'node:path'
 import { temporaryFolder } from '../support/cleanup.ts'
 
 /** A running engine, with the config string by which an application uses it. */
@@ -18,6 +19,10 @@ export const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   file: async () => {
     const folder = await temporaryFolder('kts-engine-')
     return { config: folder, stop: async () => {} }
+  },
+  sqlite: async () => {
+    const folder = await temporaryFolder('kts-engine-')
+    return { config: path.join(folder, 'sessions.db'), stop: async () => {} }
   },
   redis: async () => byUrl(await redisServer()),
   redis_cluster: async () => byUrl(await redisClusterServer()),

@@ -43,7 +43,11 @@ function damages(bytes: Buffer): Buffer[] {
 type Outcome = 'opened' | 'refused' | 'fresh' | { readonly wrong: string }
 
 const kinds = [
-  ...['file', ...Object.keys(proxiedEngines)].map((provider) => ({ provider, kind: provider, setUp: '' })),
+  ...['file', 'sqlite', ...Object.keys(proxiedEngines)].map((provider) => ({
+    provider,
+    kind: provider,
+    setUp: '',
+  })),
   { provider: 'postgres', kind: 'postgres, the classic table', setUp: CLASSIC_TABLE },
 ]
 

@@ -34,6 +34,7 @@ const orders: readonly Order[] = ['the write is overtaken', 'the logout is overt
 const everywhere = {
   memory: async () => ({ config: '', stop: async () => undefined }),
   file: engines['file'],
+  sqlite: engines['sqlite'],
   ...proxiedEngines,
 }
 

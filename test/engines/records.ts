@@ -5,6 +5,7 @@ import { connect as connectCouchbase } from 'couchbase'
 import { createPool, type RowDataPacket } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { MemcachedConsole } from '../servers/memcached.ts'
+import { openClient } from '../stores/sqlite/drivers.ts'
 import { observe } from '../servers/redis.ts'
 
 /** What an engine stores under the keys of sessions, as bytes, read and damaged without any store. */
@@ -18,6 +19,20 @@ export interface Records {
 /** Connects to an engine past any proxy, by the name of its provider. */
 export const openRecords: Readonly<Record<string, (config: string) => Promise<Records>>> = {
   file: async (folder) => new FileRecords(folder),
+  sqlite: async (file) => {
+    const client = openClient(file)
+    return {
+      async read(key) {
+        const [row] = client
+          .prepare('SELECT session_data AS bytes FROM session WHERE session_key = ?')
+          .all(key)
+        return row === undefined ? undefined : Buffer.from(Object(row).bytes)
+      },
+      spoil: async (key, bytes) =>
+        void client.prepare('UPDATE session SET session_data = ? WHERE session_key = ?').all(bytes, key),
+      close: async () => void client.close(),
+    }
+  },
   redis: redisRecords,
   redis_cluster: redisRecords,
   redis_sentinel: redisRecords,

@@ -17,7 +17,7 @@ const routes: Readonly<Record<string, Route>> = {
   logout: async ({ session }) => session.destroy(),
 }
 
-for (const provider of ['file', 'redis', 'postgres']) {
+for (const provider of ['file', 'sqlite', 'redis', 'postgres']) {
   test.serial(
     `security 15: ${provider}: two processes rotate an ID in a burst of requests, and no client is logged out`,
     async (t) => {

@@ -10,6 +10,7 @@ import { MemcacheStore } from '../../src/stores/memcache.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { engines } from './engine.ts'
 
 const seal = { keys: [randomBytes(32)] }
@@ -108,6 +109,7 @@ test('security 46: the name that a seal is bound to is the prefix or the table o
     new CouchbaseStore({ url: `couchbase://user:password@${url}/default`, prefix: 'shop:' }).namespace,
     'shop:',
   )
+  t.is(new SqliteStore({ path: './x/y.db', table: 'shop' }).namespace, 'shop')
   t.is(new MysqlStore({ url: `mysql://user@${url}/db`, table: 'shop' }).namespace, 'shop')
   t.is(new PostgresStore({ url: `postgres://user@${url}/db`, table: 'shop' }).namespace, 'shop')
   client.disconnect()

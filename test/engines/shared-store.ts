@@ -7,6 +7,7 @@ import { makeStore, PATIENCE } from './stores.ts'
 export const concurrentProviders = [
   'memory',
   'file',
+  'sqlite',
   'redis',
   'memcache',
   'mysql',

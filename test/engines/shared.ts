@@ -2,8 +2,8 @@ import test from 'ava'
 import { engines, type Engine } from './engine.ts'
 import { proxiedEngines, type ProxiedEngine } from './proxied.ts'
 
-/** Every engine whose sessions outlive the process: the servers behind a proxy, and the file store. */
-export const providers: readonly string[] = ['file', ...Object.keys(proxiedEngines)]
+/** Every engine whose sessions outlive the process: the servers behind a proxy, and the stores in files. */
+export const providers: readonly string[] = ['file', 'sqlite', ...Object.keys(proxiedEngines)]
 
 const started = new Map<string, Promise<Engine | ProxiedEngine>>()
 

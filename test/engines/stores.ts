@@ -6,6 +6,7 @@ import { MemoryStore } from '../../src/stores/memory.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
 
 interface Options {
   readonly url: string
@@ -17,6 +18,7 @@ interface Options {
 const makers: Readonly<Record<string, (options: Options) => Store>> = {
   memory: () => new MemoryStore(),
   file: ({ url }) => new FileStore({ folder: url }),
+  sqlite: ({ url, timeout }) => new SqliteStore({ path: url, timeout }),
   redis: (options) => new RedisStore(options),
   redis_cluster: (options) => new RedisStore({ ...options, mode: 'cluster' }),
   redis_sentinel: (options) => new RedisStore({ ...options, mode: 'sentinel' }),

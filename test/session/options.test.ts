@@ -77,7 +77,7 @@ test('the message says where, what is wrong, and what is allowed or known', (t) 
   )
   t.regex(
     messageOf({ provider: 'dynamo' }) ?? '',
-    /is not the name of a provider; known are memory, cookie, file, redis, /,
+    /is not the name of a provider; known are memory, cookie, file, sqlite, redis, /,
   )
 })
 
@@ -110,6 +110,7 @@ test('a provider that the program has registered is opened by its name', async (
 test('a mistake in a config string is thrown at once, also for an engine that is not loaded before', (t) => {
   for (const provider of [
     'file',
+    'sqlite',
     'redis',
     'redis_cluster',
     'redis_sentinel',

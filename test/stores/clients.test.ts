@@ -9,6 +9,8 @@ import { MemcacheStore } from '../../src/stores/memcache.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
+import { drivers } from './sqlite/drivers.ts'
 
 /** As the package redis (node-redis) makes them. */
 class RedisClient {
@@ -25,6 +27,7 @@ const knex = Object.assign(() => {}, { raw: () => {}, destroy: () => {} })
 
 const stores: Readonly<Record<string, (client: never) => unknown>> = {
   redis: (client) => new RedisStore({ client }),
+  sqlite: (client) => new SqliteStore({ client }),
   postgres: (client) => new PostgresStore({ client }),
   mysql: (client) => new MysqlStore({ client }),
   memcache: (client) => new MemcacheStore({ client }),
@@ -70,6 +73,11 @@ test('clients of the drivers are taken, and those of another driver are not', (t
   t.notThrows(() => new PostgresStore({ client: pool }))
   t.notThrows(() => new MysqlStore({ client: connection }))
   t.notThrows(() => new MysqlStore({ client: connection.promise() }))
+  for (const open of Object.values(drivers)) {
+    const client = open(':memory:')
+    t.notThrows(() => new SqliteStore({ client }))
+    client.close()
+  }
   t.throws(() => new RedisStore({ client: pool as never }), { message: /ioredis.*BoundPool|ioredis.*Pool/ })
   t.throws(() => new PostgresStore({ client: redis as never }), { message: /Pool of pg/ })
   t.throws(() => new MysqlStore({ client: pool as never }), { message: /pool of mysql2/ })

@@ -1,0 +1,39 @@
+import Database from 'libsql'
+import { DatabaseSync } from '@photostructure/sqlite'
+import type { SqliteClient } from '../../../src/stores/sqlite.ts'
+
+/** A connection of a test, which the test closes. */
+export interface TestClient extends SqliteClient {
+  close(): unknown
+}
+
+type Opener = (file: string) => TestClient
+
+const builtin = Object(process.getBuiltinModule('node:sqlite')) as {
+  readonly DatabaseSync?: new (file: string) => TestClient
+}
+const { DatabaseSync: Builtin } = builtin
+
+/**
+ * Every kind of client that this Node.js has. `@photostructure/sqlite` is `node:sqlite` as a package, and `libsql` has the classes and
+ * errors of `better-sqlite3`, and is not compiled when it is installed.
+ */
+export const drivers: Readonly<Record<string, Opener>> = {
+  'the package': (file) => new DatabaseSync(file),
+  'the API of better-sqlite3': (file) => new Database(file),
+  ...(Builtin !== undefined && { 'node:sqlite': (file: string) => new Builtin(file) }),
+}
+
+/** A connection past the store: to look, to lock and to damage. */
+export function openClient(file: string): TestClient {
+  return new DatabaseSync(file)
+}
+
+/** What a statement of a test returns. */
+export function query(
+  client: SqliteClient,
+  sql: string,
+  ...values: readonly (string | number)[]
+): readonly unknown[] {
+  return client.prepare(sql).all(...values)
+}
