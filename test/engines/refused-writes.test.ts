@@ -1,5 +1,6 @@
 // How an application fares with a store that refuses to store: one that is full, read-only or not allowed. The file store is
 // tried on a full disk in test/stores/file/failures.test.ts, which needs a process of its own.
+import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { SessionError, type SessionEvent } from '../../src/index.ts'
 import type { Store } from '../../src/store.ts'
@@ -7,11 +8,14 @@ import { MemcacheStore } from '../../src/stores/memcache.ts'
 import { MysqlStore } from '../../src/stores/mysql.ts'
 import { PostgresStore } from '../../src/stores/postgres.ts'
 import { RedisStore } from '../../src/stores/redis.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { freshDatabase, privateMariadb, type PrivateMariadb } from '../servers/mariadb.ts'
 import { startMemcached } from '../servers/memcached.ts'
 import { emptyDatabase, startPostgres, type PostgresServer } from '../servers/postgres.ts'
 import { observe, option, startRedis } from '../servers/redis.ts'
 import { CLASSIC } from '../stores/mysql/harness.ts'
+import { openClient } from '../stores/sqlite/drivers.ts'
+import { temporaryFolder } from '../support/cleanup.ts'
 import { attempt, judge, ownerActs, ownerScene, type OwnerScene } from './owner-acts.ts'
 import { counting, openSite } from './site.ts'
 
@@ -35,7 +39,38 @@ interface Refusal {
   readonly reads?: number
 }
 
+/** A database that its own connection makes refuse writes. */
+async function sqlite(t: ExecutionContext): Promise<{ store: Store; pragma: Pragma }> {
+  const client = openClient(path.join(await temporaryFolder('kts-refused-'), 'sessions.db'))
+  t.teardown(() => client.close())
+  const pragma: Pragma = async (text) => client.prepare(`PRAGMA ${text}`).all()
+  return { store: new SqliteStore({ client, sync: false }), pragma }
+}
+
+type Pragma = (text: string) => Promise<unknown>
+
 const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal>>> = {
+  'sqlite, with a file that may not grow': async (t) => {
+    const { store, pragma } = await sqlite(t)
+    return {
+      store,
+      refuse: async () => pragma('max_page_count = 1'), // it becomes the number of pages that there are
+      admit: async () => pragma('max_page_count = 1000000'),
+      reason: /there is no room on the disk, or in the database \(SQLITE_FULL\)/,
+      reads: MANY,
+      endsSessions: true,
+    }
+  },
+  'sqlite, read-only': async (t) => {
+    const { store, pragma } = await sqlite(t)
+    return {
+      store,
+      refuse: async () => pragma('query_only = ON'),
+      admit: async () => pragma('query_only = OFF'),
+      reason: /the database is read-only \(SQLITE_READONLY\)/,
+      endsSessions: false,
+    }
+  },
   'redis, at maxmemory': async (t) => {
     const server = await startRedis({ args: option('maxmemory-policy', 'noeviction') })
     const admin = observe(server.port)

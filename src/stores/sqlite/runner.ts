@@ -5,7 +5,7 @@ import { closedError, refusedError } from '../shared/errors.ts'
 import { isInTransaction, type SqliteClient } from './client.ts'
 import { configure, openFile, type OwnClient } from './connection.ts'
 import { inodeOf } from './file.ts'
-import { isBusy, outdatesTable, sqliteError } from './errors.ts'
+import { isBusy, outdatesTable, sqliteCodeOf, sqliteError } from './errors.ts'
 import type { SqliteSettings } from './options.ts'
 import { openTable } from './schema.ts'
 import type { SqliteStatements } from './statements.ts'
@@ -187,13 +187,27 @@ export class SqliteRunner {
     try {
       const table = this.#opened()
       if (this.#client !== undefined) this.#sync(this.#client, write.isDurable)
-      write.run(table)()
+      this.#withRoom(() => write.run(table))()
     } catch (error) {
       this.#forget(error)
       if (isBusy(error)) return 'busy'
       write.fail(error)
     }
     return 'done'
+  }
+
+  /**
+   * Does a write, once more if the log could not grow: when the log was copied into the database, it begins anew, in the room that
+   * it has. So what makes nothing larger, such as a logout, succeeds on a full disk.
+   */
+  #withRoom<T>(run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      if (sqliteCodeOf(error) !== 'SQLITE_FULL') throw error
+      this.#client?.prepare('PRAGMA wal_checkpoint(RESTART)').all()
+      return run()
+    }
   }
 
   /** Whether commits wait for the disk from now on. */

@@ -24,9 +24,12 @@ export const drivers: Readonly<Record<string, Opener>> = {
   ...(Builtin !== undefined && { 'node:sqlite': (file: string) => new Builtin(file) }),
 }
 
-/** A connection past the store: to look, to lock and to damage. */
+/**
+ * A connection past the store: to look, to lock and to damage. It is of the driver that a store uses by itself, since two libraries
+ * of SQLite in one process do not see the locks of each other.
+ */
 export function openClient(file: string): TestClient {
-  return new DatabaseSync(file)
+  return Builtin === undefined ? new DatabaseSync(file) : new Builtin(file)
 }
 
 /** What a statement of a test returns. */
