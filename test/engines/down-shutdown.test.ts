@@ -36,7 +36,7 @@ function visitsOn(html: string): number {
   return Number(/visit number <strong>(\d+)</.exec(html)?.[1] ?? 1)
 }
 
-for (const provider of ['file', 'redis']) {
+for (const provider of ['file', 'sqlite', 'redis']) {
   test(`F21: ${provider}: at SIGTERM the commits under way finish, and every acknowledged one is there afterwards`, async (t) => {
     const start = engines[provider]
     if (start === undefined) throw new Error(`no engine ${provider}`)

@@ -2,7 +2,9 @@ import test, { type ExecutionContext } from 'ava'
 import { createPool } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { SessionManager, type SessionEvent } from '../../src/index.ts'
+import type { Store } from '../../src/store.ts'
 import { FileStore } from '../../src/stores/file.ts'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
 import type { ProxiedEngine } from './proxied.ts'
 import { sharedEngine } from './shared.ts'
 import { patient } from './stores.ts'
@@ -137,18 +139,28 @@ for (const [provider, { expired }] of Object.entries(tables)) {
   })
 }
 
-test.serial('F18: file: four processes that sweep at once remove each expired session once', async (t) => {
-  const { config: folder } = await sharedEngine('file')
-  const past = new FileStore({ folder, sync: false, now: () => 0 })
-  const keys = Array.from({ length: EXPIRED / 2 }, (_, n) => `old-${n}`)
-  const payload = 'kts1 0123456789abcdef 0'
-  await Promise.all(keys.map(async (key) => past.create(key, payload, 1_000)))
-  const living = new FileStore({ folder })
-  await living.create('living', payload, Date.now() + 3_600_000)
-  const sweepers = Array.from({ length: 4 }, () => new SessionManager(patient('file', folder)))
-  const removed = await Promise.all(sweepers.map(async (sweeper) => sweeper.sweep()))
-  const rest = await sweepers[0]?.sweep()
-  t.is(removed.reduce((sum, n) => sum + n) + Number(rest), keys.length)
-  t.truthy(await living.read('living'))
-  await Promise.all(sweepers.map(async (sweeper) => sweeper.close()))
-})
+const inFiles: Readonly<Record<string, (path: string, now?: () => number) => Store>> = {
+  file: (folder, now) => new FileStore({ folder, sync: false, ...(now !== undefined && { now }) }),
+  sqlite: (file, now) => new SqliteStore({ path: file, sync: false, ...(now !== undefined && { now }) }),
+}
+
+for (const [provider, open] of Object.entries(inFiles)) {
+  test.serial(
+    `F18: ${provider}: four processes that sweep at once remove each expired session once`,
+    async (t) => {
+      const { config } = await sharedEngine(provider)
+      const past = open(config, () => 0)
+      const keys = Array.from({ length: EXPIRED / 2 }, (_, n) => `old-${n}`)
+      const payload = 'kts1 0123456789abcdef 0'
+      await Promise.all(keys.map(async (key) => past.create(key, payload, 1_000)))
+      const living = open(config)
+      await living.create('living', payload, Date.now() + 3_600_000)
+      const sweepers = Array.from({ length: 4 }, () => new SessionManager(patient(provider, config)))
+      const removed = await Promise.all(sweepers.map(async (sweeper) => sweeper.sweep()))
+      const rest = await sweepers[0]?.sweep()
+      t.is(removed.reduce((sum, n) => sum + n) + Number(rest), keys.length)
+      t.truthy(await living.read('living'))
+      await Promise.all([...sweepers, past, living].map(async (each) => each.close()))
+    },
+  )
+}

@@ -17,6 +17,10 @@ const kinds: Readonly<Record<string, ReadonlyArray<readonly [kind: string, place
     ['threads', 2],
     ['cluster', 2],
   ],
+  sqlite: [
+    ['threads', 2],
+    ['cluster', 2],
+  ],
   redis: [
     ['threads', 2],
     ['cluster', 2],

@@ -9,29 +9,33 @@ export interface Ending {
   readonly stderr: string
 }
 
-/** The scripts of this folder as JavaScript, made once: a child that has nothing to compile is there in no time. */
+/** The scripts of a folder of tests as JavaScript, made once: a child that has nothing to compile is there in no time. */
 export class Children {
   readonly #folder: string
+  readonly #room: string
 
-  private constructor(folder: string) {
+  private constructor(folder: string, room: string) {
     this.#folder = folder
+    this.#room = room
   }
 
-  static async compile(folder: string): Promise<Children> {
+  static async compile(
+    folder: string,
+    room = 'test/stores/file',
+    names: readonly string[] = ['victim', 'holder', 'worker', 'marker', 'cramped', 'overlaid'],
+  ): Promise<Children> {
     // Readable by every user, since one of the children runs as the user nobody.
     await fs.chmod(folder, 0o755)
     await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     await fs.symlink(path.resolve('node_modules'), path.join(folder, 'node_modules'))
-    const sources = ['victim', 'holder', 'worker', 'marker', 'cramped', 'overlaid'].map(
-      (name) => `test/stores/file/${name}.ts`,
-    )
+    const sources = names.map((name) => `${room}/${name}.ts`)
     const options =
       '--ignoreConfig --noCheck --rootDir . --target es2023 --module nodenext --types node ' +
       '--rewriteRelativeImportExtensions --allowImportingTsExtensions --outDir'
     const compiler = ['node_modules/typescript/bin/tsc', ...options.split(' '), folder]
     const { code, stdout } = await run(process.execPath, [...compiler, ...sources])
     if (code !== 0) throw new Error(`the scripts do not compile: ${stdout}`)
-    return new Children(folder)
+    return new Children(folder, room)
   }
 
   /** Runs a script to its end, whatever that is. */
@@ -41,7 +45,7 @@ export class Children {
 
   /** What Node needs to be told to run a script. */
   command(script: string, ...args: readonly string[]): readonly string[] {
-    return [path.join(this.#folder, 'test/stores/file', `${script}.js`), ...args]
+    return [path.join(this.#folder, this.#room, `${script}.js`), ...args]
   }
 }
 
