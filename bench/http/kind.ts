@@ -32,6 +32,7 @@ export const kinds: readonly Kind[] = [
   kind('iron-session', 'cookie', 'koa', 'iron-session 8'),
   kind('secure-session', 'cookie', 'fastify', '@fastify/secure-session 8'),
   kind(OURS, 'file', 'koa', 'koa-typed-session'),
+  kind(OURS, 'sqlite', 'koa', 'koa-typed-session'),
   kind(OURS, 'postgres', 'koa', 'koa-typed-session, pg'),
 ]
 

@@ -44,7 +44,13 @@ const redis = await startRedis()
 const postgres = await startPostgres()
 const database = await emptyDatabase(postgres)
 const folder = await mkdtemp(path.join(tmpdir(), 'kts-bench-'))
-const urls: Record<string, string> = { redis: redis.url, postgres: database.url, file: folder }
+const databases = await mkdtemp(path.join(tmpdir(), 'kts-bench-'))
+const urls: Record<string, string> = {
+  redis: redis.url,
+  postgres: database.url,
+  file: folder,
+  sqlite: path.join(databases, 'sessions.db'),
+}
 const backend = new Backend(redis.url)
 
 const subjects: Subject[] = []
@@ -78,7 +84,12 @@ try {
   for (const subject of subjects) await subject.stop()
   await backend.close()
   await database.drop()
-  await Promise.all([redis.stop(), postgres.stop(), rm(folder, { recursive: true })])
+  await Promise.all([
+    redis.stop(),
+    postgres.stop(),
+    rm(folder, { recursive: true }),
+    rm(databases, { recursive: true }),
+  ])
 }
 process.stderr.write('\n')
 await writeReport(results, { rounds: ROUNDS, visitors: VISITORS, visits: VISITS, rate: RATE, kinds: chosen })
@@ -93,7 +104,7 @@ async function warm(subject: Subject): Promise<void> {
 
 /** Those that wait for a disk need not be asked as often. */
 function visitsOf({ engine }: Kind): number {
-  return engine === 'file' || engine === 'postgres' ? Math.ceil(VISITS / 6) : VISITS
+  return ['file', 'sqlite', 'postgres'].includes(engine) ? Math.ceil(VISITS / 6) : VISITS
 }
 
 function backendOf({ engine }: Kind): Backend | undefined {

@@ -13,7 +13,7 @@ export interface Circumstances {
   readonly kinds: readonly Kind[]
 }
 
-const engines = ['memory', 'redis', 'cookie', 'file', 'postgres'] as const
+const engines = ['memory', 'redis', 'cookie', 'file', 'sqlite', 'postgres'] as const
 
 export async function writeReport(results: Results, about: Circumstances): Promise<void> {
   const present = about.kinds.filter(({ library }) => library !== 'bare')

@@ -18,6 +18,7 @@ const access = {
 const engines = {
   memory: () => ({}),
   file: (folder) => ({ provider: 'file', providerConfig: folder }),
+  sqlite: (file) => ({ provider: 'sqlite', providerConfig: file }),
   redis: (url) => ({ store: new RedisStore({ client: new Redis(url) }) }),
   cookie: () => ({ store: new CookieStore({ keys: [randomBytes(32)] }) }),
   postgres: (url) => ({ provider: 'postgres', providerConfig: url }),

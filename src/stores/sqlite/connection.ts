@@ -59,7 +59,9 @@ async function loadDriver(): Promise<Driver> {
 export function configure(client: SqliteClient, { sync }: Pick<SqliteSettings, 'sync'>): void {
   client.exec('PRAGMA busy_timeout = 0')
   const [row] = client.prepare('PRAGMA journal_mode = WAL').all()
-  const mode = String(Object(row).journal_mode)
+  const mode: unknown = Object(row).journal_mode
+  if (mode === undefined)
+    throw refusedError('sqlite', 'the client must return each row as an object with the names of the columns')
   if (mode === 'memory')
     throw refusedError(
       'sqlite',

@@ -66,8 +66,8 @@ export class SqliteRunner {
     const deadline = startDeadline('timeout', this.#settings.timeout)
     this.#reading += 1
     try {
-      if (this.#isUnopened()) await this.#connected(verb)
       for (let tries = 0; ; tries += 1) {
+        if (this.#isUnopened()) await this.#connected(verb)
         try {
           return step(this.#opened())
         } catch (error) {
@@ -121,8 +121,11 @@ export class SqliteRunner {
       if (this.#isUnopened()) await this.#connectedForWrites()
       // What the other requests of this turn of the event loop write comes into the same transaction.
       else await new Promise((resolve) => setImmediate(resolve))
+      // A read may have found meanwhile that the file is another one.
+      const client = this.#client
+      if (client === undefined) continue
       const batch = this.#queue.splice(0, MOST_WRITES)
-      if (this.#commit(batch)) {
+      if (this.#commit(client, batch)) {
         tries = 0
         continue
       }
@@ -139,14 +142,13 @@ export class SqliteRunner {
   }
 
   /** Does the writes. `false` if none of them was done, since another connection has the lock. */
-  #commit(batch: readonly Write[]): boolean {
-    if (this.#client === undefined) return true
+  #commit(client: SqliteClient, batch: readonly Write[]): boolean {
     if (batch.length > 1) {
-      const outcome = this.#commitTogether(this.#client, batch)
+      const outcome = this.#commitTogether(client, batch)
       if (outcome !== 'separately') return outcome === 'done'
     }
     for (const [at, write] of batch.entries()) {
-      const outcome = this.#commitAlone(write)
+      const outcome = this.#commitAlone(client, write)
       if (outcome === 'done') continue
       if (at === 0) return false
       this.#queue = [...batch.slice(at), ...this.#queue]
@@ -183,31 +185,17 @@ export class SqliteRunner {
     }
   }
 
-  #commitAlone(write: Write): 'done' | 'busy' {
+  #commitAlone(client: SqliteClient, write: Write): 'done' | 'busy' {
     try {
       const table = this.#opened()
-      if (this.#client !== undefined) this.#sync(this.#client, write.isDurable)
-      this.#withRoom(() => write.run(table))()
+      this.#sync(client, write.isDurable)
+      withRoom(client, () => write.run(table))()
     } catch (error) {
       this.#forget(error)
       if (isBusy(error)) return 'busy'
       write.fail(error)
     }
     return 'done'
-  }
-
-  /**
-   * Does a write, once more if the log could not grow: when the log was copied into the database, it begins anew, in the room that
-   * it has. So what makes nothing larger, such as a logout, succeeds on a full disk.
-   */
-  #withRoom<T>(run: () => T): T {
-    try {
-      return run()
-    } catch (error) {
-      if (sqliteCodeOf(error) !== 'SQLITE_FULL') throw error
-      this.#client?.prepare('PRAGMA wal_checkpoint(RESTART)').all()
-      return run()
-    }
   }
 
   /** Whether commits wait for the disk from now on. */
@@ -300,6 +288,24 @@ export class SqliteRunner {
     this.#client = undefined
     this.#table = undefined
     own?.close()
+  }
+}
+
+/**
+ * Does a write, once more if the log could not grow: when the log was copied into the database, it begins anew, in the room that
+ * it has. So what makes nothing larger, such as a logout, succeeds on a full disk.
+ */
+function withRoom<T>(client: SqliteClient, run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (sqliteCodeOf(error) !== 'SQLITE_FULL') throw error
+    try {
+      client.prepare('PRAGMA wal_checkpoint(RESTART)').all()
+    } catch {
+      throw error
+    }
+    return run()
   }
 }
 

@@ -8,8 +8,9 @@ const hook = `export async function resolve(name, context, next) {
 }`
 register(`data:text/javascript,${encodeURIComponent(hook)}`)
 const { getBuiltinModule } = process
-process.getBuiltinModule = ((name: string) =>
-  name === 'node:sqlite' ? undefined : getBuiltinModule(name)) as typeof getBuiltinModule // for one name only
+Object.assign(process, {
+  getBuiltinModule: (name: string) => (name === 'node:sqlite' ? undefined : getBuiltinModule(name)),
+})
 
 try {
   await new SqliteStore({ path: '/nowhere/sessions.db' }).open()
