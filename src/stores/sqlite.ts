@@ -84,7 +84,7 @@ export class SqliteStore implements Store, Sweeping, Counting {
     assertFits(this.traits, 'create', payload)
     const moment = momentOf(expiresAt)
     return this.#runner.write('create', true, (table) => {
-      const rows = table.run('create', key, this.#now(), Buffer.from(payload), moment)
+      const rows = table.run('create', key, Buffer.from(payload), moment, this.#now())
       return rows.length === 1 ? { entry: { payload, expiresAt: moment } } : 'exists'
     })
   }
@@ -100,7 +100,7 @@ export class SqliteStore implements Store, Sweeping, Counting {
     return this.#runner.write('replace', true, (table) => {
       const now = this.#now()
       const version = Buffer.from(versionOf(base.payload))
-      const rows = table.run('replace', key, now, Buffer.from(payload), moment, version)
+      const rows = table.run('replace', Buffer.from(payload), moment, key, now, version)
       if (rows.length === 1) return { entry: { payload, expiresAt: moment } }
       return isAlive(table, key, now) ? 'conflict' : 'gone'
     })
@@ -108,9 +108,10 @@ export class SqliteStore implements Store, Sweeping, Counting {
 
   /** Does not wait for the disk: a power failure can lose the extension, but not the session. */
   async touch(key: string, expiresAt: number): Promise<'ok' | 'gone'> {
+    const moment = momentOf(expiresAt)
     return this.#runner.write('touch', false, (table) => {
       const now = this.#now()
-      const rows = table.run('touch', key, now, momentOf(expiresAt))
+      const rows = table.run('touch', moment, key, now, moment)
       return rows.length === 1 || isAlive(table, key, now) ? 'ok' : 'gone'
     })
   }

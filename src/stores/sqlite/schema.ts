@@ -56,9 +56,7 @@ function checkVersion(client: SqliteClient): void {
 
 function inspect(client: SqliteClient, table: string): ReadonlyMap<string, Column> {
   const rows = client
-    .prepare(
-      'SELECT name, type, "notnull" AS demanded, dflt_value AS fallback, pk FROM pragma_table_info(?1)',
-    )
+    .prepare('SELECT name, type, "notnull" AS demanded, dflt_value AS fallback, pk FROM pragma_table_info(?)')
     .all(table)
   return new Map(
     rows.map((row) => {

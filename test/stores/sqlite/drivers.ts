@@ -16,12 +16,30 @@ const { DatabaseSync: Builtin } = builtin
 
 /**
  * Every kind of client that this Node.js has. `@photostructure/sqlite` is `node:sqlite` as a package, and `libsql` has the classes and
- * errors of `better-sqlite3`, and is not compiled when it is installed.
+ * errors of `better-sqlite3`, and is not compiled when it is installed. It is less strict, see {@link strict}.
  */
 export const drivers: Readonly<Record<string, Opener>> = {
   'the package': (file) => new DatabaseSync(file),
-  'the API of better-sqlite3': (file) => new Database(file),
+  'the API of better-sqlite3': (file) => strict(new Database(file)),
   ...(Builtin !== undefined && { 'node:sqlite': (file: string) => new Builtin(file) }),
+}
+
+/** Refuses what `better-sqlite3` refuses and `libsql` does not: numbered places, and rows of a statement that has none. */
+function strict(client: Database.Database): TestClient {
+  return {
+    exec: (sql) => client.exec(sql),
+    prepare(sql) {
+      const statement = client.prepare(sql)
+      const isWrong = /\?\d/.test(sql) || !/^(?:SELECT|PRAGMA)|\sRETURNING\s/.test(sql)
+      return {
+        all(...values) {
+          if (isWrong) throw new TypeError(`better-sqlite3 refuses this: ${sql}`)
+          return statement.all(...values)
+        },
+      }
+    },
+    close: () => client.close(),
+  }
 }
 
 /**
