@@ -21,4 +21,4 @@ async function grounds(): Promise<Grounds> {
   }
 }
 
-testWalks('sqlite', { count: 1_000 }, grounds)
+testWalks('sqlite', { count: 500 }, grounds)

@@ -11,7 +11,7 @@ import { Children } from '../file/child.ts'
 import { acts, NEW, OLD, START, HOUR, type Act } from './acts.ts'
 import { openClient, query } from './drivers.ts'
 
-const KILLS = Number(process.env['KTS_KILLS'] ?? 10)
+const KILLS = Number(process.env['KTS_KILLS'] ?? 5)
 
 const base = await temporaryFolder('kts-sqlite-kill-')
 let children: Children
@@ -70,15 +70,14 @@ async function kill(
 for (const [name, act] of Object.entries(acts)) {
   test(`F12: killed at any call of the driver within ${name}, the database has the old or the new, never a part`, async (t) => {
     let hasChanged = false
-    for (let step = 1; ; step += 1) {
-      const outcomes = [await kill(name, act, step, 'before'), await kill(name, act, step, 'after')]
-      if (outcomes[0] === undefined) return t.true(step > 1)
-      for (const seen of outcomes) {
-        const isNew = JSON.stringify(seen) === JSON.stringify(act.after)
-        if (isNew && act.before !== act.after) hasChanged = true
-        else t.deepEqual(seen, act.before)
-        t.true(isNew || !hasChanged, 'what was there stays there')
-      }
+    for (let step = 0; ; step += 1) {
+      // Before a call is as good as after the one before it.
+      const seen = step === 0 ? await kill(name, act, 1, 'before') : await kill(name, act, step, 'after')
+      if (seen === undefined) return t.true(step > 1)
+      const isNew = JSON.stringify(seen) === JSON.stringify(act.after)
+      if (!isNew) t.deepEqual(seen, act.before)
+      t.true(isNew || !hasChanged, 'what was there stays there')
+      hasChanged ||= isNew && JSON.stringify(act.before) !== JSON.stringify(act.after)
     }
   })
 }
@@ -119,6 +118,9 @@ test('F12: whatever length the log was cut to, the session is its old or its new
 test(`F12: of ${KILLS} processes that are killed at random instants none loses what it has acknowledged`, async (t) => {
   allowLongRun(t, 3_600_000)
   const file = await fileName()
+  const first = storeAt(file, START)
+  await first.open()
+  await first.close()
   let acknowledged = 0
   for (let kills = 0; kills < KILLS; kills += 1) {
     const child = spawn(process.execPath, children.command('writer', file), {
