@@ -18,14 +18,13 @@ const { DatabaseSync: Builtin } = builtin
  * Every kind of client for this Node.js. `@photostructure/sqlite` is `node:sqlite` as a package, and `libsql` has the classes and
  * errors of `better-sqlite3`, and is not compiled when it is installed. It is less strict, see {@link strict}.
  */
-export const drivers: Readonly<Record<string, Opener>> = {
-  ...(Builtin === undefined
+export const drivers: Readonly<Record<string, Opener>> =
+  Builtin === undefined
     ? {
-        'the package': (file: string) => new DatabaseSync(file),
-        'the API of better-sqlite3': (file: string) => strict(new Database(file)),
+        'the package': (file) => new DatabaseSync(file),
+        'the API of better-sqlite3': (file) => strict(new Database(file)),
       }
-    : { 'node:sqlite': (file: string) => new Builtin(file) }),
-}
+    : { 'node:sqlite': (file) => new Builtin(file) }
 
 /** Refuses what `better-sqlite3` refuses and `libsql` does not: numbered places, and rows of a statement that has none. */
 function strict(client: Database.Database): TestClient {

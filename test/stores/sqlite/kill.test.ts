@@ -56,8 +56,8 @@ async function kill(
     await act.prepare(store)
     await store.close()
   }
-  const { signal, stderr } = await children.run('victim', file, name, String(step), mode)
-  if (signal === undefined && stderr !== '') throw new Error(stderr)
+  const { signal, code, stderr } = await children.run('victim', file, name, String(step), mode)
+  if (signal === undefined && code !== 0) throw new Error(stderr)
   if (signal !== 'SIGKILL') return undefined
   const seen = await found(file, act?.now ?? START)
   const store = storeAt(file, act?.now ?? START)
