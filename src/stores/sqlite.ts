@@ -2,7 +2,9 @@ import { Buffer } from 'node:buffer'
 import {
   versionOf,
   type Counting,
+  type Diagnosing,
   type Entry,
+  type Finding,
   type Store,
   type StoreTraits,
   type Sweeping,
@@ -10,6 +12,7 @@ import {
 } from '../store.ts'
 import { assertFits } from './shared/payload-limit.ts'
 import { parseSqliteConfig } from './sqlite/config.ts'
+import { diagnoseFile, judgeCheck } from './sqlite/diagnosis.ts'
 import { sqliteSettings, type SqliteStoreOptions } from './sqlite/options.ts'
 import { SqliteRunner } from './sqlite/runner.ts'
 import type { SqliteStatements } from './sqlite/statements.ts'
@@ -32,7 +35,7 @@ const BATCH = 100
  * await store.open() // rejects at startup if the database cannot be used
  * ```
  */
-export class SqliteStore implements Store, Sweeping, Counting {
+export class SqliteStore implements Store, Sweeping, Counting, Diagnosing {
   /** The option `table`. */
   readonly namespace: string
 
@@ -151,6 +154,18 @@ export class SqliteStore implements Store, Sweeping, Counting {
       const [row] = table.run('count', this.#now())
       return Number(Object(row).done)
     })
+  }
+
+  /** Reads the whole database, so it is slow; and looks at its log and its file system. */
+  async diagnose(): Promise<readonly Finding[]> {
+    const [file, check] = await this.#runner.read('diagnose', (table) => {
+      const main = table
+        .query('PRAGMA database_list')
+        .map(Object)
+        .find(({ name }) => name === 'main')
+      return [String(main?.file), judgeCheck(table.query('PRAGMA quick_check(1)'))] as const
+    })
+    return [check, ...(await diagnoseFile(file))]
   }
 
   /** Waits for the verbs under way, and closes the database if the store has opened it. */

@@ -212,6 +212,7 @@ class Application {
 
 const changes: readonly (readonly [from: string, to: string])[] = [
   ['file', 'redis'],
+  ['file', 'sqlite'],
   ['mysql', 'postgres'],
   ['redis', 'couchbase'],
 ]

@@ -37,6 +37,11 @@ export class SqliteStatements {
     }
   }
 
+  /** The rows of a statement that is seldom needed. */
+  query(sql: string): readonly unknown[] {
+    return this.#client.prepare(sql).all()
+  }
+
   /** The rows of a statement. */
   run(name: Name, ...values: readonly SqliteValue[]): readonly unknown[] {
     let statement = this.#prepared.get(name)
