@@ -212,7 +212,6 @@ class Application {
 
 const changes: readonly (readonly [from: string, to: string])[] = [
   ['file', 'redis'],
-  ['file', 'sqlite'],
   ['mysql', 'postgres'],
   ['redis', 'couchbase'],
 ]

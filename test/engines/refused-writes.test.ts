@@ -57,7 +57,6 @@ const refusals: Readonly<Record<string, (t: ExecutionContext) => Promise<Refusal
       refuse: async () => pragma('max_page_count = 1'), // it becomes the number of pages that there are
       admit: async () => pragma('max_page_count = 1000000'),
       reason: /there is no room on the disk, or in the database \(SQLITE_FULL\)/,
-      reads: MANY,
       endsSessions: true,
     }
   },

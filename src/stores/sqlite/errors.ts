@@ -115,6 +115,9 @@ export function sqliteError(verb: string, error: unknown): SessionError {
   if (error instanceof SessionError) return error
   const code = sqliteCodeOf(error)
   const known = REASONS.get(code) ?? SYSTEM.get(code)
+  const said = error instanceof Error ? error.message : ''
+  if (code === '' && /\b(?:is|not) (?:not )?(?:open|closed)\b/.test(said))
+    return storeError('sqlite', `${verb} failed: the client is closed`, error)
   const told = code === '' ? 'unknown error' : code
   const reason = outdatesTable(error)
     ? `the table was dropped or changed (${told})`

@@ -68,7 +68,11 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** What tells a file from another one with the same name; `undefined` if there is none. */
+/** What tells a file from another one with the same name; `undefined` if there is none that this process can see. */
 export function inodeOf(file: string): bigint | undefined {
-  return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino
+  try {
+    return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino
+  } catch {
+    return undefined
+  }
 }

@@ -10,6 +10,9 @@ import type { SqliteSettings } from './options.ts'
 import { openTable } from './schema.ts'
 import type { SqliteStatements } from './statements.ts'
 
+/** What `synchronous` is set to on a connection, which two stores may use. */
+const levels = new WeakMap<SqliteClient, 'FULL' | 'NORMAL'>()
+
 /** What a verb does with the table, at once. */
 type Step<T> = (table: SqliteStatements) => T
 
@@ -49,8 +52,6 @@ export class SqliteRunner {
   #flushing: Promise<void> | undefined
   #reading = 0
   #onIdle: (() => void) | undefined
-  /** What `synchronous` is set to. */
-  #level: 'FULL' | 'NORMAL' | undefined
   /** The file that the store has opened, and when it was looked at last. */
   #inode: bigint | undefined
   #lookedAt = 0
@@ -201,10 +202,10 @@ export class SqliteRunner {
   /** Whether commits wait for the disk from now on. */
   #sync(client: SqliteClient, isDurable: boolean): void {
     const level = isDurable ? 'FULL' : 'NORMAL'
-    if (this.#level === level) return
-    this.#level = undefined
+    if (levels.get(client) === level) return
+    levels.delete(client)
     client.exec(`PRAGMA synchronous = ${level}`)
-    this.#level = level
+    levels.set(client, level)
   }
 
   /** The table, opened if it is not. Throws what the driver throws. */
@@ -222,7 +223,6 @@ export class SqliteRunner {
     }
     if (this.#table === undefined) {
       configure(client, this.#settings)
-      this.#level = undefined
       this.#table = openTable(client, this.#settings.table)
     }
     return this.#table
@@ -287,7 +287,11 @@ export class SqliteRunner {
     this.#own = undefined
     this.#client = undefined
     this.#table = undefined
-    own?.close()
+    try {
+      own?.close()
+    } catch {
+      // It was closed already.
+    }
   }
 }
 

@@ -123,25 +123,53 @@ test('many stores that open a new database at once share it, and each keeps the 
   t.is(await logSize(file), 0)
 })
 
-test('a database that was removed or replaced while it is used is noticed, and no session is kept where no other process sees it', async (t) => {
-  const file = fileName()
-  const [store, other] = [
-    new SqliteStore({ path: file, sync: false }),
-    new SqliteStore({ path: file, sync: false }),
-  ]
-  await store.create(KEY, PAYLOAD, LIFE)
-  for (const name of await fs.readdir(path.dirname(file))) await fs.rm(path.join(path.dirname(file), name))
-  await other.create('other', PAYLOAD, LIFE)
-  const { now } = performance
-  performance.now = () => now.call(performance) + 2_000 // when it is looked again
-  t.teardown(() => (performance.now = now))
-  t.is(await store.read(KEY), undefined)
-  t.is((await store.read('other'))?.payload, PAYLOAD)
-  await store.create(KEY, PAYLOAD, LIFE)
-  t.is(await other.count(), 2)
-  await store.close()
-  await other.close()
-})
+test.serial(
+  'a database that was removed or replaced while it is used is noticed, and no session is kept where no other process sees it',
+  async (t) => {
+    const file = fileName()
+    const [store, other] = [
+      new SqliteStore({ path: file, sync: false }),
+      new SqliteStore({ path: file, sync: false }),
+    ]
+    await store.create(KEY, PAYLOAD, LIFE)
+    for (const name of await fs.readdir(path.dirname(file))) await fs.rm(path.join(path.dirname(file), name))
+    await other.create('other', PAYLOAD, LIFE)
+    const { now } = performance
+    performance.now = () => now.call(performance) + 2_000 // when it is looked again
+    t.teardown(() => (performance.now = now))
+    t.is(await store.read(KEY), undefined)
+    t.is((await store.read('other'))?.payload, PAYLOAD)
+    await store.create(KEY, PAYLOAD, LIFE)
+    t.is(await other.count(), 2)
+    await store.close()
+    await other.close()
+  },
+)
+
+test.serial(
+  'a folder that is taken away while the store is used is told, and calls do not hang',
+  async (t) => {
+    const file = fileName()
+    const store = new SqliteStore({ path: file, sync: false })
+    await store.create(KEY, PAYLOAD, LIFE)
+    const folder = path.dirname(file)
+    await fs.rename(folder, `${folder}-away`)
+    await fs.writeFile(folder, '')
+    const { now } = performance
+    let ahead = 2_000
+    performance.now = () => now.call(performance) + ahead
+    t.teardown(() => (performance.now = now))
+    await t.throwsAsync(store.create('b', PAYLOAD, LIFE), {
+      message: /^sqlite: open failed: a part of the path/,
+    })
+    await t.throwsAsync(store.read(KEY), { message: /a part of the path is no directory/ })
+    await fs.rm(folder)
+    await fs.rename(`${folder}-away`, folder)
+    ahead += 2_000
+    t.is((await store.read(KEY))?.payload, PAYLOAD)
+    await store.close()
+  },
+)
 
 test('the key in the file is that of the contract, which is no session ID, and other tables are left alone', async (t) => {
   const file = await kept()

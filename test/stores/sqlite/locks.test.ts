@@ -5,7 +5,7 @@ import { SessionError } from '../../../src/errors.ts'
 import { SqliteStore, type SqliteClient } from '../../../src/stores/sqlite.ts'
 import type { Written } from '../../../src/store.ts'
 import { temporaryFolder } from '../../support/cleanup.ts'
-import { openClient, query } from './drivers.ts'
+import { drivers, openClient, query } from './drivers.ts'
 
 const base = await temporaryFolder('kts-sqlite-locks-')
 const LIFE = Date.now() + 3_600_000
@@ -130,6 +130,33 @@ test('a touch and a sweep do not wait for the disk, any other write does, and wi
   await quick.create('b', OLD, LIFE)
   t.false(done.includes('PRAGMA synchronous = FULL'))
   inner.close()
+})
+
+test('two stores on one client wait for the disk each as it was told', async (t) => {
+  const inner = openClient(fileName())
+  const { client } = noted(inner)
+  const level = (): unknown => Object(query(inner, 'PRAGMA synchronous')[0]).synchronous
+  const [one, other] = [new SqliteStore({ client }), new SqliteStore({ client, table: 'other', sync: false })]
+  for (let round = 0; round < 2; round += 1) {
+    await one.create(`a${round}`, OLD, LIFE)
+    t.is(level(), 2)
+    await other.create(`a${round}`, OLD, LIFE)
+    t.is(level(), 1)
+  }
+  inner.close()
+})
+
+test('a client that the program has closed is told', async (t) => {
+  for (const open of Object.values(drivers)) {
+    const client = open(fileName())
+    const store = new SqliteStore({ client, sync: false })
+    await store.open()
+    client.close()
+    await t.throwsAsync(store.create('a', OLD, LIFE), {
+      message: 'sqlite: create failed: the client is closed',
+    })
+    await t.throwsAsync(store.read('a'), { message: 'sqlite: read failed: the client is closed' })
+  }
 })
 
 test('of writes that are committed together, one that fails does not fail the others', async (t) => {
