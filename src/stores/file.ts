@@ -12,13 +12,13 @@ import type {
   Written,
 } from '../store.ts'
 import { Capacity } from './file/capacity.ts'
-import { diagnoseDisk } from './file/diagnosis.ts'
 import { systemError } from './file/errors.ts'
 import { prepareFolder, refusal } from './file/folder.ts'
 import { momentOf, hexVersionOf, type Generation } from './file/generation.ts'
 import { FileRecord } from './file/record.ts'
 import { Semaphore } from './file/semaphore.ts'
 import { FileSweeper } from './file/sweeper.ts'
+import { diagnoseDisk } from './shared/disk.ts'
 import { closedError, refusedError } from './shared/errors.ts'
 import {
   assertFunction,
@@ -234,7 +234,7 @@ export class FileStore implements Store, Sweeping, Counting, Diagnosing {
   /** What the disk below the folder is, and how full. */
   async diagnose(): Promise<Diagnosis> {
     await this.#opened('open')
-    return diagnoseDisk(this.#folder)
+    return { findings: await diagnoseDisk(this.#folder, 'which keeps no order of renames between machines') }
   }
 
   #opened(verb: string): Promise<void> {

@@ -1,18 +1,22 @@
 import { Buffer } from 'node:buffer'
+import * as crypto from 'node:crypto'
+import * as fs from 'node:fs/promises'
+import * as path from 'node:path'
 import {
   versionOf,
   type Counting,
   type Diagnosing,
+  type Diagnosis,
   type Entry,
-  type Finding,
   type Store,
   type StoreTraits,
   type Sweeping,
   type Written,
 } from '../store.ts'
+import { diagnoseDisk } from './shared/disk.ts'
 import { assertFits } from './shared/payload-limit.ts'
 import { parseSqliteConfig } from './sqlite/config.ts'
-import { diagnoseFile, judgeCheck } from './sqlite/diagnosis.ts'
+import { judgeCheck, judgeLog } from './sqlite/diagnosis.ts'
 import { sqliteSettings, type SqliteStoreOptions } from './sqlite/options.ts'
 import { SqliteRunner } from './sqlite/runner.ts'
 import type { SqliteStatements } from './sqlite/statements.ts'
@@ -68,9 +72,17 @@ export class SqliteStore implements Store, Sweeping, Counting, Diagnosing {
     this.#runner = new SqliteRunner(settings)
   }
 
-  /** Opens the database, and finds or creates the table. */
+  /**
+   * Opens the database, finds or creates the table, and runs the statements of the verbs on a key that does not exist; rejects if the
+   * database is read-only.
+   */
   async open(): Promise<void> {
-    await this.#runner.read('open', () => undefined)
+    const key = `open-${crypto.randomBytes(8).toString('hex')}`
+    await this.#runner.write('open', false, (table) => {
+      table.run('read', key, 0)
+      table.run('touch', 1, key, 0, 1)
+      table.run('destroy', key, 0)
+    })
   }
 
   /** Ignores `extendTo`: it would make every read a write. The manager calls `touch` once for many reads. */
@@ -156,16 +168,20 @@ export class SqliteStore implements Store, Sweeping, Counting, Diagnosing {
     })
   }
 
-  /** Reads the whole database, so it is slow; and looks at its log and its file system. */
-  async diagnose(): Promise<readonly Finding[]> {
-    const [file, check] = await this.#runner.read('diagnose', (table) => {
+  /** Reads the whole database, so it is slow; and looks at its log and its disk. */
+  async diagnose(): Promise<Diagnosis> {
+    const { file, keys, damage } = await this.#runner.read('diagnose', (table) => {
       const main = table
         .query('PRAGMA database_list')
         .map(Object)
         .find(({ name }) => name === 'main')
-      return [String(main?.file), judgeCheck(table.query('PRAGMA quick_check(1)'))] as const
+      const damage = judgeCheck(table.query('PRAGMA quick_check(1)'))
+      const rows = damage.ok ? table.run('sample', this.#now()) : []
+      return { file: String(main?.file), keys: rows.map((row) => String(Object(row).session_key)), damage }
     })
-    return [check, ...(await diagnoseFile(file))]
+    const log = await fs.stat(`${file}-wal`).catch(() => undefined)
+    const disk = await diagnoseDisk(path.dirname(file), 'whose locks are not reliable')
+    return { findings: [damage, judgeLog(log?.size ?? 0), ...disk], keys }
   }
 
   /** Waits for the verbs under way, and closes the database if the store has opened it. */

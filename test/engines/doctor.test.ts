@@ -56,6 +56,7 @@ test.serial('on sound servers nothing is found', async (t) => {
   t.deepEqual(await faults(t, 'mysql', mysql), {})
   t.deepEqual(await faults(t, 'postgres', pg), {})
   t.deepEqual(await faults(t, 'file', await temporaryFolder('kts-doctor-')), {})
+  t.deepEqual(await faults(t, 'sqlite', path.join(await temporaryFolder('kts-doctor-'), 'sessions.db')), {})
   t.is(await eye.dbsize(), 0)
 })
 

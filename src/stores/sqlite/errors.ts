@@ -116,7 +116,7 @@ export function sqliteError(verb: string, error: unknown): SessionError {
   const code = sqliteCodeOf(error)
   const known = REASONS.get(code) ?? SYSTEM.get(code)
   const said = error instanceof Error ? error.message : ''
-  if (code === '' && /\b(?:is|not) (?:not )?(?:open|closed)\b/.test(said))
+  if (code === '' && /\b(?:is|not) (?:not )?(?:open|closed)\b|\bfinalized\b/.test(said))
     return storeError('sqlite', `${verb} failed: the client is closed`, error)
   const told = code === '' ? 'unknown error' : code
   const reason = outdatesTable(error)

@@ -2,7 +2,17 @@ import { VERSION_LENGTH } from '../../store.ts'
 import type { SqliteClient, SqliteStatement, SqliteValue } from './client.ts'
 
 /** The names of the statements of a table. */
-type Name = 'read' | 'create' | 'replace' | 'touch' | 'look' | 'destroy' | 'destroyBase' | 'count' | 'sweep'
+type Name =
+  | 'read'
+  | 'create'
+  | 'replace'
+  | 'touch'
+  | 'look'
+  | 'destroy'
+  | 'destroyBase'
+  | 'count'
+  | 'sample'
+  | 'sweep'
 
 /**
  * The SQL of every verb, for one table, with the values in the order of their places: drivers differ in what a number after `?`
@@ -31,6 +41,7 @@ export class SqliteStatements {
       destroy: `DELETE FROM "${table}" WHERE session_key = ? RETURNING session_expiry > ? AS done`,
       destroyBase: `DELETE FROM "${table}" WHERE ${living} AND ${version} = ? RETURNING 1 AS done`,
       count: `SELECT count(*) AS done FROM "${table}" WHERE session_expiry > ?`,
+      sample: `SELECT session_key FROM "${table}" WHERE session_expiry > ? LIMIT 100`,
       sweep: `DELETE FROM "${table}" WHERE session_key IN
         (SELECT session_key FROM "${table}" WHERE session_expiry <= ? ORDER BY session_expiry LIMIT ?)
         RETURNING 1 AS done`,

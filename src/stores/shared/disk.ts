@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import type { Diagnosis, Finding } from '../../store.ts'
+import type { Finding } from '../../store.ts'
 
 /** The file systems of other machines, by the number that Linux gives each. */
 const remote: ReadonlyMap<number, string> = new Map([
@@ -15,20 +15,24 @@ const MEMORY = 0x01021994
 /** Less than this part of a disk is little. */
 const LITTLE = 0.05
 
-/** Looks at the disk below a folder. */
-export async function diagnoseDisk(folder: string): Promise<Diagnosis> {
+/**
+ * Looks at the disk below a folder.
+ *
+ * @param flaw what is wrong with a file system of another machine: 'which keeps no order of renames between machines'
+ */
+export async function diagnoseDisk(folder: string, flaw: string): Promise<readonly Finding[]> {
   const { type, blocks, bavail, files, ffree } = await statfs(folder)
-  return { findings: [place(type), space('space', blocks, bavail), space('files', files, ffree)] }
+  return [place(type, flaw), space('space', blocks, bavail), space('files', files, ffree)]
 }
 
-function place(type: number): Finding {
+function place(type: number, flaw: string): Finding {
   const check = 'file system'
   const name = remote.get(type)
   if (name !== undefined)
     return {
       check,
       ok: false,
-      text: `the folder is on ${name}, which keeps no order of renames between machines; use a local disk`,
+      text: `the folder is on ${name}, ${flaw}; use a local disk`,
     }
   if (type === MEMORY)
     return {
