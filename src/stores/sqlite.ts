@@ -175,9 +175,13 @@ export class SqliteStore implements Store, Sweeping, Counting, Diagnosing {
         .query('PRAGMA database_list')
         .map(Object)
         .find(({ name }) => name === 'main')
-      const damage = judgeCheck(table.query('PRAGMA quick_check(1)'))
-      const rows = damage.ok ? table.run('sample', this.#now()) : []
-      return { file: String(main?.file), keys: rows.map((row) => String(Object(row).session_key)), damage }
+      const check = judgeCheck(table.query('PRAGMA quick_check(1)'))
+      const rows = check.ok ? table.run('sample', this.#now()) : []
+      return {
+        file: String(main?.file),
+        keys: rows.map((row) => String(Object(row).session_key)),
+        damage: check,
+      }
     })
     const log = await fs.stat(`${file}-wal`).catch(() => undefined)
     const disk = await diagnoseDisk(path.dirname(file), 'whose locks are not reliable')

@@ -1,5 +1,5 @@
 import { SessionError } from '../../errors.ts'
-import { errnoOf, refusedError, storeError } from '../shared/errors.ts'
+import { errnoOf, isMistake, mistakeError, refusedError, storeError } from '../shared/errors.ts'
 
 /** The primary result codes that SQLite answers with, by their numbers. */
 const CODES: ReadonlyMap<number, string> = new Map([
@@ -118,6 +118,7 @@ export function sqliteError(verb: string, error: unknown): SessionError {
   const said = error instanceof Error ? error.message : ''
   if (code === '' && /\b(?:is|not) (?:not )?(?:open|closed)\b|\bfinalized\b/.test(said))
     return storeError('sqlite', `${verb} failed: the client is closed`, error)
+  if (code === '' && isMistake(error)) return mistakeError('sqlite', `${verb} failed`, error)
   const told = code === '' ? 'unknown error' : code
   const reason = outdatesTable(error)
     ? `the table was dropped or changed (${told})`

@@ -111,6 +111,7 @@ test('errors are told by their code, whichever form the driver gives them, and o
     'unknown error': [[new Error(`secret ${PAYLOAD}`)], false],
     SQLITE_CONSTRAINT: [[Object.assign(new Error('UNIQUE'), { code: 'SQLITE_CONSTRAINT_UNIQUE' })], true],
   }
+  t.regex(sqliteError('read', new TypeError('x')).message, /^sqlite: read failed\b.*TypeError/)
   for (const [reason, [errors, answered]] of Object.entries(told)) {
     for (const each of errors) {
       const error = sqliteError('create', each)
