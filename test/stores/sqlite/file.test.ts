@@ -27,12 +27,17 @@ async function logSize(file: string): Promise<number> {
   )
 }
 
-/** A database with one session in it, and a log beside it that a killed process might have left. */
+/**
+ * A database with one session in it, and a log beside it that a killed process might have left. It is a copy, since a driver may close
+ * the first one later, and remove its log then.
+ */
 async function kept(): Promise<string> {
-  const file = fileName()
-  const store = new SqliteStore({ path: file, sync: false })
+  const [first, file] = [fileName(), fileName()]
+  const store = new SqliteStore({ path: first, sync: false })
   await store.create(KEY, PAYLOAD, LIFE)
   await store.close()
+  await fs.mkdir(path.dirname(file), { mode: 0o700 })
+  await fs.copyFile(first, file)
   await fs.writeFile(`${file}-wal`, '', { mode: 0o600 })
   return file
 }
