@@ -124,10 +124,10 @@ export class SessionManager<S extends Schema | undefined = undefined> {
     const { idPrefix } = this.#settings
     const onClient = this.traits.location === 'client'
     if (id === undefined || !(onClient || isId(id, idPrefix))) return undefined
-    if (!traces.open.hasSubscribers) return this.#find(id, options, deadline)
+    if (!traces.open.hasSubscribers) return this.#find(id, onClient, options, deadline)
     const traced = tracedOperation(this.#store.status)
     return traces.open.tracePromise(async () => {
-      const session = await this.#find(id, options, deadline)
+      const session = await this.#find(id, onClient, options, deadline)
       traced.outcome = session === undefined ? 'unknown' : 'found'
       if (session === undefined) return undefined
       const { handle, entry } = stateOf(session)
@@ -139,11 +139,11 @@ export class SessionManager<S extends Schema | undefined = undefined> {
 
   async #find(
     id: string,
+    onClient: boolean,
     options: OpenOptions,
     deadline: Deadline,
   ): Promise<Session<ValuesOf<S>> | undefined> {
     const { events, now } = this.#settings
-    const onClient = this.traits.location === 'client'
     const openedAt = now()
     const found = await this.#loader.find(id, openedAt, options, deadline)
     if (found === undefined) return undefined

@@ -25,7 +25,7 @@ import {
 import type { SessionOperations } from './session.ts'
 import type { ManagerSettings } from './options.ts'
 import type { Committed, SessionState } from './state.ts'
-import { tracedOperation, traces, type TracedOperation } from './tracing.ts'
+import { tracedOperation, traces, type OperationChannel } from './tracing.ts'
 import { watch, type SessionChange } from './watch.ts'
 
 const noDocument = Document.empty({ version: '', createdAt: 0, attributes: new Map() })
@@ -138,25 +138,20 @@ export class Operations implements SessionOperations {
   async commit(state: SessionState): Promise<Committed> {
     const outcome = this.#committer.isIdle(state)
       ? 'ok'
-      : await this.#writing(state, () => this.#committer.commit(state))
+      : await this.#run(state, () => this.#committer.commit(state), traces.commit)
     if (this.#onStored !== undefined && state.status === 'stored') this.#onStored()
     if (outcome === 'ok') state.response?.update()
     return outcome
   }
 
   async claim(state: SessionState, key: string): Promise<unknown> {
-    const value = await this.#writing(state, () => this.#committer.claim(state, key))
+    const value = await this.#run(state, () => this.#committer.claim(state, key), traces.commit)
     state.response?.update()
     return value
   }
 
   async destroy(state: SessionState): Promise<boolean> {
-    const hasEnded = await this.#traced(
-      'destroy',
-      state,
-      () => this.#run(state, () => this.#destroy(state)),
-      (result) => ({ outcome: result ? 'ended' : 'gone' }),
-    )
+    const hasEnded = await this.#run(state, () => this.#destroy(state), traces.destroy)
     state.response?.update()
     return hasEnded
   }
@@ -175,40 +170,6 @@ export class Operations implements SessionOperations {
 
   discard(state: SessionState): void {
     state.discarded(this.draft(state.status === 'new' ? undefined : state.draft.base))
-  }
-
-  /** Runs a commit, or what commits at once. */
-  #writing<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
-    const { tries, entry } = state
-    return this.#traced(
-      'commit',
-      state,
-      () => this.#run(state, operation),
-      () => {
-        const payload = state.entry?.payload
-        if (state.status === 'gone') return { outcome: 'gone' }
-        if (payload === undefined || payload === entry?.payload) return { outcome: 'extended' }
-        const outcome = entry === undefined ? 'created' : 'stored'
-        return { outcome, bytes: payload.length, tries: state.tries - tries }
-      },
-    )
-  }
-
-  /** Runs an operation, which subscribers of its channel are told of. */
-  #traced<T>(
-    channel: 'commit' | 'destroy',
-    state: SessionState,
-    operation: () => Promise<T>,
-    came: (result: T) => Partial<TracedOperation>,
-  ): Promise<T> {
-    const trace = traces[channel]
-    if (!trace.hasSubscribers) return operation()
-    const traced = tracedOperation(this.#store.status, state.handle)
-    return trace.tracePromise(async () => {
-      const result = await operation()
-      Object.assign(traced, came(result))
-      return result
-    }, traced)
   }
 
   async #destroy(state: SessionState): Promise<boolean> {
@@ -235,8 +196,12 @@ export class Operations implements SessionOperations {
     return hasEnded
   }
 
-  /** Runs one operation at a time per session object: a second one waits for the first, whatever became of it. */
-  async #run<T>(state: SessionState, operation: () => Promise<T>): Promise<T> {
+  /**
+   * Runs one operation at a time per session object: a second one waits for the first, whatever became of it. Subscribers of
+   * `channel` are told of it.
+   */
+  async #run<T>(state: SessionState, operation: () => Promise<T>, channel?: OperationChannel): Promise<T> {
+    if (channel?.hasSubscribers === true) return this.#traced(state, operation, channel)
     const { commitTimeout, now } = this.#settings
     const deadline = startDeadline('commitTimeout', commitTimeout)
     this.#running += 1
@@ -250,6 +215,25 @@ export class Operations implements SessionOperations {
       this.#running -= 1
       if (this.#running === 0) this.#onIdle?.()
     }
+  }
+
+  #traced<T>(state: SessionState, operation: () => Promise<T>, channel: OperationChannel): Promise<T> {
+    const { tries, entry, handle } = state
+    const traced = tracedOperation(this.#store.status, handle)
+    return channel.tracePromise(async () => {
+      const result = await this.#run(state, operation)
+      const payload = state.entry?.payload
+      if (channel === traces.destroy) traced.outcome = result === true ? 'ended' : 'gone'
+      else if (state.status === 'gone') traced.outcome = 'gone'
+      else if (payload === undefined && entry !== undefined) traced.outcome = 'ended'
+      else if (payload === undefined || payload === entry?.payload) traced.outcome = 'extended'
+      else {
+        traced.outcome = entry === undefined ? 'created' : 'stored'
+        traced.bytes = payload.length
+        traced.tries = state.tries - tries
+      }
+      return result
+    }, traced)
   }
 }
 

@@ -29,18 +29,23 @@ export interface TracedOperation {
   tries: number | undefined
   /**
    * What it came to: an opening has `found` the session, or it is `unknown`; a commit has `created` a session, `stored` changes,
-   * `extended` the life of the session or found it `gone`; and a destroy has `ended` it, or found it `gone`. It is `undefined`
-   * where the operation failed.
+   * `extended` the life of the session, `ended` it with its last value, or found it `gone`; and a destroy has `ended` it, or found it
+   * `gone`. It is `undefined` where the operation failed.
    */
   outcome: 'found' | 'unknown' | 'created' | 'stored' | 'extended' | 'ended' | 'gone' | undefined
   /** What it failed with. */
   error: unknown
 }
 
-type Channel = TracingChannel<unknown, TracedOperation>
+/** A channel of one kind of operation. */
+export type OperationChannel = TracingChannel<unknown, TracedOperation>
 
 /** The channels of `node:diagnostics_channel`, by the operation. */
-export const traces: { readonly open: Channel; readonly commit: Channel; readonly destroy: Channel } = {
+export const traces: {
+  readonly open: OperationChannel
+  readonly commit: OperationChannel
+  readonly destroy: OperationChannel
+} = {
   open: tracingChannel('koa-typed-session:open'),
   commit: tracingChannel('koa-typed-session:commit'),
   destroy: tracingChannel('koa-typed-session:destroy'),
