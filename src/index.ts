@@ -4,6 +4,7 @@ export { session, type SessionContext, type SessionMiddleware } from './koa/midd
 export type { CookieOptions, SessionOptions } from './koa/options.ts'
 export type { OpenRequestOptions } from './koa/origin.ts'
 export { SessionManager } from './session/manager.ts'
+export type { DeepReadonly } from './session/deep-readonly.ts'
 export { Session, type SessionKey } from './session/session.ts'
 export type { Committed } from './session/state.ts'
 export type { SessionChange } from './session/watch.ts'

@@ -9,6 +9,7 @@ import {
   registerType,
   session,
   SessionManager,
+  type DeepReadonly,
   type Session,
   type SessionContext,
   type SessionOptions,
@@ -45,6 +46,42 @@ app.use((ctx) => {
   // @ts-expect-error: a session is changed by its methods
   ctx.session = undefined
 })
+
+// what is read by peek may not be changed
+app.use((ctx) => {
+  expectTypeOf(ctx.session.peek('userId')).toEqualTypeOf<number | undefined>()
+  expectTypeOf(ctx.session.peek('seen')).toEqualTypeOf<Date | undefined>()
+  const cart = ctx.session.peek('cart')
+  expectTypeOf(cart).toEqualTypeOf<DeepReadonly<Cart> | undefined>()
+  expectTypeOf(cart?.lines).toEqualTypeOf<readonly string[] | undefined>()
+  expectTypeOf(cart?.total()).toEqualTypeOf<bigint | undefined>()
+  // @ts-expect-error: the lines are read-only
+  cart?.lines.push('apple')
+  // @ts-expect-error: a function may change a Cart that it is handed
+  ctx.session.set('cart', cart)
+})
+new Koa().use(session()).use((ctx) => {
+  expectTypeOf(ctx.session.peek('cart')).toBeAny()
+})
+expectTypeOf<DeepReadonly<unknown>>().toBeUnknown()
+expectTypeOf<DeepReadonly<[a: Cart, b?: { c: Date[] } | string]>>().toEqualTypeOf<
+  readonly [a: DeepReadonly<Cart>, b?: { readonly c: readonly Date[] } | string]
+>()
+expectTypeOf<DeepReadonly<Map<string, Set<{ n: number }>>>>().toEqualTypeOf<
+  ReadonlyMap<string, ReadonlySet<{ readonly n: number }>>
+>()
+expectTypeOf<DeepReadonly<Buffer | Uint8Array | (() => void)>>().toEqualTypeOf<
+  Buffer | Uint8Array | (() => void)
+>()
+class Counts extends Map<string, number> {
+  readonly #most = 1
+  best(): number {
+    return this.#most
+  }
+}
+expectTypeOf<DeepReadonly<Counts>['best']>().toEqualTypeOf<() => number>()
+// @ts-expect-error: what changes a Map is not there
+export type Setting = DeepReadonly<Counts>['set']
 
 // without a schema any key holds anything
 new Koa().use(session()).use((ctx) => {

@@ -1,5 +1,6 @@
 import { Document, type Header } from '../codec/document/document.ts'
 import type { Limits } from '../codec/limits.ts'
+import { FrozenValue } from '../codec/value/freeze.ts'
 import type { ValueCodec } from '../codec/value/value-codec.ts'
 import { SessionError } from '../errors.ts'
 import { HeaderAttributes } from './header-attributes.ts'
@@ -36,6 +37,17 @@ export interface KeyChange {
   seenText: string | undefined
 }
 
+/** A value that the request has promised not to change. */
+interface PeekedValue {
+  readonly value: unknown
+  /** The stored text, which is the text of the value as long as it is not changed. */
+  readonly line: string
+  /** Tells without encoding whether it was changed; `undefined` where the program has made a part, which may not be frozen. */
+  readonly frozen: FrozenValue | undefined
+  /** As in {@link KeyChange}. */
+  readonly completed: string | undefined
+}
+
 const noUpdates: Updater[] = []
 
 /** What a draft needs of the manager's settings. */
@@ -61,6 +73,8 @@ export class Draft {
   readonly stale: Map<object, { readonly key: string; readonly text: string }> = new Map()
   /** The attributes in the header of the payload. */
   readonly attributes: HeaderAttributes
+  /** The values that were read by `peek`, apart from what `get` returns. */
+  #peeked: Map<string, PeekedValue> | undefined
   /** Keys that were looked at without a value: absent, or asked for by `has`. */
   #looked: string[] | undefined
   /** All keys were looked at: by `keys`, `entries` or `size`. */
@@ -105,6 +119,24 @@ export class Draft {
     const value = this.decode(key, line)
     const completed = this.#completed(key, value)
     this.keyChanges.set(key, keyChange('read', value, completed ?? line, true, completed))
+    return value
+  }
+
+  /**
+   * The value, not to be changed. It is read like by `get`, and what was got or set before is returned as it is; but another object
+   * than `get` will return, since that may be changed.
+   */
+  peek(key: string): unknown {
+    const line = this.cleared || this.keyChanges.has(key) ? undefined : this.base.line(key)
+    if (line === undefined) return this.get(key)
+    this.#outdated?.delete(key)
+    const before = this.#peeked?.get(key)
+    if (before?.line === line) return before.value
+    if (before !== undefined) this.#refuseChangedPeek(key, before)
+    const value = this.decode(key, line)
+    const frozen = this.settings.codec.hasForeignParts ? undefined : new FrozenValue(value)
+    this.#peeked ??= new Map()
+    this.#peeked.set(key, { value, line, frozen, completed: this.#completed(key, value) })
     return value
   }
 
@@ -189,6 +221,7 @@ export class Draft {
   changes(): Map<string, string | undefined> {
     if (this.stale.size > 0) this.#refuseStale()
     if (this.#outdated !== undefined) this.#refuseOutdated(this.#outdated)
+    for (const [key, peeked] of this.#peeked ?? []) this.#refuseChangedPeek(key, peeked)
     const changes = new Map<string, string | undefined>()
     if (this.cleared) for (const key of this.base.keys()) changes.set(key, undefined)
     this.#clearSent = this.cleared
@@ -216,6 +249,9 @@ export class Draft {
     if (this.cleared || this.stale.size > 0) return false
     for (const { kind, value } of this.keyChanges.values())
       if (kind !== 'read' || isObject(value)) return false
+    if (this.#peeked !== undefined)
+      for (const { value, frozen } of this.#peeked.values())
+        if (isObject(value) && frozen?.isUnchanged !== true) return false
     return !this.attributes.differ
   }
 
@@ -270,7 +306,7 @@ export class Draft {
   outdatedBy(newer: Document): readonly string[] {
     const looked = this.#lookedAtAll
       ? [...new Set([...this.base.keys(), ...newer.keys()])]
-      : (this.#looked ?? [])
+      : [...(this.#looked ?? []), ...(this.#peeked?.keys() ?? [])]
     return looked.filter((key) => !this.keyChanges.has(key) && this.base.line(key) !== newer.line(key))
   }
 
@@ -290,6 +326,7 @@ export class Draft {
 
   /** The session was removed, and another one begins: `base` is empty, and what was read before does not count. */
   startOver(base: Document): void {
+    this.#peeked = undefined
     this.#looked = undefined
     this.#lookedAtAll = false
     this.#outdated = undefined
@@ -391,7 +428,7 @@ export class Draft {
   }
 
   #hasLooked(key: string): boolean {
-    return this.#lookedAtAll || this.#looked?.includes(key) === true
+    return this.#lookedAtAll || this.#peeked?.has(key) === true || this.#looked?.includes(key) === true
   }
 
   /** Whether what the request does to the key next may depend on what it has seen of it. */
@@ -436,6 +473,19 @@ export class Draft {
         `${key} was changed in place after a commit had brought in another request's newer value; get it again first`,
       )
     }
+  }
+
+  /** A change of a value that was read by `peek` would be lost. */
+  #refuseChangedPeek(key: string, { value, line, frozen, completed }: PeekedValue): void {
+    if (!isObject(value) || frozen?.isUnchanged === true) return
+    if (frozen === undefined) {
+      const text = this.settings.codec.encode(value, key)
+      if (text === line || text === completed || this.#sameAsStored(key, text, line)) return
+    }
+    throw new SessionError(
+      'ERR_SESSION_STATE',
+      `${key} was read by peek() and then changed in place, which is not stored: read it by get()`,
+    )
   }
 
   /** What was set from a value that a rebase has since replaced would overwrite a change unseen. */

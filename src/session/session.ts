@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import type { DeepReadonly } from './deep-readonly.ts'
 import type { Draft } from './draft.ts'
 import { SessionError } from '../errors.ts'
 import { maxAgeOf } from './expiry.ts'
@@ -283,6 +284,20 @@ export class Session<V extends SessionValues = SessionValues> {
     const { draft, closed } = this.#state
     // The schema was checked on the way in and on decode; without one V[K] is any.
     return (closed ? readLate(draft, key) : draft.get(key)) as V[K] | undefined
+  }
+
+  /**
+   * The value under `key`, to be read only: what {@link get} returns costs the commit a comparison with what is stored, since the
+   * program may have changed it in place, and this does not. The plain objects, arrays and instances in it are frozen, so a change
+   * throws a `TypeError` (outside of strict mode an assignment has no effect). A changed date, Map, Set or Buffer makes the commit
+   * throw `ERR_SESSION_STATE`. It is the same object every time within a request, and another one than `get` returns; but after a
+   * `get`, `set` or `update` of the key it is that value, not frozen. For concurrent requests it counts as reading.
+   *
+   * @throws SessionError `ERR_SESSION_DECODE`, as {@link get}
+   */
+  peek<K extends SessionKey<V>>(key: K): DeepReadonly<V[K]> | undefined {
+    const { draft, closed } = this.#state
+    return (closed ? readLate(draft, key) : draft.peek(key)) as DeepReadonly<V[K]> | undefined // as in `get`
   }
 
   /**

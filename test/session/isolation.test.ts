@@ -202,6 +202,20 @@ for (const row of rows) {
   })
 }
 
+/** The session, with a `get` that peeks. */
+function peeking(session: Session): Session {
+  return new Proxy(session, {
+    get: (target, property) => Reflect.get(target, property === 'get' ? 'peek' : property) as unknown,
+  })
+}
+
+for (const row of rows.filter(({ title }) => /read a key|found a key/.test(title)))
+  test(`this request has ${row.title}, by peek: each isolation does as after a get`, async (t) => {
+    const peeked: Row = { ...row, mine: (session) => row.mine(peeking(session)) }
+    for (const isolation of ['snapshot', 'serializable', 'last-wins'] as const)
+      t.is(await outcomeOf(peeked, isolation), await outcomeOf(row, isolation), isolation)
+  })
+
 test('two requests that both have the value of a key merged by a function keep both, numbers too', async (t) => {
   const sum = (base: unknown, mine: unknown, theirs: unknown): number =>
     Number(mine) + Number(theirs) - Number(base)

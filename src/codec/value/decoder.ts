@@ -34,6 +34,7 @@ export class Decoder {
   #encodedNames = 0
   readonly #numericKeys = new NumericKeyCounter()
   #hasDefaults = false
+  #hasForeignParts = false
   /** Instances that their schema checks at the end, when everything they refer to is complete. */
   #unchecked: { readonly plan: ClassPlan; readonly instance: object }[] | undefined
 
@@ -43,11 +44,17 @@ export class Decoder {
     this.#types = types
     this.#leaves = leaves ?? []
     this.#objects = leaves === undefined ? undefined : []
+    this.#hasForeignParts = leaves !== undefined
   }
 
   /** Whether `defaults` of a class have added a field to an instance. */
   get hasDefaults(): boolean {
     return this.#hasDefaults
+  }
+
+  /** Whether a function of the program or superjson has made a part, so that the program may hold it elsewhere too. */
+  get hasForeignParts(): boolean {
+    return this.#hasForeignParts
   }
 
   /** @throws SessionError `ERR_SESSION_DECODE` */
@@ -234,7 +241,10 @@ export class Decoder {
       if (needsReading(field)) row[i] = this.#part(field, below)
     }
     if (shape !== undefined) shape.fill(instance, row)
-    else setFields(instance, upgradeFields(plan, fieldsOf(fields, row), version))
+    else {
+      setFields(instance, upgradeFields(plan, fieldsOf(fields, row), version))
+      this.#hasForeignParts = true
+    }
     if (type.lacksFields && plan.defaults !== undefined) this.#addFields(instance, plan, plan.defaults)
     if (plan.schema !== undefined) this.#validateLater(plan, instance)
     return instance
@@ -247,6 +257,7 @@ export class Decoder {
     const values = attempt(plan, 'defaults', make)
     for (const name of missing) define(instance, name, values[name])
     this.#hasDefaults = true
+    this.#hasForeignParts = true
   }
 
   /** An instance that the `decode` of its class makes. Its state cannot refer to it, as it does not exist before. */
@@ -265,6 +276,7 @@ export class Decoder {
       Object.getPrototypeOf(instance) !== plan.prototype
     )
       throw new SessionError('ERR_SESSION_DECODE', `the \`decode\` of '${plan.name}' returned something else`)
+    this.#hasForeignParts = true
     if (this.#objects !== undefined) this.#objects[number] = instance
     if (plan.schema !== undefined) this.#validateLater(plan, instance)
     return instance

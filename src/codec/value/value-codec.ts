@@ -54,6 +54,7 @@ export class ValueCodec {
   readonly #limits: Limits
   readonly #tables = new Map<string, readonly Type[]>()
   #addedFields = false
+  #hasForeignParts = false
 
   constructor(plans: ClassPlans, limits: Limits) {
     this.#plans = plans
@@ -81,6 +82,14 @@ export class ValueCodec {
   }
 
   /**
+   * Whether the value that was decoded last is of form S, or has parts that functions of the program have made: by a `decode`,
+   * `upgrade` or `defaults`. The program may hold these elsewhere, so they must not be frozen.
+   */
+  get hasForeignParts(): boolean {
+    return this.#hasForeignParts
+  }
+
+  /**
    * Decodes a line. The line need not be trusted.
    *
    * @throws SessionError `ERR_SESSION_DECODE`, and no other error, if a class is not registered or of a newer version, or
@@ -88,6 +97,7 @@ export class ValueCodec {
    */
   decode(line: string, key: string): unknown {
     this.#addedFields = false
+    this.#hasForeignParts = false
     try {
       return this.#read(line)
     } catch (error) {
@@ -161,6 +171,7 @@ export class ValueCodec {
     const decoder = new Decoder(this.#limits, types, leaves)
     const value = decoder.decode(tree)
     this.#addedFields = decoder.hasDefaults
+    this.#hasForeignParts = decoder.hasForeignParts
     return value
   }
 
