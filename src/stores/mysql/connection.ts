@@ -41,10 +41,14 @@ const CONNECT_MARGIN = 1_000
 const KEEPALIVE_DELAY = 30_000
 
 /** Overrides what the application's pool does to rows by default. */
-const PLAIN_ROWS: Omit<QueryOptions, 'sql'> = {
-  rowsAsArray: true,
-  nestTables: false,
-  typeCast: (_field, next) => next(),
+const PLAIN_ROWS: Omit<QueryOptions, 'sql'> = { rowsAsArray: true, nestTables: false, typeCast: true }
+
+/** Only a function overrides the `typeCast` function of a pool. It makes several objects for each value, so other pools do without. */
+const UNCAST_ROWS: Omit<QueryOptions, 'sql'> = { ...PLAIN_ROWS, typeCast: (_field, next) => next() }
+
+function rowOptions({ connection }: PoolConnection): typeof PLAIN_ROWS {
+  const { config }: { readonly config?: { readonly typeCast?: unknown } } = Object(connection)
+  return typeof config?.typeCast === 'function' ? UNCAST_ROWS : PLAIN_ROWS
 }
 
 /** The connections on which the server has refused to prepare one more statement. */
@@ -68,15 +72,16 @@ async function send(
   sql: string,
   values: (string | number | Buffer)[],
 ): Promise<readonly [unknown, unknown]> {
+  const options = rowOptions(connection)
   if (!unprepared.has(connection.connection)) {
     try {
-      return await connection.execute<never>({ sql, ...PLAIN_ROWS }, values)
+      return await connection.execute<never>({ sql, ...options }, values)
     } catch (error) {
       if (!hasTooManyPrepared(error)) throw error
       unprepared.add(connection.connection)
     }
   }
-  return connection.query<never>({ sql: inlined(sql, values), ...PLAIN_ROWS })
+  return connection.query<never>({ sql: inlined(sql, values), ...options })
 }
 
 /** The statement with its values, written so that neither the SQL mode nor the character set of the connection matters. */

@@ -67,6 +67,19 @@ test.serial('the contract was tested in other SQL modes, and they are still set'
     t.true(String(modes).includes(mode), mode)
 })
 
+test.serial('a client whose typeCast is off, on or a function reads what was written', async (t) => {
+  for (const typeCast of [false, true, () => 'cast']) {
+    const given = createPool({ uri: url, typeCast, connectionLimit: 1 })
+    const store = new MysqlStore({ client: given })
+    const [name, text, until] = [key(), payload(), soon()]
+    await store.create(name, text, until)
+    const entry = await store.read(name)
+    t.is(entry?.payload, text)
+    t.true(Math.abs((entry?.expiresAt ?? 0) - until) < 60_000)
+    await given.end()
+  }
+})
+
 test.serial("the application's client stays open when the store is closed", async (t) => {
   for (const given of [client, callbacks]) {
     const store = new MysqlStore({ client: given })
