@@ -10,8 +10,14 @@ import {
   type Written,
 } from '../store.ts'
 import { parseCookieConfig } from './cookie/config.ts'
-import { openCredential, sealCredential } from './cookie/credential.ts'
-import { assertFunction, assertOptions, optionError, type OptionNames } from './shared/options.ts'
+import { Credentials } from './cookie/credential.ts'
+import {
+  assertFunction,
+  assertOptions,
+  assertWhole,
+  optionError,
+  type OptionNames,
+} from './shared/options.ts'
 import { assertFits } from './shared/payload-limit.ts'
 
 export type { SealKey } from '../codec/seal/key-ring.ts'
@@ -36,12 +42,18 @@ export interface CookieStoreOptions {
    * content: set `false` if sessions contain both secrets and text that an attacker can choose. Default: `true`.
    */
   readonly compress?: boolean
+  /**
+   * How much memory the sessions of the cookies that were opened last may take in this process, in bytes, so that a cookie which comes
+   * again need not be decrypted again. `0` keeps no session after its request. Default: 4,194,304 (4 MiB).
+   */
+  readonly cacheBytes?: number
   /** The clock, in ms since the epoch. Default: `Date.now`. */
   readonly now?: () => number
 }
 
 /** The largest payload. Whatever it contains, its credential is no longer than three cookies can carry. */
 const MAX_BYTES = 8_704
+const CACHE_BYTES = 4_194_304
 /** How long {@link CookieStore.destroy} remembers a session without `until`, in ms: no browser keeps a cookie longer. */
 const LONGEST_LIFE = 400 * 24 * 60 * 60 * 1000
 /** How much the clocks of two servers may differ, in ms, before a destroyed session could come back. */
@@ -52,6 +64,7 @@ const OPTIONS: OptionNames<CookieStoreOptions> = {
   name: true,
   revocations: true,
   compress: true,
+  cacheBytes: true,
   now: true,
 }
 
@@ -76,8 +89,7 @@ export class CookieStore implements Store {
   declare readonly sweep?: Sweeping['sweep']
 
   readonly #options: CookieStoreOptions
-  readonly #sealer: Sealer
-  readonly #mayCompress: boolean
+  readonly #credentials: Credentials
   readonly #revocations: Store | undefined
   readonly #now: () => number
 
@@ -90,12 +102,20 @@ export class CookieStore implements Store {
   /** @param carrier the name of the cookie that the credentials are for; see {@link bind} */
   constructor(options: CookieStoreOptions, carrier = '') {
     assertOptions('cookie', options, OPTIONS)
-    const { keys, name = '', revocations, compress = true, now = Date.now } = options
+    const {
+      keys,
+      name = '',
+      revocations,
+      compress = true,
+      cacheBytes = CACHE_BYTES,
+      now = Date.now,
+    } = options
     assertFunction('cookie', 'now', now)
+    assertWhole('cookie', 'cacheBytes', cacheBytes, 0)
     if (revocations !== undefined) checkRevocations(revocations)
     this.#options = options
-    this.#sealer = new Sealer(createKeyRing(keys, 'cookie: keys'), ['cookie', name, carrier])
-    this.#mayCompress = compress
+    const sealer = new Sealer(createKeyRing(keys, 'cookie: keys'), ['cookie', name, carrier])
+    this.#credentials = new Credentials(sealer, compress, cacheBytes)
     this.#revocations = revocations
     if (revocations !== undefined) this.records = revocations
     this.#now = now
@@ -122,7 +142,7 @@ export class CookieStore implements Store {
 
   /** The session in a credential; `undefined` if it was tampered with, has expired or was destroyed. */
   async read(credential: string): Promise<Entry | undefined> {
-    const entry = openCredential(this.#sealer, credential)
+    const entry = this.#credentials.open(credential)
     if (entry?.key === undefined || entry.expiresAt <= this.#now()) return undefined
     return (await this.#isRevoked(entry.key)) ? undefined : entry
   }
@@ -167,7 +187,7 @@ export class CookieStore implements Store {
   #seal(verb: string, key: string, payload: string, expiresAt: number): Written {
     assertFits(this.traits, verb, payload)
     const entry = { payload, expiresAt, key }
-    return { entry, credential: sealCredential(this.#sealer, entry, this.#mayCompress) }
+    return { entry, credential: this.#credentials.seal(entry) }
   }
 }
 

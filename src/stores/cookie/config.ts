@@ -17,6 +17,7 @@ export interface CookieConfig {
   readonly keys: readonly SealKey[]
   readonly name?: string
   readonly compress?: boolean
+  readonly cacheBytes?: number
   readonly cookie: CookieWishes
 }
 
@@ -26,6 +27,7 @@ const known = new Set([
   'keys',
   'name',
   'compress',
+  'cachebytes',
   'securitykey',
   'blockkey',
   'securityname',
@@ -37,7 +39,7 @@ const known = new Set([
 const BLOCK_KEYS = [16, 24, 32]
 
 /**
- * Parses `{"keys": ["…"], "name": "…", "compress": true}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is
+ * Parses `{"keys": ["…"], "name": "…", "compress": true, "cacheBytes": 4194304}`, or beego's JSON: `securityKey` and `blockKey`, of which one key is
  * made, `securityName`, and the attributes of the cookie: `cookieName`, `secure`, `maxage` in seconds. As in Go, the case of
  * names does not matter.
  *
@@ -49,6 +51,9 @@ export function parseCookieConfig(config: string): CookieConfig {
   const cookieName = textIn(fields, 'cookiename', 'cookieName')
   const secure = flagIn(fields, 'secure') ?? false
   const compress = flagIn(fields, 'compress')
+  const cacheBytes = fields.get('cachebytes')
+  if (cacheBytes !== undefined && typeof cacheBytes !== 'number')
+    throw wrong('cacheBytes', 'must be a whole number of bytes, 0 or more')
   const seconds = fields.get('maxage') ?? 0
   if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < 0)
     throw wrong('maxage', 'must be a whole number of seconds, 0 or more')
@@ -56,6 +61,7 @@ export function parseCookieConfig(config: string): CookieConfig {
     keys: keysIn(fields),
     ...(name !== undefined && { name }),
     ...(compress !== undefined && { compress }),
+    ...(cacheBytes !== undefined && { cacheBytes }),
     cookie: {
       ...(cookieName !== undefined && { name: cookieName }),
       ...(secure && { secure }),

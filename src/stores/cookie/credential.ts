@@ -1,6 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Sealer } from '../../codec/seal/sealer.ts'
 import type { Entry } from '../../store.ts'
+import { OpenedCredentials } from './opened-credentials.ts'
 
 /** The longest credential. It fits into three cookies, and leaves room for others in the 16 KiB of headers that Node accepts. */
 const MAX_CREDENTIAL = 12_000
@@ -14,25 +15,54 @@ const HEAD = /^([\da-z]{1,11}) ([\w-]{1,128})\n/
 /** The first byte of a compressed text. No other text begins with it. */
 const COMPRESSED = Buffer.of(0)
 
-/** The credential of a session: sealed, and compressed if that saves a cookie. */
-export function sealCredential(
-  sealer: Sealer,
-  { payload, expiresAt, key }: Entry,
-  mayCompress: boolean,
-): string {
-  const moment = Math.ceil(Math.min(Math.max(expiresAt, 0), LAST_MOMENT)).toString(36)
-  const text = Buffer.from(`${moment} ${key}\n${payload}`)
-  return sealer.seal(mayCompress && text.length > ONE_COOKIE ? deflate(text) : text)
+/** Seals sessions as credentials, and opens these. */
+export class Credentials {
+  readonly #sealer: Sealer
+  readonly #mayCompress: boolean
+  readonly #opened: OpenedCredentials
+
+  constructor(sealer: Sealer, mayCompress: boolean, cacheBytes: number) {
+    this.#sealer = sealer
+    this.#mayCompress = mayCompress
+    this.#opened = new OpenedCredentials(cacheBytes)
+  }
+
+  /** The credential of a session: sealed, and compressed if that saves a cookie. */
+  seal({ payload, expiresAt, key }: Entry): string {
+    const moment = Math.ceil(Math.min(Math.max(expiresAt, 0), LAST_MOMENT)).toString(36)
+    const text = `${moment} ${key}\n${payload}`
+    const bytes = Buffer.from(text)
+    const credential = this.#sealer.seal(
+      this.#mayCompress && bytes.length > ONE_COOKIE ? deflate(bytes) : bytes,
+    )
+    // It is what the next request brings. Only of ASCII it is certain without decoding that it comes back as this text.
+    const entry = bytes.length === text.length ? entryOf(text, false) : undefined
+    if (entry !== undefined) this.#opened.add(credential, entry)
+    return credential
+  }
+
+  /** The session in a credential; `undefined` if the credential was not issued by this store. It may have expired. */
+  open(credential: string): Entry | undefined {
+    if (credential.length > MAX_CREDENTIAL) return undefined
+    const known = this.#opened.get(credential)
+    if (known !== undefined) return known
+    const entry = this.#decrypt(credential)
+    if (entry !== undefined) this.#opened.add(credential, entry)
+    return entry
+  }
+
+  #decrypt(credential: string): Entry | undefined {
+    const opened = this.#sealer.open(credential)
+    const text = opened && inflate(opened.plain)?.toString()
+    return opened === undefined || text === undefined ? undefined : entryOf(text, opened.stale)
+  }
 }
 
-/** The session in a credential; `undefined` if the credential was not issued by this store. It may have expired. */
-export function openCredential(sealer: Sealer, credential: string): Entry | undefined {
-  const opened = credential.length > MAX_CREDENTIAL ? undefined : sealer.open(credential)
-  const text = opened && inflate(opened.plain)?.toString()
-  const [head, moment = '', key] = HEAD.exec(text ?? '') ?? []
-  if (opened === undefined || text === undefined || head === undefined || key === undefined) return undefined
-  const payload = text.slice(head.length)
-  return { payload, expiresAt: Number.parseInt(moment, 36), key, stale: opened.stale }
+/** The session in the text of a credential. */
+function entryOf(text: string, stale: boolean): Entry | undefined {
+  const [head, moment = '', key] = HEAD.exec(text) ?? []
+  if (head === undefined || key === undefined) return undefined
+  return { payload: text.slice(head.length), expiresAt: Number.parseInt(moment, 36), key, stale }
 }
 
 /** The bytes compressed, or unchanged if that is shorter. */

@@ -124,7 +124,7 @@ test('a malformed field is refused by name, and no key is shown', (t) => {
   for (const [more, message] of [
     [
       { colour: 1 },
-      'cookie: the config has an unknown setting; known are keys, name, compress, securitykey, blockkey, securityname, cookiename, secure, maxage',
+      'cookie: the config has an unknown setting; known are keys, name, compress, cachebytes, securitykey, blockkey, securityname, cookiename, secure, maxage',
     ],
     [{ compress: 1 }, 'cookie: compress: must be true or false'],
     [{ secure: 'yes' }, 'cookie: secure: must be true or false'],
