@@ -38,6 +38,7 @@ export class Actor {
   #made = 0
   /** The ID that the program has read of a session that was not stored yet. */
   #readId: string | undefined
+  #reads = 0
 
   constructor(name: string, world: World, manager: SessionManager) {
     this.name = name
@@ -72,8 +73,10 @@ export class Actor {
     this.#note(act)
   }
 
+  /** Reads a value, by `get` and `peek` in turns. */
   get(key: string): Value {
-    const value = plain(this.#session.get(key))
+    this.#reads += 1
+    const value = plain(this.#reads % 2 === 0 ? this.#session.peek(key) : this.#session.get(key))
     this.#check(key, value)
     this.#note({ kind: 'get', key, value })
     return value
