@@ -13,7 +13,7 @@ const KEY = randomBytes(32).toString('base64')
 async function site(seal?: { keys: string[] }): Promise<{ folder: string; id: string; handle: string }> {
   const folder = await temporaryFolder('kts-cli-')
   const manager = new SessionManager({ provider: 'file', providerConfig: folder, ...(seal && { seal }) })
-  const session = manager.begin().set('cart', { n: 4711 }).set('\u001b[31mred', 1)
+  const session = manager.begin().set('cart', { n: 'zebra-of-ann' }).set('\u001b[31mred', 1)
   session.signIn('ann', { label: 'Fire\u001b]0;fox\u0007\u202e' })
   await session.commit()
   const { id, handle } = session
@@ -96,7 +96,8 @@ test('security 38: neither an ID, a password nor a value is in an output or in t
   for (const { code, out, err, listed } of runs.slice(0, 3)) t.is(code, 0, out + err + listed)
   for (const { code, out, err } of runs.slice(3)) t.not(code, 0, out + err)
   for (const { out, err, listed } of runs)
-    for (const hidden of [id, secret, '4711']) t.false((out + err + listed).includes(hidden), out + err)
+    for (const hidden of [id, secret, 'zebra-of-ann'])
+      t.false((out + err + listed).includes(hidden), out + err)
 })
 
 test('values are shown only with --values, as they are stored, and control characters are shown as text', async (t) => {
@@ -107,7 +108,7 @@ test('values are shown only with --values, as they are stored, and control chara
     input: id,
   })
   t.is(code, 0)
-  t.true(out.includes('J {"n":4711}'))
+  t.true(out.includes('J {"n":"zebra-of-ann"}'))
   const list = await koaTypedSession(['list', '--provider', 'file', '--owner', 'ann'], { env })
   t.true(list.out.includes('Fire\\u001b]0;fox\\u0007\\u202e'))
   const asJson = await koaTypedSession(['list', '--provider', 'file', '--owner', 'ann', '--json'], { env })
@@ -122,13 +123,13 @@ test('a sealed session is shown with the keys of its program, and without them i
   const env = { SESSION_PROVIDER_CONFIG: folder }
   const closed = await koaTypedSession(['inspect', '--provider', 'file'], { env, input: id })
   t.is(closed.code, 1)
-  t.false((closed.out + closed.err).includes('4711'))
+  t.false((closed.out + closed.err).includes('zebra-of-ann'))
   const opened = await koaTypedSession(['inspect', '--provider', 'file', '--values', '--json'], {
     env: { ...env, SESSION_SEAL_KEYS: KEY },
     input: id,
   })
   t.is(opened.code, 0, opened.err)
-  t.true(opened.out.includes('4711'))
+  t.true(opened.out.includes('zebra-of-ann'))
   const weak = await koaTypedSession(['inspect', '--provider', 'file'], {
     env: { ...env, SESSION_SEAL_KEYS: 'hunter2' },
     input: id,
