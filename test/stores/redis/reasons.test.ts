@@ -52,7 +52,7 @@ for (const mode of modes) {
     t.regex(message, /^redis: open failed: no answer within 400 ms: the server may not speak TLS$/)
   })
 
-  test(`${mode}: an address at which nothing listens is told, and a name that nobody knows`, async (t) => {
+  test(`${mode}: an address at which nothing listens is told, and a name that is unknown`, async (t) => {
     const address = `127.0.0.1:${await freePort()}`
     t.is(
       await told(`redis://${address}`, mode),
