@@ -164,16 +164,17 @@ test('of two browsers of one user each can log the other out, and an address tak
   if (laptop === undefined || phone === undefined) return t.fail()
   for (const page of [laptop, phone]) {
     await page.goto('/')
-    await logIn(page, 'Grace')
+    await logIn(page, 'Hedy') // whom no other test is: they share the shop
   }
   await laptop.getByRole('link', { name: 'Account' }).click()
+  await laptop.locator('.devices li').nth(1).waitFor() // to count does not wait for the page
   t.is(await laptop.locator('.devices li').count(), 2)
   await laptop.getByRole('button', { name: 'Log out Chrome' }).click()
   await laptop.getByText('That device is logged out.').waitFor()
   await phone.getByRole('link', { name: 'Cart' }).click()
   await phone.getByRole('link', { name: 'Log in' }).waitFor()
 
-  await logIn(phone, 'Grace')
+  await logIn(phone, 'Hedy')
   await phone.getByRole('link', { name: 'Account' }).click()
   await phone.getByRole('button', { name: 'Log out all others' }).click()
   await phone.getByText('Logged out elsewhere: 1.').waitFor()

