@@ -26,7 +26,10 @@ async function run(t: ExecutionContext, folder: string, pause = 300): Promise<Ru
   const port = await freePort()
   await writeFile(
     path.join(folder, 'program.mts'),
-    (recipe?.code ?? '').replaceAll('3000', String(port)).replace('delay(2_000)', `delay(${pause})`),
+    (recipe?.code ?? '')
+      .replaceAll('3000', String(port))
+      .replace('2_000', String(pause))
+      .replace('10_000', '1_000'),
   )
   const child = startProcess(process.execPath, ['--import=tsx', 'program.mts'], {
     cwd: folder,
