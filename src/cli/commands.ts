@@ -75,18 +75,21 @@ async function entryById({ manager, input, terminal }: Call): Promise<Entry | un
 }
 
 async function list(call: Call): Promise<Result> {
-  const sessions = await sessionsOf(call).list()
-  const rows = sessions.map(({ handle, label = '', signedInAt, lastUsedAt, expiresAt }) => [
+  const listed = await sessionsOf(call).list()
+  // When each was last used would follow from the program's `idleTimeout`, which is not known here.
+  const sessions = listed.map(({ handle, label, signedInAt, expiresAt }) => ({
+    handle,
+    label,
+    signedInAt,
+    expiresAt,
+  }))
+  const rows = sessions.map(({ handle, label = '', signedInAt, expiresAt }) => [
     handle,
     moment(signedInAt),
-    moment(lastUsedAt),
     moment(expiresAt),
     label,
   ])
-  const text =
-    sessions.length === 0
-      ? 'no sessions\n'
-      : table(['handle', 'signed in', 'last used', 'ends', 'label'], rows)
+  const text = sessions.length === 0 ? 'no sessions\n' : table(['handle', 'signed in', 'ends', 'label'], rows)
   return { json: { sessions }, text, ok: true }
 }
 

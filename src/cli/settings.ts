@@ -8,11 +8,15 @@ export interface Environment {
   readonly SESSION_SEAL_KEYS?: string | undefined
 }
 
-const YEAR = 365 * 24 * 60 * 60 * 1000
+/**
+ * Longer than a browser keeps a cookie. The timeouts of the program are not known here, and a shorter one would end sessions that it
+ * allows, or the record of their owner.
+ */
+const LONGEST = 400 * 24 * 60 * 60 * 1000
 
 /** What a session manager of the program's store needs. @throws UsageError */
 export function managerOptions(flags: Flags, env: Environment & NodeJS.ProcessEnv): ManagerOptions {
-  const { provider, providerConfig, hash, idPrefix, owners } =
+  const { provider, providerConfig, hash, idPrefix } =
     flags.config === undefined
       ? { provider: flags.provider, providerConfig: env.SESSION_PROVIDER_CONFIG }
       : fromConfig(flags.config, env)
@@ -29,8 +33,9 @@ export function managerOptions(flags: Flags, env: Environment & NodeJS.ProcessEn
     ...(providerConfig !== undefined && { providerConfig }),
     ...(algorithm !== undefined && { hash: algorithm }),
     ...(prefix !== undefined && { idPrefix: prefix }),
+    absoluteTimeout: LONGEST,
     // Nothing is verified: to look at a session must not end it.
-    owners: { ...owners, verifyEvery: YEAR },
+    owners: { verifyEvery: LONGEST },
     ...(seal !== undefined && { seal }),
     sweepInterval: 0,
   }

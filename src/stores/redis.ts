@@ -14,6 +14,7 @@ import {
 import type { RedisMode } from './redis/config.ts'
 import { RedisConnection } from './redis/connection.ts'
 import { diagnoseRedis } from './redis/diagnosis.ts'
+import { namesIn, patternOf } from './redis/keys.ts'
 import { redisSettings, type RedisStoreOptions } from './redis/options.ts'
 import { RedisRetry, type RedisAnswer, type RedisVerb } from './redis/retry.ts'
 import * as scripts from './redis/scripts.ts'
@@ -181,15 +182,14 @@ export class RedisStore implements Store, Counting, Diagnosing {
   }
 
   async #countOn(server: Redis | Cluster, prefix: string): Promise<number> {
-    const pattern = `${prefix.replace(/[*?[\]\\^]/g, String.raw`\$&`)}*`
+    const pattern = patternOf(prefix)
     let [sum, cursor] = [0, '0']
     do {
       const from = cursor
       const [next, keys] = await this.#retry.within('count', async () =>
         server.scan(from, 'MATCH', pattern, 'COUNT', SCAN_BATCH),
       )
-      // The prefix of another store may begin with this one. The rest of a session's key has only these characters.
-      sum += keys.filter((key) => /^[\w-]+$/.test(key.slice(prefix.length))).length
+      sum += namesIn(keys, prefix).length
       cursor = next
     } while (cursor !== '0')
     return sum

@@ -152,6 +152,27 @@ test('to end sessions needs --yes where no person can be asked, and then nothing
   t.is(again.out, 'there is no such session\n')
 })
 
+test('security 17: to look at a session that is allowed to live for long does not end it, nor does its list', async (t) => {
+  const folder = await temporaryFolder('kts-cli-')
+  const MONTH = 30 * 24 * 60 * 60 * 1000
+  const options = { provider: 'file', providerConfig: folder, idleTimeout: MONTH, absoluteTimeout: MONTH }
+  const earlier = new SessionManager({ ...options, now: () => Date.now() - MONTH / 3 })
+  const session = earlier.begin().set('cart', 1)
+  session.signIn('ann')
+  await session.commit()
+  await earlier.close()
+  const env = { SESSION_PROVIDER_CONFIG: folder }
+  const shown = await koaTypedSession(['inspect', '--provider', 'file', '--json'], { env, input: session.id })
+  t.is(shown.json['found'], true)
+  const { json } = await koaTypedSession(['list', '--provider', 'file', '--owner', 'ann', '--json'], { env })
+  // When it was last used follows from the program's timeout, which the command does not know.
+  t.deepEqual(Object.keys(Object(Object(json['sessions'])[0])), ['handle', 'signedInAt', 'expiresAt'])
+  const manager = new SessionManager(options)
+  t.teardown(async () => manager.close())
+  t.is((await manager.find(session.id))?.get('cart'), 1)
+  t.is((await manager.sessionsOf('ann').list()).length, 1)
+})
+
 test('the settings come from a file as beego has it, too', async (t) => {
   const { folder, id } = await site()
   const home = await temporaryFolder('kts-cli-')

@@ -1,5 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import { errnoOf, isMistake, mistakeError, refusedError, storeError } from '../shared/errors.ts'
+import { DISK_REASONS } from '../shared/disk.ts'
 
 /** The result of `task`, or `undefined` if it fails with one of `codes`. Any other failure is thrown. */
 export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
@@ -13,13 +14,7 @@ export async function unless<T>(task: Promise<T>, ...codes: readonly string[]): 
 
 /** What the codes mean that an operator can do something about. */
 const REASONS: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'there is no room on the disk'],
-  ['EDQUOT', 'the disk quota is used up'],
-  ['EROFS', 'the file system is read-only'],
-  ['EACCES', 'the process may not do this in the folder'],
-  ['EPERM', 'the process may not do this in the folder'],
-  ['EMFILE', 'the process has too many open files'],
-  ['ENFILE', 'the system has too many open files'],
+  ...DISK_REASONS,
   ['EFBIG', 'the file would be larger than the process may write'],
 ])
 

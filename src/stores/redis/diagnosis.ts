@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Diagnosis, Finding } from '../../store.ts'
+import { namesIn, patternOf } from './keys.ts'
 
 /** How many keys are asked for. */
 const SAMPLE = 100
@@ -80,7 +81,7 @@ function replication(info: string): readonly Finding[] {
 
 /** Names under the prefix, without it. */
 async function sample(server: Redis | Cluster, prefix: string): Promise<readonly string[]> {
-  const pattern = `${prefix.replace(/[*?[\]\\^]/g, String.raw`\$&`)}*`
+  const pattern = patternOf(prefix)
   const keys: string[] = []
   let cursor = '0'
   for (let scans = 0; scans < SCANS && keys.length < SAMPLE; scans += 1) {
@@ -88,8 +89,7 @@ async function sample(server: Redis | Cluster, prefix: string): Promise<readonly
       '0',
       [],
     ]
-    // The prefix of another store may begin with this one.
-    keys.push(...found.map((key) => key.slice(prefix.length)).filter((key) => /^[\w-]+$/.test(key)))
+    keys.push(...namesIn(found, prefix))
     cursor = next
     if (cursor === '0') break
   }

@@ -1,6 +1,17 @@
 import { statfs } from 'node:fs/promises'
 import type { Finding } from '../../store.ts'
 
+/** What the codes of the system mean that an operator can do something about, for each store that keeps files. */
+export const DISK_REASONS: readonly (readonly [code: string, reason: string])[] = [
+  ['ENOSPC', 'there is no room on the disk'],
+  ['EDQUOT', 'the disk quota is used up'],
+  ['EROFS', 'the file system is read-only'],
+  ['EACCES', 'the process may not do this in the folder'],
+  ['EPERM', 'the process may not do this in the folder'],
+  ['EMFILE', 'the process has too many open files'],
+  ['ENFILE', 'the system has too many open files'],
+]
+
 /** The file systems of other machines, by the number that Linux gives each. */
 const remote: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],

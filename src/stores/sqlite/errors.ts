@@ -1,5 +1,6 @@
 import { SessionError } from '../../errors.ts'
 import { errnoOf, isMistake, mistakeError, refusedError, storeError } from '../shared/errors.ts'
+import { DISK_REASONS } from '../shared/disk.ts'
 
 /** The primary result codes that SQLite answers with, by their numbers. */
 const CODES: ReadonlyMap<number, string> = new Map([
@@ -61,13 +62,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 
 /** The codes of Node for the file and its folder. */
 const SYSTEM: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'there is no room on the disk'],
-  ['EDQUOT', 'the disk quota is used up'],
-  ['EROFS', 'the file system is read-only'],
-  ['EACCES', 'the process may not do this in the folder'],
-  ['EPERM', 'the process may not do this in the folder'],
-  ['EMFILE', 'the process has too many open files'],
-  ['ENFILE', 'the system has too many open files'],
+  ...DISK_REASONS,
   ['ENOTDIR', 'a part of the path is no directory'],
   ['EEXIST', 'a part of the path is no directory'],
 ])
